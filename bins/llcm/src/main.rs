@@ -1,0 +1,2 @@
+//! The llcm program.
+fn main() {}

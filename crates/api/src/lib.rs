@@ -1,0 +1,1 @@
+//! The REST interfaces, on actix-web.

@@ -1,0 +1,255 @@
+//! What goes into the orchestrator and what comes out of it.
+
+use std::collections::BTreeMap;
+
+use llcm_descriptors::{Diagnostic, PackageInfo, Triple};
+use llcm_names::{
+    ContainerName, DcName, EngineName, FunctionId, InstanceId, PackageHash, RequestId, ServiceId, Ssiid,
+};
+use llcm_runtime::{ContainerState, ProgressEvent};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::settings::Dialect;
+
+/// An upload, complete on disk in the staging directory; dropping it removes the file.
+#[derive(Debug)]
+pub struct Upload {
+    /// The package file.
+    pub file: tempfile::NamedTempFile,
+    /// Its size in bytes, as counted.
+    pub size: u64,
+    /// The SHA-1 of its bytes.
+    pub sha1: PackageHash,
+}
+
+/// Which service is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceRef {
+    /// By id, or, when no service has that id, by package name.
+    Given(String),
+    /// The newest.
+    Latest,
+}
+
+/// An on-boarded service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceView {
+    /// Its id.
+    pub id: ServiceId,
+    /// The dialect of the listener it came through.
+    pub dialect: Dialect,
+    /// The package.
+    pub package: PackageInfo,
+    /// The package file's SHA-1.
+    pub sha1: PackageHash,
+    /// The package file's size in bytes.
+    pub size: u64,
+    /// The NSD's identity.
+    pub nsd: Triple,
+    /// Its functions, in the NSD's order.
+    pub functions: Vec<FunctionView>,
+    /// When it was on-boarded.
+    pub created_at: Timestamp,
+    /// Warnings of onboarding.
+    pub warnings: Vec<Diagnostic>,
+    /// Its live instances, in the order of their SSIIDs.
+    pub instances: Vec<InstanceId>,
+}
+
+/// A function of an on-boarded service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FunctionView {
+    /// Its id.
+    pub id: FunctionId,
+    /// The VNFD's identity.
+    pub vnfd: Triple,
+    /// Where the service uses it.
+    pub vnf_ids: Vec<String>,
+    /// When it was on-boarded.
+    pub created_at: Timestamp,
+}
+
+/// The state of an instance. `Planned -> Creating -> Running -> Terminating -> (gone)`;
+/// `Creating -> Unwinding -> Failed`; `Unwinding | Terminating -> Stuck`; `Running <-> Degraded`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceState {
+    /// Recorded, nothing done yet.
+    Planned,
+    /// Containers and links are being made.
+    Creating,
+    /// All there.
+    Running,
+    /// Something of it is missing.
+    Degraded,
+    /// Being taken down by request.
+    Terminating,
+    /// Being taken down after a failure.
+    Unwinding,
+    /// Taking down did not finish.
+    Stuck,
+    /// Gone, by request.
+    Terminated,
+    /// Gone, after a failure.
+    Failed,
+}
+
+/// A network service instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceView {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its service.
+    pub service_id: ServiceId,
+    /// `<vendor>.<name>.<version>-inst.<SSIID>`.
+    pub name: String,
+    /// Its number within the service.
+    pub ssiid: Ssiid,
+    /// What it does.
+    pub state: InstanceState,
+    /// When it was requested.
+    pub created_at: Timestamp,
+    /// Steps done and in all, of what goes on now.
+    pub progress: (usize, usize),
+    /// The latest step that was begun, in words.
+    pub activity: String,
+    /// Errors, oldest first.
+    pub errors: Vec<String>,
+    /// Warnings of the plan.
+    pub warnings: Vec<Diagnostic>,
+    /// Its containers, in starting order.
+    pub containers: Vec<ContainerStatus>,
+    /// Its links, in the NSD's order.
+    pub links: Vec<LinkStatus>,
+}
+
+/// A container of an instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerStatus {
+    /// Its logical name.
+    pub name: ContainerName,
+    /// Its name in the engine.
+    pub engine_name: EngineName,
+    /// Its function.
+    pub vnf_id: String,
+    /// Its unit.
+    pub du_id: String,
+    /// Where it runs.
+    pub datacenter: DcName,
+    /// Its image.
+    pub image: String,
+    /// What the engine says it does; `None` when the engine has no such container.
+    pub state: Option<ContainerState>,
+    /// Published ports as `host:container/protocol`.
+    pub ports: Vec<String>,
+    /// Interface name -> addresses (CIDR).
+    pub interfaces: BTreeMap<String, Vec<String>>,
+    /// Its start and stop scripts, as far as they ran.
+    pub scripts: Vec<ScriptRun>,
+}
+
+/// A link of an instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// The descriptor's id.
+    pub id: String,
+    /// "E-Line", "E-LAN", "E-Tree".
+    pub kind: String,
+    /// CIDR.
+    pub subnet: String,
+    /// `container:interface` of each end.
+    pub ends: Vec<String>,
+}
+
+/// A run of a start or stop script.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScriptRun {
+    /// `start` or `stop`.
+    pub phase: String,
+    /// The command as given.
+    pub command: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it runs.
+    pub ended_at: Option<Timestamp>,
+    /// Its exit code; `None` while it runs, or when it could not be run (see `error`).
+    pub exit_code: Option<i64>,
+    /// Its output, both streams, at most the last 64 KiB, invalid UTF-8 replaced.
+    pub output: String,
+    /// Why it could not be run or was given up.
+    pub error: Option<String>,
+}
+
+/// What a request asked for, in 5GTANGO's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestType {
+    /// Instantiate a service.
+    #[serde(rename = "CREATE_SERVICE")]
+    Create,
+    /// Terminate an instance.
+    #[serde(rename = "TERMINATE_SERVICE")]
+    Terminate,
+}
+
+/// How a request stands, in 5GTANGO's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RequestStatus {
+    /// Accepted.
+    New,
+    /// At work.
+    Instantiating,
+    /// At work.
+    Terminating,
+    /// Done.
+    Ready,
+    /// Failed; the instance says why.
+    Error,
+}
+
+/// A request to change the life-cycle of a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestView {
+    /// Its id.
+    pub id: RequestId,
+    /// What it asked for.
+    pub request_type: RequestType,
+    /// How it stands.
+    pub status: RequestStatus,
+    /// When it came.
+    pub created_at: Timestamp,
+    /// The instance it is about.
+    pub instance_id: InstanceId,
+    /// The service it is about.
+    pub service_id: ServiceId,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// Something that happened, for whoever watches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// A package is being on-boarded: an image moves on.
+    Image {
+        /// The image and how far it is.
+        progress: ProgressEvent,
+    },
+    /// A step of an instance began or ended.
+    Step {
+        /// The instance.
+        instance: InstanceId,
+        /// The step, in words.
+        step: String,
+        /// Done so far and in all.
+        progress: (usize, usize),
+    },
+    /// An instance changed its state.
+    State {
+        /// The instance.
+        instance: InstanceId,
+        /// The new state.
+        state: InstanceState,
+    },
+}

@@ -1,0 +1,148 @@
+//! Everything that can be set, with the originals' behaviour as the default.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Which gatekeeper's conventions a service follows: those of the listener it was uploaded through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// 5GTANGO's LLCM.
+    #[default]
+    Tango,
+    /// SONATA's dummy gatekeeper.
+    Sonata,
+}
+
+/// What happens when a file's SHA-256 differs from its manifest's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Integrity {
+    /// The package is refused.
+    #[default]
+    Enforce,
+    /// The package is accepted with a warning.
+    Warn,
+    /// Nothing is compared.
+    Off,
+}
+
+/// When a service's links are deployed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkRule {
+    /// When the NSD has a `forwarding_graphs` key (the originals' rule).
+    #[default]
+    ForwardingGraphs,
+    /// Always.
+    Declared,
+}
+
+/// What an integer `vcpus` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VcpuRule {
+    /// The number of a CPU to be pinned to (the originals' reading).
+    #[default]
+    Pin,
+    /// A number of CPUs, as a quota.
+    Count,
+}
+
+/// How units are placed on data centers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacementSettings {
+    /// The algorithm's name ("round-robin").
+    pub algorithm: String,
+    /// Container name -> data center, for algorithm `static`.
+    pub fixed: BTreeMap<String, String>,
+    /// For algorithms that draw lots.
+    pub seed: u64,
+}
+
+impl Default for PlacementSettings {
+    fn default() -> Self {
+        Self { algorithm: "round-robin".to_owned(), fixed: BTreeMap::new(), seed: 0 }
+    }
+}
+
+/// What packages may ask of the host. What is refused is named together with the setting that would allow it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPolicy {
+    /// Capabilities that `cap_add` may name, upper case, without `CAP_`.
+    pub capabilities: BTreeSet<String>,
+    /// Host paths that `devices` may name.
+    pub devices: BTreeSet<PathBuf>,
+    /// Values that `ipc_mode` may have.
+    pub ipc_modes: BTreeSet<String>,
+}
+
+impl Default for HostPolicy {
+    fn default() -> Self {
+        let words = |list: &[&str]| list.iter().map(|&word| word.to_owned()).collect();
+        Self {
+            capabilities: words(&["NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE", "SYS_NICE", "IPC_LOCK"]),
+            devices: ["/dev/net/tun", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
+                .into_iter()
+                .map(PathBuf::from)
+                .collect(),
+            ipc_modes: words(&["private", "shareable", "none"]),
+        }
+    }
+}
+
+/// Everything that can be set for the life-cycle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// See [`Integrity`].
+    pub integrity: Integrity,
+    /// See [`LinkRule`].
+    pub links: LinkRule,
+    /// See [`VcpuRule`].
+    pub vcpus: VcpuRule,
+    /// Added to published host ports, times the SSIID.
+    pub port_offset: u32,
+    /// The host's address that published ports listen on; `None`: all.
+    pub publish_address: Option<IpAddr>,
+    /// See [`PlacementSettings`].
+    pub placement: PlacementSettings,
+    /// Where `<container name>.env.yml` files are looked up.
+    pub env_dir: Option<PathBuf>,
+    /// See [`HostPolicy`].
+    pub policy: HostPolicy,
+    /// Whether Dockerfiles inside packages are built.
+    pub build_images: bool,
+    /// Whether images are pulled even when present.
+    pub force_pull: bool,
+    /// Containers of one instance that are started at the same time.
+    pub start_concurrency: usize,
+    /// How long stop scripts and containers may take before they are killed.
+    pub stop_grace: Duration,
+    /// MTU of VNF interfaces in bytes.
+    pub mtu: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            integrity: Integrity::default(),
+            links: LinkRule::default(),
+            vcpus: VcpuRule::default(),
+            port_offset: 1000,
+            publish_address: None,
+            placement: PlacementSettings::default(),
+            env_dir: None,
+            policy: HostPolicy::default(),
+            build_images: false,
+            force_pull: false,
+            start_concurrency: 8,
+            stop_grace: Duration::from_secs(5),
+            mtu: 1500,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Subnet pools, leases, published ports, E-Line and E-LAN plans.

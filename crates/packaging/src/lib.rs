@@ -1,0 +1,1 @@
+//! Verified, bounded unpacking of service packages.

@@ -1,0 +1,1 @@
+//! Placement of deployment units on data centers.

@@ -1,0 +1,53 @@
+//! How a network driver reaches a container.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A container engine ("docker", "sim"): containers and networks of the same engine belong together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EngineId(pub String);
+
+impl EngineId {
+    /// The engine of the given name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+impl std::fmt::Display for EngineId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a network driver reaches one started container. Valid until the container stops.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachPoint {
+    /// The container's network namespace (`/proc/<pid>/ns/net`, `/run/netns/<name>`), on engines of this host.
+    pub netns: Option<PathBuf>,
+    /// The container in its engine: the engine and the container's name there.
+    pub engine: Option<(EngineId, String)>,
+}
+
+/// What a container driver offers to network drivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offers {
+    /// Containers have a network namespace on this host.
+    pub netns: bool,
+    /// Whether the namespace exists from `create` on (else from `start` on).
+    pub netns_before_start: bool,
+    /// The engine, for network drivers of the same engine.
+    pub engine: EngineId,
+}
+
+/// What a network driver needs from container drivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Needs {
+    /// A network namespace on this host.
+    NetNs,
+    /// Containers of this engine.
+    Engine(EngineId),
+}

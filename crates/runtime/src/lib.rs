@@ -1,0 +1,47 @@
+//! The driver contract: what a container engine and an emulated network must do for a life-cycle manager,
+//! as two traits and plain values.
+//!
+//! Knows no real engine. It brings the simulated drivers ([`simulated`]), which are a product feature (run
+//! everything without privileges), and one contract suite (`contract`, feature `contract`) that every
+//! driver passes.
+//!
+//! # The contract in words
+//! - **Order.** `prepare`, `ensure_segment` of every segment, then per container `ensure_image`, `create`,
+//!   `start`, `attach` of every port; in reverse to take down. There is one path for all drivers.
+//! - **Repeatable.** `ensure_*`, `create`, `start` and `attach` may be repeated: same name, same
+//!   [`Owner`](llcm_names::Owner) and same spec is success; same name with another owner or spec is
+//!   [`ErrorKind::Conflict`]. `stop`, `remove`, `detach` and `remove_segment` of something absent is success.
+//! - **Nothing invented.** Drivers are told every name and address. What an engine insists on choosing comes
+//!   back in a view.
+//! - **Nothing hidden.** What a driver creates carries the owner's mark; `list_owned` rebuilds all a driver
+//!   knows, so no driver keeps state of its own that matters after a restart. Objects without the mark are
+//!   never touched.
+//! - **Errors** say what was done to what ([`DriverError`]), with the kind the caller branches on.
+//! - **Cancellation.** Every await may be the last: a dropped future leaves at worst a marked object, which
+//!   the matching removal removes.
+//! - **Optional powers** (exec, logs) are traits of their own, reached through `Option`.
+//!
+//! Suggested reading order: [`container_spec`], [`container`], [`network_spec`], [`network`], [`attach`],
+//! [`capability`], [`backend`], [`error`].
+
+pub mod attach;
+pub mod backend;
+pub mod capability;
+pub mod container;
+pub mod container_spec;
+pub mod error;
+pub mod network;
+pub mod network_spec;
+
+pub use attach::{AttachPoint, EngineId, Needs, Offers};
+pub use backend::{Backend, Incompatible};
+pub use capability::{Exec, ExecOutcome, ExecSpec, LogOptions, Logs, OutputChunk, OutputSink, OutputStream};
+pub use container::{
+    ContainerDriver, ContainerState, ContainerView, EngineInfo, ImageView, Progress, ProgressEvent,
+};
+pub use container_spec::{
+    Bind, BuildSpec, ContainerSpec, CpuLimit, Device, ExposedPort, PortBinding, PullPolicy,
+};
+pub use error::{DriverError, DriverResult, ErrorKind};
+pub use network::{LinkView, NetworkDriver, NetworkObject, PortView, PrepareReport};
+pub use network_spec::{PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};

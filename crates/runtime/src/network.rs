@@ -1,0 +1,150 @@
+//! The network driver trait and what it reports.
+
+use async_trait::async_trait;
+use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
+use llcm_topology::Topology;
+use serde::{Deserialize, Serialize};
+
+use crate::{AttachPoint, DriverError, DriverResult, Needs, PortSpec, SegmentSpec};
+
+/// Emulates data centers, the links between them, and the segments that join containers. See the crate's
+/// page for the rules that all methods follow.
+#[async_trait]
+pub trait NetworkDriver: Send + Sync {
+    /// What this driver needs from container drivers.
+    fn needs(&self) -> Needs;
+
+    /// Makes the data centers and links of a topology exist, and forgets those of this installation that it
+    /// does not name. Called before anything else, and again whenever the topology changes.
+    ///
+    /// # Errors
+    /// `Denied` without the privileges; `Unsupported` for what this host cannot do at all.
+    async fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport>;
+
+    /// Makes a segment exist in all data centers it has ends in. Ports are joined to it by `attach`.
+    ///
+    /// # Errors
+    /// `Conflict` when the id is another owner's or the spec differs.
+    async fn ensure_segment(&self, spec: &SegmentSpec) -> DriverResult<()>;
+
+    /// Creates the interface in the container, with name, MAC, addresses and MTU, plugs it into its segments
+    /// (known from `ensure_segment`), and sets it up last: an interface that is up is complete.
+    ///
+    /// # Errors
+    /// `NotFound` when the container's namespace is gone or a segment is not known; `Conflict`.
+    async fn attach(&self, spec: &PortSpec, point: &AttachPoint) -> DriverResult<PortView>;
+
+    /// Unplugs and removes a port with its interface. Works when the container is gone.
+    ///
+    /// # Errors
+    /// `Failed`.
+    async fn detach(&self, owner: &Owner, datacenter: &DcName, port: PortId) -> DriverResult<()>;
+
+    /// Removes a segment everywhere. Its ports stay, unplugged.
+    ///
+    /// # Errors
+    /// `Failed`.
+    async fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()>;
+
+    /// Removes all ports and segments of an instance in as few requests as the driver can: what take-down
+    /// uses. Goes on after errors and returns them all. The default removes them one by one.
+    async fn remove_instance(&self, owner: &Owner) -> Result<(), Vec<DriverError>> {
+        let objects = self.list_owned(&owner.installation).await.map_err(|error| vec![error])?;
+        let mut errors = Vec::new();
+        for object in objects.iter().filter(|object| object.owner() == owner) {
+            if let NetworkObject::Port { owner, datacenter, id } = object
+                && let Err(error) = self.detach(owner, datacenter, *id).await
+            {
+                errors.push(error);
+            }
+        }
+        for object in objects.iter().filter(|object| object.owner() == owner) {
+            if let NetworkObject::Segment { owner, id } = object
+                && let Err(error) = self.remove_segment(owner, *id).await
+            {
+                errors.push(error);
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// All ports and segments of this installation, found by their marks, not from memory.
+    ///
+    /// # Errors
+    /// `Failed`.
+    async fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<NetworkObject>>;
+
+    /// The links as they are now.
+    ///
+    /// # Errors
+    /// `Failed`.
+    async fn links(&self) -> DriverResult<Vec<LinkView>>;
+
+    /// Removes the data centers and links of this installation and all that is in them.
+    ///
+    /// # Errors
+    /// `Failed`.
+    async fn teardown(&self) -> DriverResult<()>;
+}
+
+/// What `prepare` found and did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PrepareReport {
+    /// Link properties that this host cannot emulate, in words, each with the link's name. Never silent:
+    /// callers refuse to go on, or show them.
+    pub not_emulated: Vec<String>,
+}
+
+/// A network object that carries an owner's mark.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "type")]
+pub enum NetworkObject {
+    /// A port.
+    Port {
+        /// Whose it is.
+        owner: Owner,
+        /// The data center it is in.
+        datacenter: DcName,
+        /// Its id.
+        id: PortId,
+    },
+    /// A segment.
+    Segment {
+        /// Whose it is.
+        owner: Owner,
+        /// Its id.
+        id: SegmentId,
+    },
+}
+
+impl NetworkObject {
+    /// Whose it is.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        match self {
+            Self::Port { owner, .. } | Self::Segment { owner, .. } => owner,
+        }
+    }
+}
+
+/// A port as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortView {
+    /// Its id.
+    pub id: PortId,
+    /// The name of the data center's side of the pair on the host, for captures; empty where there is none.
+    pub host_device: String,
+}
+
+/// A link between data centers as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkView {
+    /// Its name in the topology.
+    pub name: String,
+    /// The two data centers.
+    pub ends: [DcName; 2],
+    /// Whether it carries traffic.
+    pub up: bool,
+    /// How its properties are emulated, in words ("tbf", "netem"), per direction.
+    pub emulated_by: [String; 2],
+}

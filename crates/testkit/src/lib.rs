@@ -1,0 +1,1 @@
+//! Package builder, scenarios and assertions for tests (development only).

@@ -1,0 +1,77 @@
+//! The checked topology: what everything above works with.
+
+use std::collections::BTreeMap;
+
+use llcm_names::DcName;
+use serde::{Deserialize, Serialize};
+
+/// Data centers in the order of the file (the order that placement follows) and the links between them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topology {
+    /// At least one, names unique, in the file's order.
+    pub datacenters: Vec<DataCenter>,
+    /// Every end names a data center of this topology; the two ends differ.
+    pub links: Vec<Link>,
+}
+
+/// An emulated data center (point of presence).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataCenter {
+    /// Unique within the topology.
+    pub name: DcName,
+    /// The author's own keys and values; nothing is decided by them.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// What the data center offers; what is not stated is not limited.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// The container engine that runs this data center's VNFs, where it is not the server's default one.
+    #[serde(default)]
+    pub engine: Option<String>,
+}
+
+/// What a data center offers. `None`: not limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Capacity {
+    /// Thousandths of a CPU.
+    pub cpu_milli: Option<u64>,
+    /// Bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// A link between two data centers. Each direction has properties of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Unique within the topology: given, or made of the ends (`dc1-dc2`, `dc1-dc2.2` for a parallel one).
+    pub name: String,
+    /// One end, with the properties of the direction that leaves it.
+    pub a: LinkEnd,
+    /// The other end, likewise.
+    pub b: LinkEnd,
+}
+
+/// One end of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkEnd {
+    /// The data center at this end.
+    pub dc: DcName,
+    /// What traffic that leaves by this end experiences.
+    pub egress: LinkProperties,
+}
+
+/// What traffic in one direction of a link experiences. `None` and 0: not emulated, the kernel's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LinkProperties {
+    /// Bits per second.
+    pub bandwidth_bps: Option<u64>,
+    /// One-way delay in microseconds.
+    pub delay_us: u64,
+    /// Largest deviation from the delay in microseconds.
+    pub jitter_us: u64,
+    /// Lost packets per million.
+    pub loss_ppm: u32,
+    /// Largest IP packet that VNFs can send over the link unfragmented, in bytes. `None`: 9000.
+    pub mtu: Option<u32>,
+    /// Packets that may wait in the link's queue. `None`: as the rate needs.
+    pub queue_packets: Option<u32>,
+}
