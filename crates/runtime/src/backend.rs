@@ -55,6 +55,14 @@ impl Backend {
         }
     }
 
+    /// Pairs two drivers of this crate that belong to one engine.
+    pub(crate) fn of_one_engine(
+        containers: Arc<dyn ContainerDriver>,
+        network: Arc<dyn NetworkDriver>,
+    ) -> Self {
+        Self { containers, network }
+    }
+
     /// The container driver.
     #[must_use]
     pub fn containers(&self) -> &Arc<dyn ContainerDriver> {

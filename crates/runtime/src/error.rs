@@ -1,9 +1,11 @@
 //! Driver errors: the kind a caller branches on, and what was done to what.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What a caller can do about a failure. Exactly what the life-cycle branches on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ErrorKind {
     /// The object or image does not exist.
     NotFound,

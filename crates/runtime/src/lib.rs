@@ -22,7 +22,7 @@
 //! - **Optional powers** (exec, logs) are traits of their own, reached through `Option`.
 //!
 //! Suggested reading order: [`container_spec`], [`container`], [`network_spec`], [`network`], [`attach`],
-//! [`capability`], [`backend`], [`error`].
+//! [`capability`], [`backend`], [`error`], [`simulated`].
 
 pub mod attach;
 pub mod backend;
@@ -32,6 +32,7 @@ pub mod container_spec;
 pub mod error;
 pub mod network;
 pub mod network_spec;
+pub mod simulated;
 
 pub use attach::{AttachPoint, EngineId, Needs, Offers};
 pub use backend::{Backend, Incompatible};

@@ -1,0 +1,264 @@
+//! The simulated container driver.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use llcm_names::{EngineName, InstallationId, Owner};
+use sha2::{Digest, Sha256};
+
+use super::faults::Operation;
+use super::state::{Container, Refusal, State, attach_point, held_by, refuse};
+use super::world::World;
+use crate::{
+    AttachPoint, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, DriverResult, EngineId,
+    EngineInfo, ErrorKind, Exec, ImageView, Logs, Offers, Progress, ProgressEvent, PullPolicy,
+};
+
+/// Runs containers in a [`World`].
+#[derive(Debug, Clone)]
+pub struct SimulatedContainers {
+    pub(super) world: Arc<World>,
+    early: bool,
+}
+
+impl SimulatedContainers {
+    /// The name of the engine.
+    pub const ENGINE: &str = "sim";
+
+    /// A driver that, as most engines, makes a container's network namespace at `start`.
+    #[must_use]
+    pub fn new(world: Arc<World>) -> Self {
+        Self { world, early: false }
+    }
+
+    /// A driver that makes the network namespace at `create` already, so that interfaces can be attached
+    /// before `start`.
+    #[must_use]
+    pub fn with_early_namespace(world: Arc<World>) -> Self {
+        Self { world, early: true }
+    }
+
+    /// The world.
+    #[must_use]
+    pub fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    pub(super) fn engine() -> EngineId {
+        EngineId::new(Self::ENGINE)
+    }
+}
+
+#[async_trait]
+impl ContainerDriver for SimulatedContainers {
+    fn offers(&self) -> Offers {
+        Offers { netns: false, netns_before_start: self.early, engine: Self::engine() }
+    }
+
+    async fn info(&self) -> DriverResult<EngineInfo> {
+        let info = |state: &mut State| {
+            Ok(EngineInfo {
+                name: "simulated".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                cpus: state.script.cpus.clone(),
+                memory_bytes: state.script.memory_bytes,
+                networks: Vec::new(),
+                warnings: Vec::new(),
+            })
+        };
+        self.world.perform(Operation::Info, Self::ENGINE, info).await
+    }
+
+    async fn ensure_image(
+        &self,
+        reference: &str,
+        policy: PullPolicy,
+        progress: &dyn Progress,
+    ) -> DriverResult<ImageView> {
+        let report = |status: &str| {
+            let (subject, status) = (reference.to_owned(), status.to_owned());
+            progress.report(ProgressEvent { subject, status, bytes: None });
+        };
+        let present = self.world.lock().images.contains_key(reference);
+        let fetches = policy == PullPolicy::Always || (policy == PullPolicy::IfMissing && !present);
+        if fetches {
+            report("Pulling");
+        }
+        let fetch = |state: &mut State| ensure_image(state, reference, policy);
+        let image = self.world.perform(Operation::EnsureImage, reference, fetch).await?;
+        if fetches {
+            report("Pulled");
+        }
+        Ok(image)
+    }
+
+    async fn build_image(&self, spec: &BuildSpec, progress: &dyn Progress) -> DriverResult<ImageView> {
+        let dockerfile = spec.context.join(&spec.dockerfile);
+        let build = |state: &mut State| {
+            if !dockerfile.is_file() {
+                return refuse(ErrorKind::Failed, format!("there is no file {}", dockerfile.display()));
+            }
+            let image = make_image(state, &spec.tag);
+            state.images.insert(spec.tag.clone(), image.clone());
+            Ok(image)
+        };
+        let image = self.world.perform(Operation::BuildImage, &spec.tag, build).await?;
+        progress.report(ProgressEvent { subject: spec.tag.clone(), status: "Built".to_owned(), bytes: None });
+        Ok(image)
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> DriverResult<Option<AttachPoint>> {
+        let create = |state: &mut State| create(state, spec, self.early);
+        self.world.perform(Operation::Create, spec.name.as_str(), create).await?;
+        Ok(self.early.then(|| attach_point(&Self::engine(), &spec.name)))
+    }
+
+    async fn start(&self, owner: &Owner, name: &EngineName) -> DriverResult<AttachPoint> {
+        let at = self.world.time();
+        let start = |state: &mut State| start(state, owner, name, at);
+        self.world.perform(Operation::Start, name.as_str(), start).await?;
+        Ok(attach_point(&Self::engine(), name))
+    }
+
+    async fn stop(&self, owner: &Owner, name: &EngineName, _grace: Duration) -> DriverResult<()> {
+        let stop = |state: &mut State| {
+            if let Some(container) = state.owned(owner, name)?
+                && container.is_live()
+            {
+                // 128 + SIGTERM: what a process that ends when asked leaves.
+                container.end(143);
+            }
+            Ok(())
+        };
+        self.world.perform(Operation::Stop, name.as_str(), stop).await
+    }
+
+    async fn remove(&self, owner: &Owner, name: &EngineName) -> DriverResult<()> {
+        let remove = |state: &mut State| {
+            if state.owned(owner, name)?.is_some() {
+                state.containers.remove(name);
+            }
+            Ok(())
+        };
+        self.world.perform(Operation::Remove, name.as_str(), remove).await
+    }
+
+    async fn inspect(&self, name: &EngineName) -> DriverResult<Option<ContainerView>> {
+        let inspect = |state: &mut State| {
+            Ok(state.containers.get(name).map(|container| container.view(name, &Self::engine())))
+        };
+        self.world.perform(Operation::Inspect, name.as_str(), inspect).await
+    }
+
+    async fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<ContainerView>> {
+        let ours = |container: &Container| {
+            container.owner().is_some_and(|owner| owner.installation == *installation)
+        };
+        let list = |state: &mut State| {
+            let owned = state.containers.iter().filter(|(_, container)| ours(container));
+            Ok(owned.map(|(name, container)| container.view(name, &Self::engine())).collect())
+        };
+        self.world.perform(Operation::ListContainers, installation.as_str(), list).await
+    }
+
+    async fn cleanup(&self, installation: &InstallationId) -> DriverResult<()> {
+        self.world.perform(Operation::Cleanup, installation.as_str(), |_| Ok(())).await
+    }
+
+    fn exec(&self) -> Option<&dyn Exec> {
+        Some(self)
+    }
+
+    fn logs(&self) -> Option<&dyn Logs> {
+        Some(self)
+    }
+}
+
+fn ensure_image(state: &mut State, reference: &str, policy: PullPolicy) -> Result<ImageView, Refusal> {
+    if reference.is_empty() || reference.contains(char::is_whitespace) {
+        return refuse(ErrorKind::Invalid, "this is no image reference: expected name[:tag] without blanks");
+    }
+    let present = state.images.get(reference).cloned();
+    match (policy, present) {
+        (PullPolicy::IfMissing | PullPolicy::Never, Some(image)) => Ok(image),
+        (PullPolicy::Never, None) => {
+            refuse(ErrorKind::NotFound, "the engine does not have it, and fetching is turned off")
+        }
+        _ if state.script.lacks_image(reference) => {
+            refuse(ErrorKind::NotFound, "no registry has it: check the name and the tag")
+        }
+        _ => {
+            let image = make_image(state, reference);
+            state.images.insert(reference.to_owned(), image.clone());
+            Ok(image)
+        }
+    }
+}
+
+fn make_image(state: &State, reference: &str) -> ImageView {
+    let scripted = state.script.image(reference).cloned().unwrap_or_default();
+    let digest: String =
+        Sha256::digest(reference.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    ImageView {
+        id: format!("sha256:{digest}"),
+        environment: scripted.environment,
+        entrypoint: scripted.entrypoint,
+        command: scripted.command,
+    }
+}
+
+fn create(state: &mut State, spec: &ContainerSpec, early: bool) -> Result<(), Refusal> {
+    if let Some(container) = state.containers.get(&spec.name) {
+        return match &container.spec {
+            Some(known) if known == spec => Ok(()),
+            Some(known) if known.owner == spec.owner => {
+                refuse(ErrorKind::Conflict, "exists already and was created with another specification")
+            }
+            _ => refuse(ErrorKind::Conflict, held_by(container.owner())),
+        };
+    }
+    if !state.images.contains_key(&spec.image) {
+        return refuse(ErrorKind::NotFound, format!("the engine has no image {}", spec.image));
+    }
+    state.next_container += 1;
+    let mut container = Container::new(state.next_container, &spec.image, Some(spec.clone()));
+    container.early = early;
+    state.containers.insert(spec.name.clone(), container);
+    Ok(())
+}
+
+fn start(state: &mut State, owner: &Owner, name: &EngineName, at: Duration) -> Result<(), Refusal> {
+    let Some(container) = state.owned(owner, name)? else {
+        return refuse(ErrorKind::NotFound, "there is no container of that name");
+    };
+    if container.is_live() {
+        return Ok(());
+    }
+    let Some(spec) = container.spec.clone() else {
+        return refuse(ErrorKind::Conflict, held_by(None));
+    };
+    if let Some(device) =
+        spec.devices.iter().find(|device| state.script.missing_devices.contains(&device.host))
+    {
+        return refuse(ErrorKind::Failed, format!("the host has no device {}", device.host.display()));
+    }
+    for binding in &spec.published {
+        if let Some(holder) = state.holder_of(binding, name) {
+            let (protocol, port) = (binding.protocol, binding.host);
+            return refuse(
+                ErrorKind::Conflict,
+                format!("port {port}/{protocol} of the host is in use by {holder}"),
+            );
+        }
+    }
+    let output: Vec<_> = state.script.output_of(name.as_str()).cloned().collect();
+    if let Some(container) = state.containers.get_mut(name) {
+        container.run();
+        for text in output {
+            container.write(crate::OutputStream::Stdout, at, &text.stdout);
+            container.write(crate::OutputStream::Stderr, at, &text.stderr);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! The simulated drivers: a host in memory, for trying things out without privileges, for tests and for
+//! embedding programs.
+//!
+//! They keep the whole contract of the crate's page: names clash, host ports are in use, images are missing,
+//! interfaces vanish with their containers. What a real host would do on its own, a [`Script`] says: how
+//! long operations take, which calls fail or hang, what commands in containers write. What it does not say
+//! is not made up: a command without an entry is recorded, writes nothing and ends with exit code 0.
+//!
+//! Time is tokio's, so that tests can pause it.
+//!
+//! ```
+//! use llcm_names::{EngineName, InstallationId};
+//! use llcm_runtime::simulated::{self, Fault, Operation, Script, World};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let world = World::with_script(Script::default().with(Fault::fail(Operation::Stop)));
+//! let installation = InstallationId::from_bits(1);
+//! let backend = simulated::backend(&world, &installation);
+//!
+//! world.add_foreign(&EngineName::parse("postgres")?, "postgres:17");
+//! assert!(backend.containers().list_owned(&installation).await?.is_empty());
+//! assert_eq!(world.snapshot().containers.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+
+mod containers;
+mod faults;
+mod io;
+mod latency;
+mod networks;
+mod reach;
+mod script;
+mod state;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use std::sync::Arc;
+
+use llcm_names::InstallationId;
+
+pub use containers::SimulatedContainers;
+pub use faults::{Action, Fault, Operation, When};
+pub use latency::{Latency, LatencyError};
+pub use networks::SimulatedNetwork;
+pub use script::{Script, ScriptError, ScriptedCommand, ScriptedImage, ScriptedOutput};
+pub use world::{Call, ContainerSnapshot, ExecRecord, PortSnapshot, Snapshot, World};
+
+use crate::Backend;
+
+/// Both simulated drivers on one world, for one installation.
+#[must_use]
+pub fn backend(world: &Arc<World>, installation: &InstallationId) -> Backend {
+    Backend::of_one_engine(
+        Arc::new(SimulatedContainers::new(Arc::clone(world))),
+        Arc::new(SimulatedNetwork::new(Arc::clone(world), installation.clone())),
+    )
+}

@@ -1,0 +1,267 @@
+//! The simulated network driver.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use llcm_names::{DcName, EngineName, InstallationId, Owner, PortId, SegmentId};
+use llcm_topology::Topology;
+
+use super::containers::SimulatedContainers;
+use super::faults::Operation;
+use super::state::{PluggedPort, Refusal, State, held_by, refuse};
+use super::world::World;
+use crate::{
+    AttachPoint, DriverError, DriverResult, ErrorKind, LinkView, Needs, NetworkDriver, NetworkObject,
+    PortSpec, PortView, PrepareReport, SegmentKind, SegmentSpec,
+};
+
+/// Joins the containers of a [`World`]. Addresses, MTUs and the properties of links are kept as they are
+/// told; no traffic flows, but [`World::ping`] tells what traffic would.
+#[derive(Debug, Clone)]
+pub struct SimulatedNetwork {
+    world: Arc<World>,
+    installation: InstallationId,
+}
+
+impl SimulatedNetwork {
+    /// A driver for the objects of one installation.
+    #[must_use]
+    pub fn new(world: Arc<World>, installation: InstallationId) -> Self {
+        Self { world, installation }
+    }
+
+    /// The world.
+    #[must_use]
+    pub fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    fn check_installation(&self, owner: &Owner) -> Result<(), Refusal> {
+        if owner.installation == self.installation {
+            return Ok(());
+        }
+        refuse(ErrorKind::Invalid, format!("this driver serves installation {}", self.installation))
+    }
+
+    async fn on_installation<T>(
+        &self,
+        operation: Operation,
+        effect: impl FnOnce(&mut State) -> Result<T, Refusal>,
+    ) -> DriverResult<T> {
+        self.world.perform(operation, self.installation.as_str(), effect).await
+    }
+}
+
+#[async_trait]
+impl NetworkDriver for SimulatedNetwork {
+    fn needs(&self) -> Needs {
+        Needs::Engine(SimulatedContainers::engine())
+    }
+
+    async fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
+        let prepare = |state: &mut State| {
+            let stays = |name: &DcName| topology.datacenters.iter().any(|dc| dc.name == *name);
+            let ours = &self.installation;
+            state
+                .ports
+                .retain(|(installation, _), port| installation != ours || stays(&port.spec.datacenter));
+            state.topologies.insert(ours.clone(), topology.clone());
+            Ok(PrepareReport { not_emulated: state.script.not_emulated.clone() })
+        };
+        self.on_installation(Operation::Prepare, prepare).await
+    }
+
+    async fn ensure_segment(&self, spec: &SegmentSpec) -> DriverResult<()> {
+        let ensure = |state: &mut State| {
+            self.check_installation(&spec.owner)?;
+            ensure_segment(state, &self.installation, spec)
+        };
+        self.world.perform(Operation::EnsureSegment, &spec.id.to_string(), ensure).await
+    }
+
+    async fn attach(&self, spec: &PortSpec, point: &AttachPoint) -> DriverResult<PortView> {
+        let target = format!("{}/{}", spec.container, spec.ifname);
+        let attach = |state: &mut State| {
+            self.check_installation(&spec.owner)?;
+            attach(state, &self.installation, spec, point)?;
+            Ok(PortView { id: spec.id, host_device: String::new() })
+        };
+        self.world.perform(Operation::Attach, &target, attach).await
+    }
+
+    async fn detach(&self, owner: &Owner, datacenter: &DcName, port: PortId) -> DriverResult<()> {
+        let detach = |state: &mut State| {
+            let key = (self.installation.clone(), port);
+            match state.ports.get(&key) {
+                Some(known) if known.spec.owner != *owner => {
+                    refuse(ErrorKind::Conflict, held_by(Some(&known.spec.owner)))
+                }
+                Some(known) if known.spec.datacenter != *datacenter => Ok(()),
+                _ => {
+                    state.ports.remove(&key);
+                    Ok(())
+                }
+            }
+        };
+        self.world.perform(Operation::Detach, &port.to_string(), detach).await
+    }
+
+    async fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {
+        let remove = |state: &mut State| {
+            let key = (self.installation.clone(), segment);
+            match state.segments.get(&key) {
+                Some(known) if known.owner != *owner => {
+                    refuse(ErrorKind::Conflict, held_by(Some(&known.owner)))
+                }
+                None => Ok(()),
+                Some(_) => {
+                    forget_segment(state, &key);
+                    Ok(())
+                }
+            }
+        };
+        self.world.perform(Operation::RemoveSegment, &segment.to_string(), remove).await
+    }
+
+    async fn remove_instance(&self, owner: &Owner) -> Result<(), Vec<DriverError>> {
+        let remove = |state: &mut State| {
+            state.ports.retain(|_, port| port.spec.owner != *owner);
+            let segments = state.segments.iter().filter(|(_, spec)| spec.owner == *owner);
+            for key in segments.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+                forget_segment(state, &key);
+            }
+            Ok(())
+        };
+        let target = owner.instance.to_string();
+        self.world.perform(Operation::RemoveInstance, &target, remove).await.map_err(|error| vec![error])
+    }
+
+    async fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<NetworkObject>> {
+        let list = |state: &mut State| {
+            let ports = state.ports.values().map(|port| NetworkObject::Port {
+                owner: port.spec.owner.clone(),
+                datacenter: port.spec.datacenter.clone(),
+                id: port.spec.id,
+            });
+            let segments = state.segments.values();
+            let segments =
+                segments.map(|spec| NetworkObject::Segment { owner: spec.owner.clone(), id: spec.id });
+            Ok(ports.chain(segments).filter(|it| it.owner().installation == *installation).collect())
+        };
+        self.world.perform(Operation::ListNetwork, installation.as_str(), list).await
+    }
+
+    async fn links(&self) -> DriverResult<Vec<LinkView>> {
+        let links = |state: &mut State| {
+            let links = state.topologies.get(&self.installation).map_or(&[][..], |topology| &topology.links);
+            Ok(links
+                .iter()
+                .map(|link| LinkView {
+                    name: link.name.clone(),
+                    ends: [link.a.dc.clone(), link.b.dc.clone()],
+                    up: true,
+                    emulated_by: ["recorded".to_owned(), "recorded".to_owned()],
+                })
+                .collect())
+        };
+        self.on_installation(Operation::Links, links).await
+    }
+
+    async fn teardown(&self) -> DriverResult<()> {
+        let teardown = |state: &mut State| {
+            state.topologies.remove(&self.installation);
+            state.ports.retain(|(installation, _), _| *installation != self.installation);
+            state.segments.retain(|(installation, _), _| *installation != self.installation);
+            Ok(())
+        };
+        self.on_installation(Operation::Teardown, teardown).await
+    }
+}
+
+fn forget_segment(state: &mut State, key: &(InstallationId, SegmentId)) {
+    state.segments.remove(key);
+    for ((installation, _), port) in &mut state.ports {
+        if *installation == key.0 {
+            port.joined.remove(&key.1);
+        }
+    }
+}
+
+fn ensure_segment(
+    state: &mut State,
+    installation: &InstallationId,
+    spec: &SegmentSpec,
+) -> Result<(), Refusal> {
+    if matches!(spec.kind, SegmentKind::ELine { .. }) && spec.ends.len() != 2 {
+        return refuse(ErrorKind::Invalid, format!("an E-Line has two ends, not {}", spec.ends.len()));
+    }
+    if let Some(end) = spec.ends.iter().find(|end| !state.has_datacenter(installation, &end.datacenter)) {
+        return refuse(ErrorKind::NotFound, format!("there is no data center {}", end.datacenter));
+    }
+    let key = (installation.clone(), spec.id);
+    match state.segments.get(&key) {
+        Some(known) if known == spec => Ok(()),
+        Some(known) if known.owner == spec.owner => {
+            refuse(ErrorKind::Conflict, "exists already and was created with another specification")
+        }
+        Some(known) => refuse(ErrorKind::Conflict, held_by(Some(&known.owner))),
+        None => {
+            state.segments.insert(key, spec.clone());
+            Ok(())
+        }
+    }
+}
+
+fn attach(
+    state: &mut State,
+    installation: &InstallationId,
+    spec: &PortSpec,
+    point: &AttachPoint,
+) -> Result<(), Refusal> {
+    let (container, incarnation) = reach(state, spec, point)?;
+    if !state.has_datacenter(installation, &spec.datacenter) {
+        return refuse(ErrorKind::NotFound, format!("there is no data center {}", spec.datacenter));
+    }
+    for id in &spec.segments {
+        let Some(segment) = state.segments.get(&(installation.clone(), *id)) else {
+            return refuse(ErrorKind::NotFound, format!("there is no segment {id}"));
+        };
+        if !segment.ends.iter().any(|end| end.port == spec.id && end.datacenter == spec.datacenter) {
+            let (port, dc) = (spec.id, &spec.datacenter);
+            return refuse(ErrorKind::Invalid, format!("port {port} in {dc} is no end of segment {id}"));
+        }
+    }
+    let key = (installation.clone(), spec.id);
+    match state.ports.get(&key) {
+        Some(known) if known.spec.owner != spec.owner => {
+            return refuse(ErrorKind::Conflict, held_by(Some(&known.spec.owner)));
+        }
+        Some(known) if known.spec != *spec => {
+            return refuse(ErrorKind::Conflict, "exists already and was attached with another specification");
+        }
+        _ => {}
+    }
+    if state.ports_of(&spec.container).any(|port| port.spec.ifname == spec.ifname && port.spec.id != spec.id)
+    {
+        return refuse(ErrorKind::Conflict, "the container has another interface of that name");
+    }
+    let joined = spec.segments.iter().copied().collect();
+    state.ports.insert(key, PluggedPort { spec: spec.clone(), container, incarnation, joined });
+    Ok(())
+}
+
+/// The container's engine id and incarnation, if the attach point still leads to it.
+fn reach(state: &State, spec: &PortSpec, point: &AttachPoint) -> Result<(u64, u64), Refusal> {
+    let name = match &point.engine {
+        Some((engine, name)) if *engine == SimulatedContainers::engine() => name,
+        _ => return refuse(ErrorKind::Invalid, "the attach point leads to no simulated container"),
+    };
+    if name != spec.container.as_str() {
+        return refuse(ErrorKind::Invalid, format!("the attach point leads to container {name}"));
+    }
+    let container = EngineName::parse(name).ok().and_then(|name| state.containers.get(&name));
+    match container {
+        Some(container) if container.has_namespace() => Ok((container.id, container.incarnation)),
+        _ => refuse(ErrorKind::NotFound, "the container does not run: its network namespace is gone"),
+    }
+}

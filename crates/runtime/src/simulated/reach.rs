@@ -1,0 +1,66 @@
+//! What traffic would do in the world.
+
+use std::net::IpAddr;
+
+use llcm_names::EngineName;
+
+use super::state::{PluggedPort, State};
+use super::world::World;
+use crate::{ContainerState, SegmentKind, SegmentSpec, TreeRole};
+
+impl World {
+    /// Whether an echo request that container `from` sends to `to` would be answered: some interface of
+    /// `from` has `to` in its subnet, and over the segments of that interface frames reach a running
+    /// container's interface with that address, and come back.
+    #[must_use]
+    pub fn ping(&self, from: &EngineName, to: IpAddr) -> bool {
+        let state = self.lock();
+        let runs = |name: &EngineName| {
+            state.containers.get(name).is_some_and(|it| it.state == ContainerState::Running)
+        };
+        if !runs(from) {
+            return false;
+        }
+        let near = state.ports_of(from).filter(|port| {
+            port.spec.addresses.iter().any(|address| address.contains(to) && address.ip() != to)
+        });
+        near.into_iter().any(|near| {
+            let answers = |far: &&PluggedPort| {
+                far.spec.addresses.iter().any(|address| address.ip() == to)
+                    && state.is_alive(far)
+                    && runs(&far.spec.container)
+            };
+            state
+                .ports
+                .values()
+                .filter(answers)
+                .any(|far| state.frames_pass(near, far) && state.frames_pass(far, near))
+        })
+    }
+}
+
+impl State {
+    /// Whether frames go from one port to another over some segment that both are joined to.
+    fn frames_pass(&self, from: &PluggedPort, to: &PluggedPort) -> bool {
+        let installation = &from.spec.owner.installation;
+        *installation == to.spec.owner.installation
+            && from.joined.intersection(&to.joined).any(|id| {
+                self.segments
+                    .get(&(installation.clone(), *id))
+                    .is_some_and(|segment| segment_passes(segment, from, to))
+            })
+    }
+}
+
+fn segment_passes(segment: &SegmentSpec, from: &PluggedPort, to: &PluggedPort) -> bool {
+    let end = |port: &PluggedPort| segment.ends.iter().position(|end| end.port == port.spec.id);
+    let (Some(from), Some(to)) = (end(from), end(to)) else { return false };
+    match segment.kind {
+        SegmentKind::ELine { bidirectional } => from != to && (bidirectional || from == 0),
+        SegmentKind::ELan => from != to,
+        SegmentKind::ETree => {
+            let role = |index: usize| segment.ends[index].role;
+            from != to && (role(from) == TreeRole::Root || role(to) == TreeRole::Root)
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What is in the world.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use llcm_names::{DcName, EngineName, IfName, InstallationId, Owner, PortId, SegmentId};
+use llcm_topology::Topology;
+
+use super::script::Script;
+use super::world::{Call, ExecRecord};
+use crate::{
+    AttachPoint, ContainerSpec, ContainerState, ContainerView, EngineId, ErrorKind, ImageView, OutputStream,
+    PortBinding, PortSpec, SegmentSpec,
+};
+
+/// The error of an effect before the operation and target are put to it.
+pub(super) type Refusal = (ErrorKind, String);
+
+pub(super) fn refuse<T>(kind: ErrorKind, message: impl Into<String>) -> Result<T, Refusal> {
+    Err((kind, message.into()))
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) script: Script,
+    /// Calls so far that matched each fault of the script.
+    pub(super) fault_counts: Vec<u64>,
+    pub(super) calls: Vec<Call>,
+    pub(super) images: BTreeMap<String, ImageView>,
+    pub(super) containers: BTreeMap<EngineName, Container>,
+    pub(super) next_container: u64,
+    pub(super) topologies: BTreeMap<InstallationId, Topology>,
+    pub(super) segments: BTreeMap<(InstallationId, SegmentId), SegmentSpec>,
+    pub(super) ports: BTreeMap<(InstallationId, PortId), PluggedPort>,
+    pub(super) execs: Vec<ExecRecord>,
+}
+
+/// A container of the world; `spec` is `None` for one that somebody else made.
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) id: u64,
+    pub(super) image: String,
+    pub(super) spec: Option<ContainerSpec>,
+    pub(super) state: ContainerState,
+    /// Counts the starts: the network namespace of an earlier start is gone.
+    pub(super) incarnation: u64,
+    /// Whether there is a network namespace before the first start.
+    pub(super) early: bool,
+    pub(super) output: Vec<OutputLine>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct OutputLine {
+    pub(super) stream: OutputStream,
+    pub(super) at: Duration,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// A port with the container's incarnation it was plugged into.
+#[derive(Debug)]
+pub(super) struct PluggedPort {
+    pub(super) spec: PortSpec,
+    pub(super) container: u64,
+    pub(super) incarnation: u64,
+    /// The segments that it is joined to: those of its spec that have not been removed since.
+    pub(super) joined: BTreeSet<SegmentId>,
+}
+
+impl Container {
+    pub(super) fn new(id: u64, image: &str, spec: Option<ContainerSpec>) -> Self {
+        let state = ContainerState::Created;
+        Self { id, image: image.to_owned(), spec, state, incarnation: 0, early: false, output: Vec::new() }
+    }
+
+    pub(super) fn owner(&self) -> Option<&Owner> {
+        self.spec.as_ref().map(|spec| &spec.owner)
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.state, ContainerState::Running | ContainerState::Paused)
+    }
+
+    pub(super) fn has_namespace(&self) -> bool {
+        self.is_live() || (self.early && self.state == ContainerState::Created)
+    }
+
+    /// The first process ends, and with it the network namespace and its interfaces.
+    pub(super) fn end(&mut self, code: i64) {
+        self.state = ContainerState::Exited { code: Some(code) };
+        self.incarnation += 1;
+    }
+
+    /// A start: the namespace that `create` made serves the first one, each later one gets a new one.
+    pub(super) fn run(&mut self) {
+        if !(self.early && self.state == ContainerState::Created) {
+            self.incarnation += 1;
+        }
+        self.state = ContainerState::Running;
+    }
+
+    pub(super) fn view(&self, name: &EngineName, engine: &EngineId) -> ContainerView {
+        ContainerView {
+            name: name.clone(),
+            id: format!("{:012x}", self.id),
+            owner: self.owner().cloned(),
+            datacenter: self.spec.as_ref().map(|spec| spec.datacenter.clone()),
+            image: self.image.clone(),
+            state: self.state,
+            attach: self.has_namespace().then(|| attach_point(engine, name)),
+            management_address: None,
+        }
+    }
+
+    pub(super) fn bindings(&self) -> &[PortBinding] {
+        self.spec.as_ref().map_or(&[], |spec| &spec.published)
+    }
+
+    pub(super) fn write(&mut self, stream: OutputStream, at: Duration, text: &str) {
+        for line in text.split_inclusive('\n') {
+            self.output.push(OutputLine { stream, at, bytes: line.as_bytes().to_vec() });
+        }
+    }
+}
+
+pub(super) fn attach_point(engine: &EngineId, name: &EngineName) -> AttachPoint {
+    AttachPoint { netns: None, engine: Some((engine.clone(), name.to_string())) }
+}
+
+impl State {
+    /// The container of that name, if it is this owner's.
+    pub(super) fn owned(
+        &mut self,
+        owner: &Owner,
+        name: &EngineName,
+    ) -> Result<Option<&mut Container>, Refusal> {
+        match self.containers.get_mut(name) {
+            Some(container) if container.owner() != Some(owner) => {
+                refuse(ErrorKind::Conflict, held_by(container.owner()))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// Who listens on a host port that `binding` asks for, other than `name`.
+    pub(super) fn holder_of(&self, binding: &PortBinding, name: &EngineName) -> Option<&EngineName> {
+        let clash = |other: &PortBinding| {
+            (other.protocol, other.host) == (binding.protocol, binding.host)
+                && overlap(other.host_ip, binding.host_ip)
+        };
+        self.containers
+            .iter()
+            .find(|(other, container)| {
+                *other != name && container.is_live() && container.bindings().iter().any(clash)
+            })
+            .map(|(other, _)| other)
+    }
+
+    /// Whether the container still has the interface that the port was plugged in with.
+    pub(super) fn is_alive(&self, port: &PluggedPort) -> bool {
+        self.containers.get(&port.spec.container).is_some_and(|container| {
+            container.id == port.container && container.incarnation == port.incarnation
+        })
+    }
+
+    /// The live ports of a container.
+    pub(super) fn ports_of<'a>(&'a self, name: &'a EngineName) -> impl Iterator<Item = &'a PluggedPort> {
+        self.ports.values().filter(move |port| port.spec.container == *name && self.is_alive(port))
+    }
+
+    /// The interfaces of its spec that a container still waits for.
+    pub(super) fn waiting_for(&self, name: &EngineName) -> Vec<IfName> {
+        let Some(spec) = self.containers.get(name).and_then(|container| container.spec.as_ref()) else {
+            return Vec::new();
+        };
+        let has = |ifname: &IfName| self.ports_of(name).any(|port| port.spec.ifname == *ifname);
+        spec.interfaces.iter().filter(|ifname| !has(ifname)).cloned().collect()
+    }
+
+    pub(super) fn has_datacenter(&self, installation: &InstallationId, name: &DcName) -> bool {
+        self.topologies
+            .get(installation)
+            .is_some_and(|topology| topology.datacenters.iter().any(|dc| dc.name == *name))
+    }
+}
+
+/// What a refusal says about the holder of a name.
+pub(super) fn held_by(owner: Option<&Owner>) -> String {
+    match owner {
+        Some(owner) => {
+            format!("belongs to instance {} of installation {}", owner.instance, owner.installation)
+        }
+        None => "belongs to somebody else: it carries no mark of this program".to_owned(),
+    }
+}
+
+fn overlap(a: Option<IpAddr>, b: Option<IpAddr>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a == b || a.is_unspecified() || b.is_unspecified(),
+        _ => true,
+    }
+}

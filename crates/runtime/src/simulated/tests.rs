@@ -1,0 +1,1 @@
+//! Behaviour of the simulation beyond the contract: faults, latencies, crashes.
