@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod error;
 pub mod orchestrator;
+pub mod plan;
 pub mod request;
 pub mod settings;
 
