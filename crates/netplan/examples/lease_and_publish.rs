@@ -2,8 +2,8 @@
 //! workspace but the names.
 //!
 //! `cargo run -p llcm-netplan --example lease_and_publish`
-
 #![expect(clippy::print_stdout, reason = "an example shows its results")]
+
 use llcm_names::{Port, Protocol};
 use llcm_netplan::{NetplanError, PoolConfig, PortBook, SubnetPool, address_members, published_port};
 

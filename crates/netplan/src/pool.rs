@@ -247,7 +247,7 @@ impl SubnetPool {
     /// Gives a lease back. `false`: it is none.
     pub fn free(&mut self, subnet: Ipv4Network) -> bool {
         let Some((first, _)) = self.config.slots(subnet) else { return false };
-        if !self.leased.get(&first).is_some_and(|(_, lease)| *lease == subnet) {
+        if self.leased.get(&first).is_none_or(|(_, lease)| *lease != subnet) {
             return false;
         }
         let Some((mut end, _)) = self.leased.remove(&first) else { return false };

@@ -1,0 +1,92 @@
+//! What an algorithm is.
+
+use std::collections::BTreeSet;
+
+use crate::error::PlacementError;
+use crate::model::{Choice, Placed, Site, Unit, View};
+
+/// Chooses data centers. Must be pure: the same view and unit give the same answer.
+pub trait Placement: Send + Sync {
+    /// Chooses the data center of one unit.
+    ///
+    /// # Errors
+    /// When no data center can take the unit.
+    fn place(&self, view: &View<'_>, unit: &Unit) -> Result<Choice, PlacementError>;
+}
+
+/// Places units one after the other. `turn` counts the units ever placed before them; the next call goes on
+/// with `turn` plus the number of units.
+///
+/// # Errors
+/// The first error; also when there is no data center, or the algorithm answers with one there is not.
+pub fn place_all(
+    algorithm: &dyn Placement,
+    sites: &[Site],
+    units: &[Unit],
+    turn: u64,
+) -> Result<Vec<Placed>, PlacementError> {
+    if sites.is_empty() {
+        return Err(PlacementError::NoDataCenter);
+    }
+    let names: BTreeSet<_> = sites.iter().map(|site| &site.datacenter.name).collect();
+    let mut placed: Vec<Placed> = Vec::with_capacity(units.len());
+    let mut turn = turn;
+    for unit in units {
+        let Choice { datacenter, warning } = algorithm.place(&View { sites, placed: &placed, turn }, unit)?;
+        if !names.contains(&datacenter) {
+            return Err(PlacementError::UnknownDataCenter {
+                unit: unit.name.clone(),
+                datacenter: datacenter.to_string(),
+            });
+        }
+        placed.push(Placed { unit: unit.clone(), datacenter, warning });
+        turn = turn.wrapping_add(1);
+    }
+    Ok(placed)
+}
+
+#[cfg(test)]
+mod tests {
+    use llcm_names::DcName;
+
+    use super::*;
+
+    /// What an embedder might bring: the data center with the fewest units, this instance's included.
+    struct Spread;
+
+    impl Placement for Spread {
+        fn place(&self, view: &View<'_>, _unit: &Unit) -> Result<Choice, PlacementError> {
+            let count = |site: &&Site| {
+                let here = view.placed.iter().filter(|p| p.datacenter == site.datacenter.name).count();
+                site.units + u64::try_from(here).unwrap_or(u64::MAX)
+            };
+            view.sites.iter().min_by_key(count).map(Choice::new).ok_or(PlacementError::NoDataCenter)
+        }
+    }
+
+    struct Nowhere;
+
+    impl Placement for Nowhere {
+        fn place(&self, _view: &View<'_>, _unit: &Unit) -> Result<Choice, PlacementError> {
+            Ok(Choice { datacenter: DcName::parse("elsewhere").unwrap(), warning: None })
+        }
+    }
+
+    #[test]
+    fn an_algorithm_of_ones_own_sees_load_and_what_was_placed() {
+        let mut sites = ["dc1", "dc2"].map(|name| Site::named(name).unwrap());
+        sites[0].units = 2;
+        let units = ["a", "b", "c", "d"].map(Unit::named);
+        let placed = place_all(&Spread, &sites, &units, 0).unwrap();
+        let names: Vec<_> = placed.iter().map(|p| p.datacenter.as_str()).collect();
+        assert_eq!(names, ["dc2", "dc2", "dc1", "dc2"]);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_data_center_is_an_error() {
+        let sites = [Site::named("dc1").unwrap()];
+        let error = place_all(&Nowhere, &sites, &[Unit::named("a")], 0).unwrap_err();
+        assert!(matches!(error, PlacementError::UnknownDataCenter { .. }));
+        assert_eq!(place_all(&Nowhere, &[], &[], 0), Err(PlacementError::NoDataCenter));
+    }
+}

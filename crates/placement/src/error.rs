@@ -1,0 +1,43 @@
+//! Why a unit cannot be placed.
+
+use thiserror::Error;
+
+/// Why there is no placement.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlacementError {
+    /// There is no data center at all.
+    #[error("there is no data center to place units on: the topology must have at least one")]
+    NoDataCenter,
+    /// No algorithm has that name.
+    #[error("placement algorithm {name:?} is not known: expected one of {known}")]
+    UnknownAlgorithm {
+        /// The name as given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The algorithm exists by name only.
+    #[error(
+        "placement algorithm {name:?} needs service access points, which are not deployed: use round-robin"
+    )]
+    NeedsSaps {
+        /// The name as given.
+        name: String,
+    },
+    /// The algorithm found no place for a unit.
+    #[error("no data center can take {unit}: {reason}")]
+    NoPlace {
+        /// The unit.
+        unit: String,
+        /// Why.
+        reason: String,
+    },
+    /// The algorithm answered with a data center that there is not.
+    #[error("the placement put {unit} on {datacenter}, which is no data center of the topology")]
+    UnknownDataCenter {
+        /// The unit.
+        unit: String,
+        /// The answer.
+        datacenter: String,
+    },
+}
