@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use llcm_netplan::PoolConfig;
 use serde::{Deserialize, Serialize};
 
 /// Which gatekeeper's conventions a service follows: those of the listener it was uploaded through.
@@ -95,6 +96,18 @@ impl Default for HostPolicy {
     }
 }
 
+/// Where subnets come from. `None`: the pool that the dialect has by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PoolSettings {
+    /// For E-Lines; `tango`: 20.0.N.0/24, `sonata`: 10.30.N.0/30.
+    pub eline: Option<PoolConfig>,
+    /// For E-LANs and E-Trees; `tango`: 30.0.N.0/24, `sonata`: 10.20.N.0/24.
+    pub elan: Option<PoolConfig>,
+    /// For service access points; `sonata`: 10.10.N.0/30.
+    pub sap: Option<PoolConfig>,
+}
+
 /// Everything that can be set for the life-cycle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -125,6 +138,10 @@ pub struct Settings {
     pub stop_grace: Duration,
     /// MTU of VNF interfaces in bytes.
     pub mtu: u32,
+    /// See [`PoolSettings`].
+    pub pools: PoolSettings,
+    /// Whether E-Lines carry frames both ways; `None`: in dialect `tango` they do, in `sonata` they do not.
+    pub bidirectional_chain: Option<bool>,
 }
 
 impl Default for Settings {
@@ -143,6 +160,8 @@ impl Default for Settings {
             start_concurrency: 8,
             stop_grace: Duration::from_secs(5),
             mtu: 1500,
+            pools: PoolSettings::default(),
+            bidirectional_chain: None,
         }
     }
 }
