@@ -1,0 +1,104 @@
+//! JSON bodies and queries, read the way existing clients send them.
+//!
+//! `curl -d '{}'` and the clients of the emulators label JSON as a form, or not at all: the content type is
+//! never looked at, and an empty body is an empty object.
+
+use actix_web::web::Payload;
+use actix_web::{FromRequest, HttpRequest, dev};
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use crate::codes::Code;
+use crate::error::ApiError;
+
+/// The largest JSON body in bytes: bodies of this interface are a handful of ids, or a command line.
+pub(crate) const MAX_JSON: usize = 64 * 1024;
+
+/// A JSON object as the request's body.
+#[derive(Debug)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Object<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let payload = Payload::from_request(request, payload);
+        Box::pin(async move {
+            let mut payload = payload
+                .into_inner()
+                .map_err(|error| ApiError::new(Code::BadRequest, format!("cannot read the body: {error}")))?;
+            let mut bytes = BytesMut::new();
+            while let Some(chunk) = payload.next().await {
+                let chunk = chunk.map_err(|error| {
+                    ApiError::new(Code::BadRequest, format!("the body is incomplete: {error}"))
+                })?;
+                if bytes.len() + chunk.len() > MAX_JSON {
+                    return Err(ApiError::new(
+                        Code::TooLarge,
+                        format!("the JSON body is larger than {MAX_JSON} bytes"),
+                    ));
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            parse(&bytes).map(Self)
+        })
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+    let malformed = |error: serde_json::Error| {
+        ApiError::new(Code::BadRequest, format!("the body is not the JSON object that is expected: {error}"))
+    };
+    // Structs can be read from arrays too; only an object is meant.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::new(
+            Code::BadRequest,
+            "the body is not the JSON object that is expected: it is an array",
+        ));
+    }
+    serde_json::from_slice(bytes).map_err(malformed)
+}
+
+/// The query of a request's URL.
+pub(crate) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
+    actix_web::web::Query::<T>::from_query(request.query_string())
+        .map(actix_web::web::Query::into_inner)
+        .map_err(|error| ApiError::new(Code::BadRequest, format!("the query cannot be understood: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Sample {
+        service_uuid: Option<String>,
+    }
+
+    #[test]
+    fn nothing_and_blanks_are_an_empty_object() {
+        for text in ["", " \r\n", "{}", " { } ", "{\"service_uuid\": null}"] {
+            assert_eq!(parse::<Sample>(text.as_bytes()).unwrap(), Sample::default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_with_the_place() {
+        for text in
+            ["{", "[]", "[\"latest\"]", "latest", "\"latest\"", "1", "{\"service_uuid\": 1}", "{} {}", "\0"]
+        {
+            let error = parse::<Sample>(text.as_bytes()).unwrap_err();
+            assert_eq!(error.code, Code::BadRequest, "{text:?}");
+            assert!(error.message.contains("JSON object"), "{error}");
+        }
+        let error = parse::<Sample>(b"{\n  \"service_uuid\": 1}").unwrap_err();
+        assert!(error.message.contains("line 2"), "{error}");
+    }
+}

@@ -1,0 +1,210 @@
+//! The one table of errors: code, HTTP status, meaning, remedy.
+//!
+//! Everything that speaks of an error is made from it: the mapping of the life-cycle's errors (exhaustive, so
+//! that a new one does not compile until it has a line here), the status of a reply, and `docs/errors.md`.
+//! A code, once published, keeps its meaning; what the statuses mean is RFC 9110, section 15.
+
+use llcm_lifecycle::ErrorCode;
+
+/// A line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The word that programs branch on.
+    pub code: &'static str,
+    /// The HTTP status of a reply with it.
+    pub status: u16,
+    /// When it happens.
+    pub meaning: &'static str,
+    /// What the client can do.
+    pub remedy: &'static str,
+}
+
+macro_rules! catalogue {
+    (
+        lifecycle { $($of_lifecycle:ident $code:literal $status:literal $meaning:literal $remedy:literal;)* }
+        http { $($of_http:ident $http_code:literal $http_status:literal $http_meaning:literal $http_remedy:literal;)* }
+    ) => {
+        /// Every error that a reply can carry.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $meaning] $of_lifecycle,)*
+            $(#[doc = $http_meaning] $of_http,)*
+        }
+
+        impl Code {
+            /// All, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$of_lifecycle,)* $(Self::$of_http,)*];
+
+            /// The code's line of the table.
+            #[must_use]
+            pub const fn row(self) -> Row {
+                match self {
+                    $(Self::$of_lifecycle => {
+                        Row { code: $code, status: $status, meaning: $meaning, remedy: $remedy }
+                    })*
+                    $(Self::$of_http => Row {
+                        code: $http_code,
+                        status: $http_status,
+                        meaning: $http_meaning,
+                        remedy: $http_remedy,
+                    },)*
+                }
+            }
+        }
+
+        impl From<ErrorCode> for Code {
+            fn from(code: ErrorCode) -> Self {
+                match code {
+                    $(ErrorCode::$of_lifecycle => Self::$of_lifecycle,)*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    lifecycle {
+        NotAPackage "not-a-package" 400
+            "The upload is not a service package: not a zip archive, damaged, or with entries that no package may have."
+            "Upload the `.tgo` or `.son` file as the packager wrote it; the message names the entry.";
+        TooLarge "too-large" 413
+            "The request's body, the package or something in it is larger than the server's limits allow."
+            "Make it smaller, or raise the limit that the message names.";
+        InvalidPackage "invalid-package" 422
+            "The package was read, and its descriptors have errors."
+            "Correct what `details.diagnostics` lists; `llcm validate` shows the same without a server.";
+        ServiceNotFound "service-not-found" 404
+            "No on-boarded service has that id or package name."
+            "`GET /packages` lists the services.";
+        NoService "no-service" 404
+            "No service is on-boarded."
+            "Upload a package first.";
+        InstanceNotFound "instance-not-found" 404
+            "No instance has that id; instances that were terminated are forgotten."
+            "`GET /instantiations` lists the instances.";
+        RequestNotFound "request-not-found" 404
+            "No request has that id."
+            "`GET /api/v3/requests` lists the requests.";
+        ContainerNotFound "container-not-found" 404
+            "The instance has no container of that name."
+            "`GET /api/llcm/v1/instances/{id}` lists the instance's containers.";
+        ServiceInUse "service-in-use" 409
+            "The service has instances."
+            "Terminate them first.";
+        WrongState "wrong-state" 409
+            "The instance is in a state that does not allow the operation."
+            "Wait until what goes on is done, then try again.";
+        CannotPlan "cannot-plan" 409
+            "The service cannot be planned as things stand: a port is taken, an address pool is exhausted, or the host policy refuses something."
+            "The message names the resource, and the setting where there is one.";
+        ImageUnavailable "image-unavailable" 502
+            "A container image cannot be had."
+            "Check the image's name in the VNFD and that the registry answers, or load the image into the engine.";
+        StepFailed "step-failed" 500
+            "A step of instantiating or terminating failed. A failed instantiation has been taken down again."
+            "The message names the step and its cause.";
+        Stuck "stuck" 500
+            "Taking down did not finish; what is left is still recorded."
+            "Remove the cause that the message names, then terminate the instance again.";
+        EngineUnavailable "engine-unavailable" 503
+            "The container engine does not answer, or refuses."
+            "Check that the engine runs and that the server may use it, then try again.";
+        Unsupported "unsupported" 501
+            "The engine or the emulated network cannot do what was asked."
+            "Use an engine that can; the message names the power that is missing.";
+        StoreFailed "store-failed" 500
+            "The server's store cannot be read or written."
+            "Check the disk of the data directory.";
+        ShuttingDown "shutting-down" 503
+            "The server shuts down and takes no new work."
+            "Try again when it is up again.";
+    }
+    http {
+        BadRequest "bad-request" 400
+            "The request cannot be understood: malformed JSON, a field of the wrong kind, a bad query."
+            "The message tells the place.";
+        NoFile "no-file" 400
+            "The upload holds no file."
+            "Send the package in the multipart field `package`, or as the request's body.";
+        UploadInterrupted "upload-interrupted" 400
+            "The upload ended before it was complete. Nothing of it is kept."
+            "Upload again.";
+        UploadTimeout "upload-timeout" 408
+            "Nothing more of the upload came for too long. Nothing of it is kept."
+            "Upload again.";
+        TooManyUploads "too-many-uploads" 503
+            "As many uploads as the server takes at a time are going on."
+            "Try again after the seconds in the header `Retry-After`.";
+        NotFound "not-found" 404
+            "There is nothing at this URL."
+            "`docs/rest.md` lists the routes.";
+        MethodNotAllowed "method-not-allowed" 405
+            "The resource does not know this method."
+            "The header `Allow` and `details.allow` list those it knows.";
+        ForeignOrigin "foreign-origin" 403
+            "A web page of another origin tried to change something."
+            "Use a client that is not a web page, or a page that this server delivers.";
+        ForeignHost "foreign-host" 403
+            "The header `Host` names neither this machine's loopback interface nor a host name that is configured."
+            "Use `localhost` or the server's address, or configure the host name.";
+        Internal "internal" 500
+            "The server met an error of its own."
+            "The server's log has the cause; please report it.";
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.row().code)
+    }
+}
+
+/// The page `docs/errors.md`.
+#[must_use]
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Errors of the REST interface\n\n\
+         Every reply that is not a success carries JSON: `error` tells people what is wrong and what to do, `code` is \
+         one of the words below, for programs, and `details` is an object with what there is more: `diagnostics` \
+         (findings about a package, each with its place), `others` (further errors of the same operation), `allow`, \
+         `instance`, `request`. Two groups of replies keep the form that clients of the emulators expect: a failed \
+         `POST /packages` has `service_uuid`, `size`, `sha1` beside `error`, `code` and `diagnostics`, and an unknown \
+         service in `/instantiations` is the plain JSON text `\"Service not found\"`.\n\n\
+         This page is made from the table in `crates/api/src/codes.rs`; a test compares them.\n\n\
+         | code | status | meaning | what to do |\n|---|---|---|---|\n",
+    );
+    for code in Code::ALL {
+        let Row { code, status, meaning, remedy } = code.row();
+        page.push_str(&format!("| `{code}` | {status} | {meaning} | {remedy} |\n"));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_page_is_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+        if std::env::var_os("LLCM_UPDATE_DOCS").is_some() {
+            std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs")).unwrap();
+            std::fs::write(path, markdown()).unwrap();
+        }
+        let page = std::fs::read_to_string(path).unwrap();
+        assert_eq!(page, markdown(), "run `LLCM_UPDATE_DOCS=1 cargo test -p llcm-api the_page_is_the_table`");
+    }
+
+    #[test]
+    fn codes_are_unique_words_with_error_statuses() {
+        let words: BTreeSet<_> = Code::ALL.iter().map(|code| code.row().code).collect();
+        assert_eq!(words.len(), Code::ALL.len());
+        for code in Code::ALL {
+            let row = code.row();
+            assert!((400..600).contains(&row.status), "{code}");
+            assert!(row.code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! From sockets to handlers, for programs that have no actix application of their own.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+
+use actix_web::{App, HttpServer};
+use thiserror::Error;
+
+use crate::state::ApiState;
+
+/// Serving that failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The server failed.
+    #[error("the HTTP server failed")]
+    Server(#[source] std::io::Error),
+}
+
+/// Listens on an address; port 0 is a free port of the system's choice.
+///
+/// # Errors
+/// When the address is taken, not this host's, or not allowed.
+pub fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|source| ServeError::Listen { address, source })
+}
+
+/// Serves on listeners until `shutdown` resolves; then takes no new connection, ends replies without an end
+/// (events, followed logs), and waits for the requests in flight, at most for
+/// [`crate::ApiSettings::drain`].
+///
+/// Runs on the caller's Tokio runtime, which must be a multi-threaded one: what a request begins goes on there
+/// when the request is gone. Signals are the caller's business.
+///
+/// # Errors
+/// When a listener cannot be used.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    state: ApiState,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let shared = state.clone();
+    let mut server = HttpServer::new(move || {
+        let state = shared.clone();
+        App::new().configure(move |config| crate::configure(config, state))
+    })
+    .disable_signals()
+    .shutdown_timeout(state.settings().drain.as_secs().max(1));
+    for listener in listeners {
+        server = server.listen(listener).map_err(ServeError::Server)?;
+    }
+    let running = server.run();
+    let handle = running.handle();
+    let stop = async {
+        shutdown.await;
+        state.closing().cancel();
+        handle.stop(true).await;
+    };
+    tokio::select! {
+        outcome = running => outcome.map_err(ServeError::Server),
+        () = stop => Ok(()),
+    }
+}

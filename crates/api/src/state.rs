@@ -1,0 +1,116 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use llcm_lifecycle::Orchestrator;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// What can be set for the REST interfaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// The program's version, as `GET /api/llcm/v1/version` tells it.
+    pub version: String,
+    /// The container engine's name, likewise.
+    pub engine: String,
+    /// The installation's id, likewise.
+    pub installation: Option<String>,
+    /// The largest upload in bytes, counted on what arrives. Default 512 MiB.
+    pub max_upload: u64,
+    /// Uploads that are received at a time; further ones wait for their turn. Default 4.
+    pub upload_concurrency: usize,
+    /// How long an upload may bring nothing, and how long one may wait for its turn. Default 60 s.
+    pub upload_idle: Duration,
+    /// Host names, besides those of the loopback interface, under which the server may be addressed where it
+    /// listens on the loopback interface; `*` stands for all.
+    pub hosts: Vec<String>,
+    /// How long requests in flight may take once the server is asked to stop. Default 30 s.
+    pub drain: Duration,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: String::new(),
+            installation: None,
+            max_upload: 512 * 1024 * 1024,
+            upload_concurrency: 4,
+            upload_idle: Duration::from_secs(60),
+            hosts: Vec::new(),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What the handlers share; cheap to clone. One may serve several listeners.
+#[derive(Clone)]
+pub struct ApiState {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    orchestrator: Arc<Orchestrator>,
+    settings: ApiSettings,
+    exit: Box<dyn Fn() + Send + Sync>,
+    uploads: Arc<Semaphore>,
+    closing: CancellationToken,
+}
+
+impl std::fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiState")
+            .field("settings", &self.inner.settings)
+            .field("closing", &self.inner.closing.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ApiState {
+    /// `exit` is called when a client asked the server to stop (`PUT /emulator/exit`), after its instances are
+    /// stopped; it must not block, and the server goes on until the `shutdown` given to [`crate::serve`]
+    /// resolves.
+    #[must_use]
+    pub fn new(
+        orchestrator: Arc<Orchestrator>,
+        settings: ApiSettings,
+        exit: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let uploads = Arc::new(Semaphore::new(settings.upload_concurrency.max(1)));
+        let inner = Inner {
+            orchestrator,
+            settings,
+            exit: Box::new(exit),
+            uploads,
+            closing: CancellationToken::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The life-cycle manager.
+    #[must_use]
+    pub fn orchestrator(&self) -> &Arc<Orchestrator> {
+        &self.inner.orchestrator
+    }
+
+    /// What is set.
+    #[must_use]
+    pub fn settings(&self) -> &ApiSettings {
+        &self.inner.settings
+    }
+
+    /// Cancelled when the server stops: replies without an end (events, logs) end then.
+    #[must_use]
+    pub fn closing(&self) -> &CancellationToken {
+        &self.inner.closing
+    }
+
+    pub(crate) fn uploads(&self) -> &Arc<Semaphore> {
+        &self.inner.uploads
+    }
+
+    pub(crate) fn exit(&self) {
+        (self.inner.exit)();
+    }
+}
