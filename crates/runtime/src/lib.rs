@@ -29,6 +29,8 @@ pub mod backend;
 pub mod capability;
 pub mod container;
 pub mod container_spec;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod error;
 pub mod network;
 pub mod network_spec;

@@ -34,10 +34,14 @@ impl Exec for SimulatedContainers {
             if !container.is_live() {
                 return refuse(ErrorKind::NotFound, "the container does not run");
             }
-            if spec.argv.first().is_none_or(String::is_empty) {
-                return refuse(ErrorKind::Invalid, "there is no program to run");
-            }
             let id = container.id;
+            match spec.argv.first().map_or("", String::as_str) {
+                "" => return refuse(ErrorKind::Invalid, "there is no program to run"),
+                program if state.script.missing_programs.iter().any(|missing| missing == program) => {
+                    return refuse(ErrorKind::Invalid, format!("the image has no program {program}"));
+                }
+                _ => {}
+            }
             let command = state.script.find_command(name.as_str(), &spec.argv).cloned();
             state.execs.push(ExecRecord {
                 container: name.clone(),

@@ -51,6 +51,8 @@ pub struct Script {
     /// What commands in containers do. The first that matches decides; a command that none matches is
     /// recorded, writes nothing and ends with exit code 0.
     pub commands: Vec<ScriptedCommand>,
+    /// Programs that no image has: running them is refused.
+    pub missing_programs: Vec<String>,
     /// What containers' own processes write when they start.
     pub output: Vec<ScriptedOutput>,
     /// Link properties that `prepare` reports as not emulated, in words.

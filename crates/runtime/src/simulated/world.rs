@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use llcm_names::{DcName, EngineName, IfName, InstallationId, Owner};
+use llcm_names::{DcName, EngineName, IfName, InstallationId, Owner, Port, Protocol};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::faults::{Action, Fault, Operation, When};
 use super::script::Script;
 use super::state::{Container, Refusal, State};
+use crate::{ContainerSpec, PortBinding};
 use crate::{
     ContainerState, DriverError, DriverResult, ErrorKind, ImageView, OutputStream, PortSpec, SegmentSpec,
 };
@@ -172,6 +173,22 @@ impl World {
                 .map(|(id, topology)| (id.clone(), names(topology)))
                 .collect(),
         }
+    }
+
+    /// What a container was created with; `None` for one that is not there or not of this program.
+    #[must_use]
+    pub fn spec(&self, name: &EngineName) -> Option<ContainerSpec> {
+        self.lock().containers.get(name).and_then(|container| container.spec.clone())
+    }
+
+    /// The running container that publishes a TCP port of the host.
+    #[must_use]
+    pub fn published(&self, host_port: Port) -> Option<EngineName> {
+        let holds = |container: &&Container| {
+            let tcp = |it: &PortBinding| it.protocol == Protocol::Tcp && it.host == host_port;
+            container.is_live() && container.bindings().iter().any(tcp)
+        };
+        self.lock().containers.iter().find(|(_, it)| holds(it)).map(|(name, _)| name.clone())
     }
 
     /// An image that the host has already.

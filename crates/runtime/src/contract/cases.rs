@@ -1,0 +1,133 @@
+//! The list of cases, and how they are run.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bed::Bed;
+use super::report::{CaseResult, Checked, Outcome, Report, Stop};
+use super::{Factory, commands, containers, networks, seconds, segments, world};
+
+/// How long one case may take, clean-up not included.
+pub const CASE_TIMEOUT: Duration = seconds(60);
+
+type Run = for<'b> fn(&'b mut Bed<'_>) -> Pin<Box<dyn Future<Output = Checked> + Send + 'b>>;
+
+struct Case {
+    name: &'static str,
+    run: Run,
+}
+
+macro_rules! cases {
+    ($($module:ident: $($name:ident),+;)+) => {
+        &[$($(Case {
+            name: concat!(stringify!($module), "::", stringify!($name)),
+            run: |bed| Box::pin($module::$name(bed)),
+        }),+),+]
+    };
+}
+
+const CASES: &[Case] = cases! {
+    containers:
+        an_image_is_fetched_once_and_stays,
+        a_missing_image_is_an_error,
+        create_needs_the_image,
+        create_and_start_may_be_repeated,
+        another_spec_of_the_same_name_conflicts,
+        another_owner_may_not_touch_it,
+        what_is_absent_can_be_stopped_and_removed,
+        what_is_absent_cannot_be_started,
+        states_are_told_as_they_are,
+        list_owned_tells_all_after_a_restart,
+        foreign_containers_are_left_alone,
+        an_abandoned_create_can_be_removed,
+        the_environment_arrives,
+        limits_arrive,
+        a_port_in_use_conflicts,
+        a_published_port_is_answered_by_the_container;
+    commands:
+        both_outputs_and_the_exit_code_come_back,
+        a_command_needs_a_running_container,
+        a_command_that_does_not_exist_is_invalid,
+        the_output_of_a_container_can_be_read,
+        following_ends_with_the_container;
+    networks:
+        prepare_may_be_repeated,
+        segments_may_be_ensured_again,
+        another_segment_of_the_same_id_conflicts,
+        attach_may_be_repeated,
+        another_port_of_the_same_id_conflicts,
+        attach_needs_container_and_segment,
+        an_interface_is_as_told,
+        an_interface_on_no_link_exists,
+        detach_removes_the_interface_and_may_be_repeated,
+        a_port_of_a_removed_container_can_be_detached,
+        another_owner_detaches_nothing,
+        removing_a_segment_leaves_its_ports,
+        list_owned_tells_all_after_a_restart,
+        remove_instance_spares_other_instances,
+        teardown_leaves_nothing;
+    segments:
+        an_e_line_joins_within_a_data_center,
+        an_e_line_joins_across_data_centers,
+        a_one_way_e_line_answers_no_echo,
+        an_e_lan_joins_all_over_the_data_centers,
+        an_e_tree_keeps_leaves_apart,
+        segments_do_not_hear_one_another,
+        instances_with_equal_addresses_do_not_meet,
+        an_interface_may_be_on_several_links,
+        a_removed_segment_carries_nothing,
+        detaching_one_end_spares_the_others;
+    world:
+        a_restarted_container_is_plugged_in_again,
+        a_service_goes_up_and_down_in_order,
+        take_down_works_in_any_order;
+};
+
+/// The names of all cases, in the order in which they run.
+#[must_use]
+pub fn case_names() -> Vec<&'static str> {
+    CASES.iter().map(|case| case.name).collect()
+}
+
+/// Runs all cases, one after the other.
+pub async fn run_all(factory: &dyn Factory) -> Report {
+    run_matching(factory, "").await
+}
+
+/// Runs the cases whose names contain `part` (`segments::`, for example).
+pub async fn run_matching(factory: &dyn Factory, part: &str) -> Report {
+    let mut report = Report::default();
+    for case in CASES.iter().filter(|case| case.name.contains(part)) {
+        let began = Instant::now();
+        let excluded = factory.excluded().into_iter().find(|(name, _)| *name == case.name);
+        let outcome = match excluded {
+            Some((_, why)) => Outcome::NotSeen(why.to_owned()),
+            None => match run(factory, case).await {
+                Ok(()) => Outcome::Passed,
+                Err(Stop::Failed(why)) => Outcome::Failed(why),
+                Err(Stop::NotSeen(why)) => Outcome::NotSeen(why),
+            },
+        };
+        report.results.push(CaseResult { name: case.name, outcome, time: began.elapsed() });
+    }
+    report
+}
+
+async fn run(factory: &dyn Factory, case: &Case) -> Checked {
+    let mut bed = Bed::make(factory).await?;
+    let checked = match tokio::time::timeout(CASE_TIMEOUT, (case.run)(&mut bed)).await {
+        Ok(checked) => checked,
+        Err(_) => Err(Stop::Failed(format!("hangs: not done after {} s", CASE_TIMEOUT.as_secs()))),
+    };
+    let cleaned = match tokio::time::timeout(CASE_TIMEOUT, bed.clean()).await {
+        Ok(cleaned) => cleaned,
+        Err(_) => Err(Stop::Failed(format!("clean-up hangs: not done after {} s", CASE_TIMEOUT.as_secs()))),
+    };
+    match (checked, cleaned) {
+        (Err(Stop::Failed(why)), Err(Stop::Failed(more))) => Err(Stop::Failed(format!("{why}; then {more}"))),
+        (_, Err(error)) | (Err(error), Ok(())) => Err(error),
+        (Ok(()), Ok(())) => Ok(()),
+    }
+}
