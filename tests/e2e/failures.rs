@@ -1,0 +1,56 @@
+//! What fails on a real engine leaves nothing and says what it was.
+
+use crate::lab::Lab;
+use crate::look::assert_nothing_left;
+use crate::packages::{Unit, chain};
+
+/// A chain of three whose last unit cannot start.
+fn fails(extra: &str, serve: &[&str], says: &[&str]) {
+    let Some(lab) = Lab::new() else { return };
+    lab.image(&["example/vnf:1"]);
+    let last = Unit { extra, ..Unit::new("vnf2", "example/vnf:1") };
+    let units = [Unit::new("vnf0", "example/vnf:1"), Unit::new("vnf1", "example/vnf:1"), last];
+    let package = chain(lab.dir.path(), "fails", &units);
+    let server = lab.serve(serve);
+    let service = server.upload(&package);
+    let reply = server.post("/instantiations", &format!(r#"{{"service_uuid": "{service}"}}"#));
+    assert!((400..600).contains(&reply.status), "{reply:?}");
+    let said = reply.body.to_string();
+    for word in says {
+        assert!(said.contains(word), "expected {word:?} in {said}");
+    }
+    assert_nothing_left(&server);
+    server.stop();
+}
+
+#[test]
+fn a_device_that_the_host_does_not_have() {
+    fails(
+        "  devices: [/dev/llcm-none]\n",
+        &["--set", "policy.devices=[/dev/llcm-none]"],
+        &["vnf2.vdu01.0", "/dev/llcm-none"],
+    );
+}
+
+#[test]
+fn a_device_that_the_policy_refuses() {
+    fails("  devices: [/dev/mem]\n", &[], &["vnf2", "/dev/mem", "devices"]);
+}
+
+#[test]
+fn an_image_that_is_nowhere() {
+    let Some(lab) = Lab::new() else { return };
+    lab.image(&["example/vnf:1"]);
+    let units = [Unit::new("vnf0", "example/vnf:1"), Unit::new("vnf1", "example/none:1")];
+    let package = chain(lab.dir.path(), "no-image", &units);
+    let server = lab.serve(&[]);
+    let reply = server.curl(&["-F", &format!("package=@{}", package.display())], "/packages");
+    assert!((400..600).contains(&reply.status), "{reply:?}");
+    assert!(reply.body["error"].as_str().unwrap().contains("example/none:1"), "{reply:?}");
+    assert_eq!(reply.body["service_uuid"], serde_json::Value::Null);
+    assert_eq!(server.get("/packages"), serde_json::json!([]));
+    assert_nothing_left(&server);
+    let left: Vec<_> =
+        std::fs::read_dir(server.data.join("packages")).into_iter().flatten().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+}

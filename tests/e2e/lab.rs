@@ -1,0 +1,263 @@
+//! A network namespace without uplink, a private container engine in it, and the program under test.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// The workspace's root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+}
+
+/// Whether system tests can run here; panics where they must and cannot.
+pub(crate) fn possible() -> bool {
+    let uid = std::fs::read_to_string("/proc/self/status").unwrap();
+    let is_root = uid.lines().any(|line| line.starts_with("Uid:\t0\t"));
+    let required = std::env::var_os("LLCM_REQUIRE_SYSTEM_TESTS").is_some_and(|value| value == "1");
+    assert!(is_root || !required, "LLCM_REQUIRE_SYSTEM_TESTS=1, but this is not root");
+    if !is_root {
+        eprintln!("skipped: needs root (a private engine in a network namespace)");
+    }
+    is_root
+}
+
+/// What a finished command printed, with its command line for messages.
+pub(crate) fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn script(args: &[&str]) -> Output {
+    Command::new(root().join("scripts/private-engine"))
+        .args(args)
+        .output()
+        .expect("scripts/private-engine runs")
+}
+
+/// A private engine in a namespace of its own; gone when dropped.
+pub(crate) struct Lab {
+    pub(crate) name: String,
+    pub(crate) docker_host: String,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+impl Lab {
+    /// A new lab, or `None` where there cannot be one (a message was printed).
+    pub(crate) fn new() -> Option<Self> {
+        if !possible() {
+            return None;
+        }
+        let name = format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let up = script(&["up", &name]);
+        assert!(up.status.success(), "private engine: {}", text(&up));
+        let docker_host = String::from_utf8_lossy(&up.stdout)
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("DOCKER_HOST=").map(str::to_owned))
+            .expect("scripts/private-engine prints DOCKER_HOST=");
+        Some(Self { name, docker_host, dir: tempfile::tempdir().unwrap() })
+    }
+
+    /// Gives the local test image the names that a package asks for.
+    pub(crate) fn image(&self, tags: &[&str]) {
+        let mut args = vec!["image", self.name.as_str()];
+        args.extend(tags);
+        let out = script(&args);
+        assert!(out.status.success(), "image {tags:?}: {}", text(&out));
+    }
+
+    /// A command to be run in the lab's network namespace.
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", self.name)).arg("--").arg(program);
+        command.env("DOCKER_HOST", &self.docker_host);
+        command
+    }
+
+    /// Runs a command in the lab's network namespace.
+    pub(crate) fn run(&self, argv: &[&str]) -> Output {
+        self.command(argv[0]).args(&argv[1..]).output().unwrap()
+    }
+
+    /// Runs a command in the lab that must succeed; its standard output.
+    pub(crate) fn ok(&self, argv: &[&str]) -> String {
+        let out = self.run(argv);
+        assert!(out.status.success(), "{argv:?}: {}", text(&out));
+        String::from_utf8(out.stdout).unwrap()
+    }
+
+    /// Runs `docker` against the lab's engine; its standard output.
+    pub(crate) fn docker(&self, args: &[&str]) -> String {
+        let mut argv = vec!["docker"];
+        argv.extend(args);
+        self.ok(&argv)
+    }
+
+    /// The first process of a container.
+    pub(crate) fn pid(&self, container: &str) -> String {
+        let pid = self.docker(&["inspect", "-f", "{{.State.Pid}}", container]);
+        let pid = pid.trim().to_owned();
+        assert_ne!(pid, "0", "{container} does not run");
+        pid
+    }
+
+    /// A command in a container's network namespace, with the host's tools.
+    pub(crate) fn in_container(&self, container: &str, argv: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{}/ns/net", self.pid(container))).arg("--").args(argv);
+        command
+    }
+
+    /// Starts `llcm serve` in the lab and waits until it answers.
+    pub(crate) fn serve(&self, extra: &[&str]) -> Server<'_> {
+        let data = self.dir.path().join("data");
+        let child = self
+            .command(env!("CARGO_BIN_EXE_llcm"))
+            .args(["serve", "--listen", "127.0.0.1:5000", "--engine", "docker", "--data-dir"])
+            .arg(&data)
+            .args(["--docker-host", &self.docker_host])
+            .args(extra)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut server = Server { lab: self, child, data };
+        server.keep_output();
+        let end = Instant::now() + Duration::from_secs(20);
+        while server.lab.run(&["curl", "-sf", "http://127.0.0.1:5000/api/llcm/v1/health"]).status.code()
+            != Some(0)
+        {
+            if let Some(status) = server.child.try_wait().unwrap() {
+                panic!("llcm serve ended: {status}");
+            }
+            assert!(Instant::now() < end, "llcm serve does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let down = script(&["down", &self.name]);
+        if !down.status.success() && !std::thread::panicking() {
+            panic!("private engine down: {}", text(&down));
+        }
+    }
+}
+
+/// A reply over HTTP.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+/// `llcm serve` in a lab; ended when dropped.
+pub(crate) struct Server<'lab> {
+    pub(crate) lab: &'lab Lab,
+    child: Child,
+    pub(crate) data: PathBuf,
+}
+
+impl Server<'_> {
+    /// Shows what the server prints, should the test fail.
+    fn keep_output(&mut self) {
+        let streams: [Box<dyn std::io::Read + Send>; 2] =
+            [Box::new(self.child.stdout.take().unwrap()), Box::new(self.child.stderr.take().unwrap())];
+        for stream in streams {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    println!("serve: {line}");
+                }
+            });
+        }
+    }
+
+    /// One HTTP exchange by `curl`.
+    pub(crate) fn curl(&self, args: &[&str], path: &str) -> Reply {
+        let out = self
+            .lab
+            .command("curl")
+            .args(["-sS", "--max-time", "120", "-w", "\n%{http_code}"])
+            .args(args)
+            .arg(format!("http://127.0.0.1:5000{path}"))
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&out.stdout).into_owned();
+        let (body, status) =
+            printed.rsplit_once('\n').unwrap_or_else(|| panic!("curl {path}: {}", text(&out)));
+        let status = status.parse().unwrap_or_else(|_| panic!("curl {path}: {}", text(&out)));
+        Reply { status, body: serde_json::from_str(body).unwrap_or(Value::String(body.to_owned())) }
+    }
+
+    /// `GET`, which must succeed.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let reply = self.curl(&[], path);
+        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+        reply.body
+    }
+
+    /// `POST` of a JSON text without naming its content type, as the existing clients do it.
+    pub(crate) fn post(&self, path: &str, json: &str) -> Reply {
+        self.curl(&["-X", "POST", "-H", "Content-Type:", "-d", json], path)
+    }
+
+    /// Uploads a package file; the service's id.
+    pub(crate) fn upload(&self, file: &Path) -> String {
+        let reply = self.curl(&["-F", &format!("package=@{}", file.display())], "/packages");
+        assert_eq!(reply.status, 201, "{reply:?}");
+        reply.body["service_uuid"].as_str().unwrap().to_owned()
+    }
+
+    /// Instantiates a service; the instance's id.
+    pub(crate) fn instantiate(&self, service: &str) -> String {
+        let reply = self.post("/instantiations", &format!(r#"{{"service_uuid": "{service}"}}"#));
+        assert_eq!(reply.status, 201, "{reply:?}");
+        reply.body["service_instance_uuid"].as_str().unwrap().to_owned()
+    }
+
+    /// Terminates one instance.
+    pub(crate) fn terminate(&self, instance: &str) {
+        let body = format!(r#"{{"service_instance_uuid": "{instance}"}}"#);
+        let reply = self.curl(&["-X", "DELETE", "-d", &body], "/instantiations");
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
+    /// The server's process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the server to end and waits for it.
+    pub(crate) fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if self.child.try_wait().unwrap().is_some() {
+            return;
+        }
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.child.try_wait().unwrap().is_none() {
+            if Instant::now() > end {
+                self.child.kill().unwrap();
+                self.child.wait().unwrap();
+                assert!(std::thread::panicking(), "llcm serve did not end within 20 s of SIGTERM");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

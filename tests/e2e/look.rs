@@ -1,0 +1,119 @@
+//! Looking at containers and the kernel with tools that are not ours.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::lab::{Lab, Server, text};
+
+/// Pings from a container; whether a reply came within a second.
+pub(crate) fn pings(lab: &Lab, container: &str, args: &[&str]) -> bool {
+    let mut argv = vec!["ping", "-c", "1", "-W", "1"];
+    argv.extend(args);
+    lab.in_container(container, &argv).output().unwrap().status.success()
+}
+
+/// The addresses (with prefix lengths) of a container's interface, by `ip -j`.
+pub(crate) fn addresses(lab: &Lab, container: &str, interface: &str) -> Vec<String> {
+    let out =
+        lab.in_container(container, &["ip", "-j", "-4", "addr", "show", "dev", interface]).output().unwrap();
+    assert!(out.status.success(), "{container} {interface}: {}", text(&out));
+    let list: Value = serde_json::from_slice(&out.stdout).unwrap();
+    list[0]["addr_info"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|info| format!("{}/{}", info["local"].as_str().unwrap(), info["prefixlen"]))
+        .collect()
+}
+
+/// Listens on a container's interface.
+pub(crate) struct Capture {
+    child: Child,
+}
+
+impl Capture {
+    /// Listens for what `filter` lets through; returns when the capture has begun.
+    pub(crate) fn begin(lab: &Lab, container: &str, interface: &str, filter: &str) -> Self {
+        let mut child = lab
+            .in_container(container, &["tcpdump", "-n", "-l", "--immediate-mode", "-i", interface, filter])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // tcpdump says "listening on" once the socket is open.
+        let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("listening on") {
+            let mut line = String::new();
+            let read = std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
+            assert_ne!(read, 0, "tcpdump ended: {said}");
+            said.push_str(&line);
+        }
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        Self { child }
+    }
+
+    /// Ends the capture; the packets, a line each.
+    pub(crate) fn end(mut self) -> Vec<String> {
+        // What was sent before is delivered by now: the senders waited for replies or timeouts.
+        let pid = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        let mut stdout = self.child.stdout.take().unwrap();
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut stdout, &mut said).unwrap();
+        self.child.wait().unwrap();
+        said.lines().map(str::to_owned).collect()
+    }
+}
+
+/// Asserts that neither the engine nor the kernel nor the server's lists hold anything of an instance.
+pub(crate) fn assert_nothing_left(server: &Server<'_>) {
+    let lab = server.lab;
+    assert_eq!(lab.docker(&["ps", "-aq"]).trim(), "", "containers are left");
+    assert_eq!(server.get("/instantiations"), Value::Array(Vec::new()));
+    assert_eq!(server.get("/api/llcm/v1/instances"), Value::Array(Vec::new()));
+    assert_no_devices(lab);
+}
+
+/// Asserts that no network namespace of a data center and no device of ours is left in the lab.
+pub(crate) fn assert_no_devices(lab: &Lab) {
+    // The kernel takes a namespace apart behind the scenes; its name goes at once.
+    let end = Instant::now() + Duration::from_secs(5);
+    loop {
+        let namespaces: Vec<String> = namespaces_of_servers_in(lab);
+        let links: Value = serde_json::from_str(&lab.ok(&["ip", "-j", "link"])).unwrap();
+        let ours: Vec<String> = links
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|link| link["ifname"].as_str().unwrap().to_owned())
+            .filter(|name| name != "lo" && name != "docker0")
+            .collect();
+        if namespaces.is_empty() && ours.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < end, "left: namespaces {namespaces:?}, devices {ours:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The data centers' namespaces of the lab's installation.
+pub(crate) fn namespaces_of_servers_in(lab: &Lab) -> Vec<String> {
+    let id = installation(lab);
+    let out = std::process::Command::new("ip").args(["netns", "list"]).output().unwrap();
+    String::from_utf8_lossy(&out.stdout)
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| name.starts_with(&format!("llcm-{id}-")))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The installation's id, as the server tells it.
+pub(crate) fn installation(lab: &Lab) -> String {
+    let out = lab.ok(&["curl", "-sf", "http://127.0.0.1:5000/api/llcm/v1/version"]);
+    let version: Value = serde_json::from_str(&out).unwrap();
+    version["installation"].as_str().expect("the version names the installation").to_owned()
+}

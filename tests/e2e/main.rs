@@ -1,0 +1,18 @@
+//! End-to-end tests: the real program, a real container engine, the real kernel.
+//!
+//! Each test has a lab of its own (see [`lab`]): a network namespace without uplink and a private container
+//! engine in it. Effects are looked at with tools that are not ours: `docker`, `ip -j`, `tc`, `ping`,
+//! `tcpdump`, `iperf3`, `curl`.
+//!
+//! They need root. Where it is missing they say so and pass; with `LLCM_REQUIRE_SYSTEM_TESTS=1`, as
+//! `scripts/test` and CI set it, its absence is a failure.
+
+mod lab;
+mod look;
+mod packages;
+
+mod concurrency;
+mod failures;
+mod peers_demo;
+mod published_ports;
+mod uploads;
