@@ -47,4 +47,4 @@ pub use model::{
     NetworkFunction, Nsd, PackageInfo, PackageKind, ServiceConnectionPoint, Triple, VirtualLink, Vnfd,
 };
 pub use package::ContentEntry;
-pub use source::Source;
+pub use source::{Source, SourceFn};
