@@ -3,7 +3,25 @@
 //!
 //! Knows no real engine. It brings the simulated drivers ([`simulated`]), which are a product feature (run
 //! everything without privileges), and one contract suite (`contract`, feature `contract`) that every
-//! driver passes.
+//! driver passes. A pair of drivers that work together is a [`Backend`]:
+//!
+//! ```
+//! use llcm_names::InstallationId;
+//! use llcm_runtime::simulated::{self, World};
+//! use llcm_runtime::{Backend, PullPolicy};
+//!
+//! async fn fetch(backend: &Backend) -> Result<String, llcm_runtime::DriverError> {
+//!     let image = backend.containers().ensure_image("busybox", PullPolicy::IfMissing, &()).await?;
+//!     Ok(image.id)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), llcm_runtime::DriverError> {
+//! let backend = simulated::backend(&World::new(), &InstallationId::from_bits(1));
+//! assert!(fetch(&backend).await?.starts_with("sha256:"));
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # The contract in words
 //! - **Order.** `prepare`, `ensure_segment` of every segment, then per container `ensure_image`, `create`,

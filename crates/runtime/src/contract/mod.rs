@@ -27,6 +27,8 @@ mod networks;
 mod report;
 mod segments;
 mod simulated;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::collections::BTreeMap;

@@ -149,20 +149,3 @@ impl Probe for World {
         Some(left)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::{case_names, run_all};
-
-    #[tokio::test(start_paused = true)]
-    async fn the_simulated_drivers_keep_the_contract() {
-        for factory in [SimulatedFactory::default(), SimulatedFactory::with_early_namespace()] {
-            let report = run_all(&factory).await;
-            println!("{report}");
-            report.verdict(&[]).unwrap();
-            assert_eq!(report.results.len(), case_names().len());
-            assert!(factory.world.is_empty(), "{:?}", factory.world.snapshot());
-        }
-    }
-}
