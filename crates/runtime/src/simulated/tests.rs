@@ -233,7 +233,7 @@ async fn a_container_waits_for_the_interfaces_of_its_spec() {
     let ifname: llcm_names::IfName = "eth1".parse().unwrap();
     let vnf = ContainerSpec { interfaces: vec![ifname.clone()], ..spec("mn.a") };
     run(containers.as_ref(), &vnf).await.unwrap();
-    assert_eq!(world.snapshot().containers[0].waiting_for, [ifname.clone()]);
+    assert_eq!(world.snapshot().containers[0].waiting_for, std::slice::from_ref(&ifname));
     let port = PortSpec {
         owner: owner(),
         id: PortId::new(1),
