@@ -1,10 +1,15 @@
 //! What can go wrong, with the codes that clients see.
 
 use llcm_descriptors::Diagnostic;
+use llcm_runtime::{DriverError, ErrorKind};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::store::StoreError;
+
 /// Stable words for programs; each has one HTTP status and one paragraph of documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ErrorCode {
     /// The upload is no package.
     NotAPackage,
@@ -45,7 +50,7 @@ pub enum ErrorCode {
 }
 
 /// An operation of the life-cycle that failed.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 #[error("{message}")]
 pub struct LifecycleError {
     /// What a program branches on.
@@ -63,5 +68,28 @@ impl LifecycleError {
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), diagnostics: Vec::new(), others: Vec::new() }
+    }
+}
+
+impl From<StoreError> for LifecycleError {
+    fn from(error: StoreError) -> Self {
+        Self::new(ErrorCode::StoreFailed, error.to_string())
+    }
+}
+
+/// The code of a driver's error in an operation that has no closer one of its own.
+pub(crate) fn code_of(kind: ErrorKind) -> ErrorCode {
+    match kind {
+        ErrorKind::Unavailable | ErrorKind::Denied => ErrorCode::EngineUnavailable,
+        ErrorKind::Unsupported => ErrorCode::Unsupported,
+        ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Failed => {
+            ErrorCode::StepFailed
+        }
+    }
+}
+
+impl From<DriverError> for LifecycleError {
+    fn from(error: DriverError) -> Self {
+        Self::new(code_of(error.kind), error.to_string())
     }
 }

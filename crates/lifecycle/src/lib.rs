@@ -3,12 +3,29 @@
 //! Knows no HTTP and names no concrete driver. [`Orchestrator`] is the one public object; [`request`] has what
 //! goes in and comes out.
 
+pub mod catalog;
 pub mod clock;
+mod core;
 pub mod error;
+mod inspect;
+pub mod installation;
+mod instance;
+mod instantiate;
+pub mod journal;
+mod onboard;
+mod open;
 pub mod orchestrator;
 pub mod plan;
+pub mod recovery;
 pub mod request;
+pub mod requests;
+mod saga;
+pub mod script;
 pub mod settings;
+pub mod state;
+pub mod step;
+pub mod store;
+mod terminate;
 
 pub use clock::{Clock, IdSource, SystemClock, SystemIds, Timestamp};
 pub use error::{ErrorCode, LifecycleError};

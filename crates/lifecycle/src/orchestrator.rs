@@ -1,4 +1,5 @@
-//! The one public object.
+//! The one public object: every operation of the life-cycle, each a few lines that hand over to the module
+//! that does it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,11 +10,14 @@ use llcm_topology::Topology;
 use tokio::sync::broadcast;
 
 use crate::clock::{Clock, IdSource};
-use crate::error::LifecycleError;
+use crate::core::Core;
+use crate::error::{ErrorCode, LifecycleError};
 use crate::request::{Event, InstanceView, RequestView, ServiceRef, ServiceView, Upload};
 use crate::settings::{Dialect, Settings};
+use crate::store::Store;
+use crate::{inspect, instantiate, onboard, open, requests, terminate};
 
-/// What an orchestrator is made of. Further fields (store, placement) are added here.
+/// What an orchestrator is made of.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "holds trait objects")]
 pub struct Parts {
@@ -32,80 +36,157 @@ pub struct Parts {
 }
 
 /// The life-cycle manager. Every operation belongs to it, not to its caller: dropping the future of
-/// `instantiate` or `terminate` changes nothing.
+/// `onboard`, `instantiate` or `terminate` changes nothing.
 #[derive(Debug)]
-pub struct Orchestrator {}
+pub struct Orchestrator {
+    core: Arc<Core>,
+}
 
-#[expect(clippy::missing_errors_doc, reason = "skeleton")]
-#[expect(clippy::unimplemented, reason = "skeleton")]
-#[expect(unused_variables, reason = "skeleton")]
 impl Orchestrator {
-    /// Opens the store, prepares the network and recovers what an earlier run left.
+    /// Opens the store in the data directory, prepares the network and recovers what an earlier run left:
+    /// uploads and instances that were not finished are taken back, running instances go on, and what carries
+    /// this installation's mark without being known is removed.
+    ///
+    /// # Errors
+    /// `StoreFailed` when the data directory or the store cannot be used; the driver's code when an engine or
+    /// the network does not answer.
     pub async fn open(parts: Parts) -> Result<Arc<Self>, LifecycleError> {
-        unimplemented!()
+        let store = open::file_store(&parts.data_dir).await?;
+        Self::open_with(parts, store).await
     }
+
+    /// As [`Orchestrator::open`], with a store of the caller's.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::open`].
+    pub async fn open_with(parts: Parts, store: Arc<dyn Store>) -> Result<Arc<Self>, LifecycleError> {
+        Ok(Arc::new(Self { core: open::open(parts, store).await? }))
+    }
+
+    /// Link properties that this host cannot emulate, each in words; found when the network was prepared.
+    #[must_use]
+    pub fn not_emulated(&self) -> &[String] {
+        &self.core.not_emulated
+    }
+
     /// A new empty file in the staging directory (same file system as the packages), for an upload.
+    ///
+    /// # Errors
+    /// `StoreFailed` when it cannot be made.
     pub fn staging_file(&self) -> Result<tempfile::NamedTempFile, LifecycleError> {
-        unimplemented!()
+        onboard::staging_file(&self.core)
     }
+
     /// Unpack, load, check, fetch images, reserve subnets, publish. All or nothing.
+    ///
+    /// # Errors
+    /// `NotAPackage`, `TooLarge`, `InvalidPackage` (with all diagnostics), `ImageUnavailable`, `CannotPlan`,
+    /// `EngineUnavailable`, `StoreFailed`, `ShuttingDown`.
     pub async fn onboard(
         self: &Arc<Self>,
         upload: Upload,
         dialect: Dialect,
     ) -> Result<ServiceView, LifecycleError> {
-        unimplemented!()
+        self.core.owned(onboard::onboard(Arc::clone(&self.core), upload, dialect)).await
     }
+
     /// All services, oldest first.
+    #[must_use]
     pub fn services(&self) -> Vec<ServiceView> {
-        unimplemented!()
+        self.core.service_views()
     }
+
     /// One service.
+    #[must_use]
     pub fn service(&self, id: ServiceId) -> Option<ServiceView> {
-        unimplemented!()
+        let service = self.core.state().services.get(&id).cloned()?;
+        Some(self.core.service_view(&service))
     }
+
     /// The service meant; several with that name: the newest.
+    ///
+    /// # Errors
+    /// `NoService` when there is none at all, `ServiceNotFound`.
     pub fn resolve(&self, service: &ServiceRef) -> Result<ServiceView, LifecycleError> {
-        unimplemented!()
+        self.core.resolve(service).map(|service| self.core.service_view(&service))
     }
+
     /// Forgets a service without instances and gives back its subnets.
+    ///
+    /// # Errors
+    /// `ServiceNotFound`, `ServiceInUse`, `StoreFailed`, `ShuttingDown`.
     pub async fn remove_service(self: &Arc<Self>, id: ServiceId) -> Result<(), LifecycleError> {
-        unimplemented!()
+        self.core.owned(onboard::remove(Arc::clone(&self.core), id)).await
     }
+
     /// Plans and records an instance and begins to make it; returns at once. The instance's id is in the view.
+    ///
+    /// # Errors
+    /// `NoService`, `ServiceNotFound`, `CannotPlan` (with all diagnostics), `StoreFailed`, `ShuttingDown`.
+    /// What goes wrong later is the request's failure: see [`Orchestrator::wait`].
     pub async fn instantiate(self: &Arc<Self>, service: &ServiceRef) -> Result<RequestView, LifecycleError> {
-        unimplemented!()
+        self.core.owned(instantiate::begin(Arc::clone(&self.core), service.clone())).await
     }
-    /// Begins to take an instance down; returns at once.
+
+    /// Begins to take an instance down; returns at once. Calls off a creation in progress, tries again what is
+    /// stuck, and forgets an instance that failed.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`, `StoreFailed`, `ShuttingDown`. What goes wrong later is the request's failure.
     pub async fn terminate(self: &Arc<Self>, instance: InstanceId) -> Result<RequestView, LifecycleError> {
-        unimplemented!()
+        self.core.owned(terminate::begin(Arc::clone(&self.core), instance)).await
     }
-    /// Waits until a request is done. Fails with what the request failed with.
+
+    /// Waits until a request is done.
+    ///
+    /// # Errors
+    /// `RequestNotFound`; else what the request failed with: `StepFailed`, `Stuck`, ...
     pub async fn wait(&self, request: RequestId) -> Result<RequestView, LifecycleError> {
-        unimplemented!()
+        let watch = self.core.state().requests.watch(request);
+        requests::wait(watch.ok_or_else(|| {
+            LifecycleError::new(ErrorCode::RequestNotFound, format!("there is no request {request}"))
+        })?)
+        .await
     }
+
     /// All requests, oldest first.
+    #[must_use]
     pub fn requests(&self) -> Vec<RequestView> {
-        unimplemented!()
+        self.core.state().requests.views()
     }
+
     /// One request.
+    #[must_use]
     pub fn request(&self, id: RequestId) -> Option<RequestView> {
-        unimplemented!()
+        self.core.state().requests.get(id).map(|record| record.view)
     }
+
     /// All instances that are not gone (Stuck ones included), and with `ended` also what is kept of those
     /// that failed lately; from records only, so that it is fast: container states are those last seen.
+    #[must_use]
     pub fn instances(&self, ended: bool) -> Vec<InstanceView> {
-        unimplemented!()
+        self.core.instance_views(ended)
     }
+
     /// One instance, its containers' states asked from the engine now.
+    ///
+    /// # Errors
+    /// `EngineUnavailable` when the engine does not answer.
     pub async fn instance(&self, id: InstanceId) -> Result<Option<InstanceView>, LifecycleError> {
-        unimplemented!()
+        inspect::instance(&self.core, id).await
     }
+
     /// The plan of an instance as the public JSON document of one instance.
+    #[must_use]
     pub fn instance_plan(&self, id: InstanceId) -> Option<serde_json::Value> {
-        unimplemented!()
+        inspect::plan(&self.core, id)
     }
+
     /// Runs a command in a container of an instance.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`, `ContainerNotFound`, `WrongState` when the container does not run, `Unsupported`,
+    /// `StepFailed` when the command cannot be executed, `EngineUnavailable`.
     pub async fn exec(
         &self,
         instance: InstanceId,
@@ -113,9 +194,13 @@ impl Orchestrator {
         spec: &ExecSpec,
         sink: &mut dyn OutputSink,
     ) -> Result<ExecOutcome, LifecycleError> {
-        unimplemented!()
+        inspect::exec(&self.core, instance, container, spec, sink).await
     }
+
     /// The output of a container's own process.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::exec`].
     pub async fn logs(
         &self,
         instance: InstanceId,
@@ -123,15 +208,22 @@ impl Orchestrator {
         options: LogOptions,
         sink: &mut dyn OutputSink,
     ) -> Result<(), LifecycleError> {
-        unimplemented!()
+        inspect::logs(&self.core, instance, container, options, sink).await
     }
-    /// What happens from now on.
+
+    /// What happens from now on. A watcher that falls behind by thousands of events misses some.
+    #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        unimplemented!()
+        self.core.events.subscribe()
     }
-    /// Refuses new work and waits for what is going on. With `stop_instances` also takes all instances down
-    /// and removes the emulated network.
+
+    /// Refuses new work and waits for what is going on, then closes the store. With `stop_instances` also takes
+    /// all instances down and removes the emulated network; without, they run on and are found by the next
+    /// start.
+    ///
+    /// # Errors
+    /// `Stuck` when an instance or the network could not be removed; all errors are in it.
     pub async fn shutdown(self: &Arc<Self>, stop_instances: bool) -> Result<(), LifecycleError> {
-        unimplemented!()
+        open::shutdown(&self.core, stop_instances).await
     }
 }

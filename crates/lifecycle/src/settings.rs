@@ -138,6 +138,8 @@ pub struct Settings {
     pub stop_grace: Duration,
     /// MTU of VNF interfaces in bytes.
     pub mtu: u32,
+    /// How much an upload may cost.
+    pub limits: llcm_packaging::Limits,
     /// See [`PoolSettings`].
     pub pools: PoolSettings,
     /// Whether E-Lines carry frames both ways; `None`: in dialect `tango` they do, in `sonata` they do not.
@@ -160,6 +162,7 @@ impl Default for Settings {
             start_concurrency: 8,
             stop_grace: Duration::from_secs(5),
             mtu: 1500,
+            limits: llcm_packaging::Limits::default(),
             pools: PoolSettings::default(),
             bidirectional_chain: None,
         }

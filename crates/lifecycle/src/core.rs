@@ -1,0 +1,290 @@
+//! What all operations share: the drivers, the records in memory and on disk, the allocation lock, the tasks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use llcm_names::{InstallationId, InstanceId, Owner, RequestId, ServiceId};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::catalog::ServiceRecord;
+use crate::clock::Timestamp;
+use crate::error::{ErrorCode, LifecycleError};
+use crate::instance::Instance;
+use crate::journal::Record;
+use crate::orchestrator::Parts;
+use crate::plan::{HostFacts, PlanState};
+use crate::request::{Event, InstanceState, InstanceView, ServiceRef, ServiceView};
+use crate::requests::{RequestRecord, Requests};
+use crate::store::writer::Writer;
+use crate::store::{Change, Counters};
+
+/// Events that a slow watcher may fall behind before it misses some.
+const EVENTS: usize = 4096;
+
+/// Failed instances whose records are kept; older ones are forgotten.
+pub(crate) const KEPT_FAILED: usize = 20;
+
+/// What all operations share.
+pub(crate) struct Core {
+    pub(crate) parts: Parts,
+    pub(crate) installation: InstallationId,
+    pub(crate) facts: HostFacts,
+    pub(crate) not_emulated: Vec<String>,
+    pub(crate) writer: Writer,
+    /// Held while something is decided that must not clash with what others decide: a plan, a reservation, the
+    /// removal of a service. What is decided is recorded before it is given up.
+    pub(crate) allocation: tokio::sync::Mutex<()>,
+    /// The tasks that make instances and take them down, and those that on-board.
+    pub(crate) tasks: TaskTracker,
+    /// Set when the server shuts down: no new work is taken on.
+    pub(crate) closing: CancellationToken,
+    /// Set when the work in progress is done: what runs in the background is let go of.
+    pub(crate) let_go: CancellationToken,
+    pub(crate) events: broadcast::Sender<Event>,
+    state: Mutex<State>,
+}
+
+/// The records in memory.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) services: BTreeMap<ServiceId, Arc<ServiceRecord>>,
+    /// Live instances and those that failed lately.
+    pub(crate) instances: BTreeMap<InstanceId, Arc<Instance>>,
+    pub(crate) requests: Requests,
+    pub(crate) counters: Counters,
+    /// The latest time given by [`Core::stamp`].
+    pub(crate) last_stamp: Timestamp,
+}
+
+impl Core {
+    pub(crate) fn new(
+        parts: Parts,
+        installation: InstallationId,
+        facts: HostFacts,
+        writer: Writer,
+        state: State,
+    ) -> Self {
+        Self {
+            parts,
+            installation,
+            facts,
+            not_emulated: Vec::new(),
+            writer,
+            allocation: tokio::sync::Mutex::default(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            let_go: CancellationToken::new(),
+            events: broadcast::Sender::new(EVENTS),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The records in memory. Held for moments only, never across an await.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn owner(&self, instance: InstanceId) -> Owner {
+        Owner { installation: self.installation.clone(), instance }
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), LifecycleError> {
+        if self.closing.is_cancelled() {
+            return Err(LifecycleError::new(ErrorCode::ShuttingDown, "the server shuts down"));
+        }
+        Ok(())
+    }
+
+    /// Runs an operation as a task of the server, so that it goes on when its caller does not.
+    pub(crate) async fn owned<T: Send + 'static>(
+        &self,
+        operation: impl Future<Output = Result<T, LifecycleError>> + Send + 'static,
+    ) -> Result<T, LifecycleError> {
+        self.check_open()?;
+        match self.tasks.spawn(operation).await {
+            Ok(result) => result,
+            Err(error) => Err(LifecycleError::new(
+                ErrorCode::StepFailed,
+                format!("the operation ended abnormally, which is an error in this program: {error}"),
+            )),
+        }
+    }
+
+    pub(crate) fn emit(&self, event: Event) {
+        // Nobody may be watching.
+        let _ = self.events.send(event);
+    }
+
+    /// Everything live that a new plan must not clash with.
+    pub(crate) fn plan_state(&self) -> PlanState {
+        let state = self.state();
+        let mut taken = PlanState::default();
+        for service in state.services.values() {
+            taken.hold(&service.reserved);
+        }
+        for instance in state.instances.values().filter(|instance| instance.state().is_live()) {
+            taken.occupy(&instance.plan);
+            // The service's subnets stay in use until its last instance is gone, whatever became of the service.
+            taken.hold(&instance.service.reserved);
+        }
+        taken.placement_turn = taken.placement_turn.max(state.counters.round_robin);
+        taken
+    }
+
+    /// Adds records to an instance's journal and changes the requests they are about, all or nothing; they are
+    /// on disk, then in memory, when it returns.
+    pub(crate) async fn record(
+        &self,
+        instance: &Instance,
+        records: Vec<Record>,
+        request: Option<RequestRecord>,
+    ) -> Result<(), LifecycleError> {
+        let mut changes: Vec<_> = records.iter().map(|record| append(instance, record)).collect();
+        changes.extend(request.iter().map(|request| Change::PutRequest(Box::new(request.clone()))));
+        self.writer.write(changes).await?;
+        self.remember(instance, records);
+        if let Some(request) = request {
+            self.state().requests.put(request);
+        }
+        Ok(())
+    }
+
+    /// As [`Core::record`], for news that are true whether they can be written down or not: they are in memory
+    /// when it returns, and what keeps them from the disk is logged.
+    pub(crate) async fn record_fact(
+        &self,
+        instance: &Instance,
+        records: Vec<Record>,
+        request: Option<RequestRecord>,
+    ) {
+        if let Err(error) = self.record(instance, records.clone(), request.clone()).await {
+            log::error!("instance {}: {error}", instance.id);
+            self.remember(instance, records);
+            if let Some(request) = request {
+                self.state().requests.put(request);
+            }
+        }
+    }
+
+    /// Adds a record that only saves work after a crash: in memory at once, on disk soon.
+    pub(crate) fn record_later(&self, instance: &Instance, record: Record) {
+        self.writer.write_later(vec![append(instance, &record)]);
+        self.remember(instance, vec![record]);
+    }
+
+    fn remember(&self, instance: &Instance, records: Vec<Record>) {
+        let mut events = Vec::new();
+        {
+            let mut memory = instance.memory();
+            for record in records {
+                if let Record::State { state, .. } = &record {
+                    events.push(Event::State { instance: instance.id, state: *state });
+                }
+                memory.record.apply(record);
+            }
+        }
+        events.into_iter().for_each(|event| self.emit(event));
+    }
+
+    /// The record of a change of state, checked against the table of allowed ones.
+    pub(crate) fn enter(&self, instance: &Instance, state: InstanceState) -> Record {
+        let from = instance.state();
+        debug_assert!(from.may_become(state), "{from:?} must not become {state:?}");
+        Record::State { state, at: self.parts.clock.now() }
+    }
+
+    /// The time, later than every one given before, so that "the newest" is always one.
+    pub(crate) fn stamp(&self) -> Timestamp {
+        let now = self.parts.clock.now();
+        let mut state = self.state();
+        state.last_stamp = now.max(Timestamp(state.last_stamp.0.saturating_add(1)));
+        state.last_stamp
+    }
+
+    pub(crate) fn instance(&self, id: InstanceId) -> Option<Arc<Instance>> {
+        self.state().instances.get(&id).cloned()
+    }
+
+    pub(crate) fn find_instance(&self, id: InstanceId) -> Result<Arc<Instance>, LifecycleError> {
+        self.instance(id).ok_or_else(|| {
+            LifecycleError::new(ErrorCode::InstanceNotFound, format!("there is no instance {id}"))
+        })
+    }
+
+    pub(crate) fn instance_views(&self, ended: bool) -> Vec<InstanceView> {
+        let mut instances: Vec<_> = self.state().instances.values().cloned().collect();
+        instances.retain(|instance| ended || instance.state().is_live());
+        let mut views: Vec<_> = instances.iter().map(|instance| instance.view()).collect();
+        views.sort_by_key(|view| (view.created_at, view.id));
+        views
+    }
+
+    pub(crate) fn service_view(&self, service: &ServiceRecord) -> ServiceView {
+        let mut instances: Vec<_> = self
+            .state()
+            .instances
+            .values()
+            .filter(|instance| instance.service_id() == service.view.id && instance.state().is_live())
+            .map(|instance| (instance.plan.ssiid, instance.id))
+            .collect();
+        instances.sort_unstable();
+        ServiceView { instances: instances.into_iter().map(|(_, id)| id).collect(), ..service.view.clone() }
+    }
+
+    pub(crate) fn service_views(&self) -> Vec<ServiceView> {
+        let mut services: Vec<_> = self.state().services.values().cloned().collect();
+        services.sort_by_key(|service| (service.view.created_at, service.view.id));
+        services.iter().map(|service| self.service_view(service)).collect()
+    }
+
+    /// The service meant: by id, else by package name, the newest of several.
+    pub(crate) fn resolve(&self, meant: &ServiceRef) -> Result<Arc<ServiceRecord>, LifecycleError> {
+        let state = self.state();
+        if state.services.is_empty() {
+            return Err(LifecycleError::new(
+                ErrorCode::NoService,
+                "no service on-boarded: upload a package first",
+            ));
+        }
+        let newest = |name: Option<&str>| {
+            state
+                .services
+                .values()
+                .filter(|service| name.is_none_or(|name| service.view.package.id.name == name))
+                .max_by_key(|service| (service.view.created_at, service.view.id))
+        };
+        let found = match meant {
+            ServiceRef::Latest => newest(None),
+            ServiceRef::Given(text) => {
+                let by_id = text.parse().ok().and_then(|id: ServiceId| state.services.get(&id));
+                by_id.or_else(|| newest(Some(text)))
+            }
+        };
+        found.cloned().ok_or_else(|| {
+            let given = match meant {
+                ServiceRef::Given(text) => text.as_str(),
+                ServiceRef::Latest => "latest",
+            };
+            LifecycleError::new(
+                ErrorCode::ServiceNotFound,
+                format!("there is no service with the id or package name {given:?}"),
+            )
+        })
+    }
+
+    pub(crate) fn request(&self, id: RequestId) -> Option<RequestRecord> {
+        self.state().requests.get(id)
+    }
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("installation", &self.installation).finish_non_exhaustive()
+    }
+}
+
+fn append(instance: &Instance, record: &Record) -> Change {
+    Change::Append(instance.id, Box::new(record.clone()))
+}

@@ -1,0 +1,98 @@
+//! Looking into instances: states as the engine tells them, plans, commands, output.
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use llcm_names::{ContainerName, InstanceId};
+use llcm_runtime::{DriverError, ErrorKind, ExecOutcome, ExecSpec, LogOptions, OutputSink};
+
+use crate::core::Core;
+use crate::error::{ErrorCode, LifecycleError, code_of};
+use crate::instance::Instance;
+use crate::plan::ContainerPlan;
+use crate::request::{InstanceState, InstanceView};
+
+/// Containers that the engine is asked about at the same time.
+const AT_ONCE: usize = 8;
+
+/// One instance, its containers' states asked from the engine now.
+pub(crate) async fn instance(
+    core: &Arc<Core>,
+    id: InstanceId,
+) -> Result<Option<InstanceView>, LifecycleError> {
+    let Some(instance) = core.instance(id) else { return Ok(None) };
+    let mut missing = false;
+    if instance.state().is_live() {
+        let driver = core.parts.backend.containers();
+        let owner = instance.owner();
+        let names: Vec<_> = instance.plan.containers.iter().map(|container| &container.spec.name).collect();
+        let seen: Vec<_> = stream::iter(names.iter().copied())
+            .map(|name| async move { Ok::<_, DriverError>((name, driver.inspect(name).await?)) })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let ours = seen.into_iter().filter_map(|(name, view)| {
+            let view = view.filter(|view| view.owner.as_ref() == Some(owner))?;
+            Some((name.clone(), view.state))
+        });
+        let ours: std::collections::BTreeMap<_, _> = ours.collect();
+        missing = ours.len() < names.len();
+        instance.memory().seen = ours;
+    }
+    let mut view = instance.view();
+    if view.state == InstanceState::Running && missing {
+        view.state = InstanceState::Degraded;
+    }
+    Ok(Some(view))
+}
+
+/// The plan of an instance as the public JSON document of one instance.
+pub(crate) fn plan(core: &Core, id: InstanceId) -> Option<serde_json::Value> {
+    let instance = core.instance(id)?;
+    serde_json::to_value(&*instance.plan).ok()
+}
+
+/// Runs a command in a container.
+pub(crate) async fn exec(
+    core: &Core,
+    id: InstanceId,
+    name: &ContainerName,
+    spec: &ExecSpec,
+    sink: &mut dyn OutputSink,
+) -> Result<ExecOutcome, LifecycleError> {
+    let instance = core.find_instance(id)?;
+    let container = find(&instance, name)?;
+    let exec = core.parts.backend.containers().exec().ok_or_else(|| unsupported("run commands in"))?;
+    exec.exec(instance.owner(), &container.spec.name, spec, sink).await.map_err(|error| map(&error))
+}
+
+/// The output of a container's own process.
+pub(crate) async fn logs(
+    core: &Core,
+    id: InstanceId,
+    name: &ContainerName,
+    options: LogOptions,
+    sink: &mut dyn OutputSink,
+) -> Result<(), LifecycleError> {
+    let instance = core.find_instance(id)?;
+    let container = find(&instance, name)?;
+    let logs = core.parts.backend.containers().logs().ok_or_else(|| unsupported("read the output of"))?;
+    logs.logs(instance.owner(), &container.spec.name, options, sink).await.map_err(|error| map(&error))
+}
+
+fn find<'a>(instance: &'a Instance, name: &ContainerName) -> Result<&'a ContainerPlan, LifecycleError> {
+    instance.container(name)
+}
+
+fn unsupported(what: &str) -> LifecycleError {
+    LifecycleError::new(ErrorCode::Unsupported, format!("this container engine cannot {what} containers"))
+}
+
+/// A container that the plan has and the engine has not is in the wrong state, not unknown.
+fn map(error: &DriverError) -> LifecycleError {
+    let code = match error.kind {
+        ErrorKind::NotFound | ErrorKind::Conflict => ErrorCode::WrongState,
+        other => code_of(other),
+    };
+    LifecycleError::new(code, error.to_string())
+}

@@ -1,0 +1,68 @@
+//! Which installation a data directory is: the id in the marks of all that is created from it.
+//!
+//! Kept as a text file beside the store, not in it, so that what an installation left on the host can be
+//! found and removed even when the store is lost.
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use llcm_names::InstallationId;
+
+use crate::clock::IdSource;
+use crate::error::{ErrorCode, LifecycleError};
+
+/// The installation id of a data directory, which is made, with a new id, where there is none. Drivers are
+/// built with it before the orchestrator is opened.
+///
+/// # Errors
+/// `StoreFailed` when the directory or the file cannot be made or read, or the file holds no id.
+pub fn installation_id(data_dir: &Path, ids: &dyn IdSource) -> Result<InstallationId, LifecycleError> {
+    let path = data_dir.join("installation");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => InstallationId::parse(text.trim()).map_err(|error| fail("read", &path, &error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => create(data_dir, &path, ids),
+        Err(error) => Err(fail("read", &path, &error)),
+    }
+}
+
+fn create(data_dir: &Path, path: &PathBuf, ids: &dyn IdSource) -> Result<InstallationId, LifecycleError> {
+    std::fs::create_dir_all(data_dir).map_err(|error| fail("create", data_dir, &error))?;
+    let bits = ids.uuid().as_u128() & u128::from(u32::MAX);
+    let id = InstallationId::from_bits(u32::try_from(bits).unwrap_or_default());
+    // Written aside and renamed without overwriting, so that no reader ever sees half an id and two first
+    // starts agree on one.
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(data_dir)?;
+        writeln!(file, "{id}")?;
+        file.as_file().sync_all()?;
+        match file.persist_noclobber(path) {
+            Err(lost) if lost.error.kind() != ErrorKind::AlreadyExists => Err(lost.error),
+            _ => Ok(()),
+        }
+    };
+    write().map_err(|error| fail("write", path, &error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| fail("read", path, &error))?;
+    InstallationId::parse(text.trim()).map_err(|error| fail("read", path, &error))
+}
+
+fn fail(verb: &str, path: &Path, error: &dyn std::fmt::Display) -> LifecycleError {
+    LifecycleError::new(ErrorCode::StoreFailed, format!("{verb} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemIds;
+
+    #[test]
+    fn a_data_directory_keeps_its_id() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("data");
+        let first = installation_id(&dir, &SystemIds).unwrap();
+        assert_eq!(installation_id(&dir, &SystemIds).unwrap(), first);
+        std::fs::write(dir.join("installation"), "garbage").unwrap();
+        let error = installation_id(&dir, &SystemIds).unwrap_err();
+        assert_eq!(error.code, ErrorCode::StoreFailed);
+        assert!(error.message.contains("8 lower-case hexadecimal digits"), "{error}");
+    }
+}

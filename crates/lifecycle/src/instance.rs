@@ -1,0 +1,99 @@
+//! A live instance in memory: its record, what was last seen of its containers, and who may work on it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use llcm_names::{ContainerName, EngineName, InstanceId, Owner, ServiceId};
+use llcm_runtime::ContainerState;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::catalog::ServiceRecord;
+use crate::error::{ErrorCode, LifecycleError};
+use crate::journal::InstanceRecord;
+use crate::plan::{ContainerPlan, InstancePlan};
+use crate::request::{InstanceState, InstanceView};
+
+mod view;
+
+/// An instance and everything that goes on with it.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) id: InstanceId,
+    pub(crate) plan: Arc<InstancePlan>,
+    /// Its service as it was when the instance was planned.
+    pub(crate) service: Arc<ServiceRecord>,
+    /// Held by the one task that makes it or takes it down.
+    pub(crate) operation: Arc<tokio::sync::Mutex<()>>,
+    /// Says to a creation in progress that it is not wanted any more.
+    pub(crate) called_off: CancellationToken,
+    /// The start scripts that run in the background.
+    pub(crate) scripts: TaskTracker,
+    /// Says to the start scripts' tasks that nobody waits for the scripts any more.
+    pub(crate) scripts_over: CancellationToken,
+    memory: Mutex<Memory>,
+}
+
+/// What changes while an instance lives.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub(crate) record: InstanceRecord,
+    /// What the engine last said of each container.
+    pub(crate) seen: BTreeMap<EngineName, ContainerState>,
+    /// Steps done and in all, of what goes on now.
+    pub(crate) progress: (usize, usize),
+    /// The latest step that was begun, in words.
+    pub(crate) activity: String,
+}
+
+impl Instance {
+    pub(crate) fn new(record: InstanceRecord, service: Arc<ServiceRecord>) -> Self {
+        Self {
+            id: record.id(),
+            plan: Arc::clone(&record.planned.plan),
+            service,
+            operation: Arc::default(),
+            called_off: CancellationToken::new(),
+            scripts: TaskTracker::new(),
+            scripts_over: CancellationToken::new(),
+            memory: Mutex::new(Memory {
+                record,
+                seen: BTreeMap::new(),
+                progress: (0, 0),
+                activity: String::new(),
+            }),
+        }
+    }
+
+    /// What changes. Held for moments only, never across an await.
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.plan.owner
+    }
+
+    pub(crate) fn service_id(&self) -> ServiceId {
+        self.service.view.id
+    }
+
+    pub(crate) fn state(&self) -> InstanceState {
+        self.memory().record.state
+    }
+
+    pub(crate) fn container(&self, name: &ContainerName) -> Result<&ContainerPlan, LifecycleError> {
+        self.plan.containers.iter().find(|container| container.name == *name).ok_or_else(|| {
+            let known: Vec<_> = self.plan.containers.iter().map(|c| c.name.as_str()).collect();
+            LifecycleError::new(
+                ErrorCode::ContainerNotFound,
+                format!("instance {} has no container {name}; it has {}", self.id, known.join(", ")),
+            )
+        })
+    }
+
+    /// What clients see.
+    pub(crate) fn view(&self) -> InstanceView {
+        view::view(self)
+    }
+}

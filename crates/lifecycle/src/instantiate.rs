@@ -1,0 +1,254 @@
+//! Planning an instance, recording it, and making it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use llcm_descriptors::{Diagnostic, Severity};
+use llcm_names::{InstanceId, RequestId, Ssiid};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::catalog::ServiceRecord;
+use crate::core::{Core, KEPT_FAILED};
+use crate::error::{ErrorCode, LifecycleError};
+use crate::instance::Instance;
+use crate::journal::{InstanceRecord, Planned, Record};
+use crate::plan::{self, InstancePlan, PlanRequest, PlanState, container_names, parse_env_file};
+use crate::request::{InstanceState, RequestType, RequestView, ServiceRef};
+use crate::requests::RequestRecord;
+use crate::saga;
+use crate::store::{Change, Counters};
+
+/// The largest environment file that is read.
+const ENV_FILE_MAX: u64 = 1024 * 1024;
+
+/// Plans an instance and records it, and begins to make it.
+pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestView, LifecycleError> {
+    let allocation = core.allocation.lock().await;
+    core.check_open()?;
+    let service = core.resolve(&meant)?;
+    let instance_id = InstanceId::new(core.parts.ids.uuid());
+    let ssiid = free_ssiid(&core, &service)?;
+    let plan = plan(&core, &service, instance_id, ssiid).await?;
+
+    let now = core.stamp();
+    let request = RequestRecord::new(
+        RequestId::new(core.parts.ids.uuid()),
+        RequestType::Create,
+        now,
+        instance_id,
+        service.view.id,
+    );
+    let plan = Arc::new(plan);
+    let counters = Counters { round_robin: plan.placement_turn };
+    let planned = Planned { at: now, service: service.view.id, request: request.view.id, plan };
+    core.writer
+        .write(vec![
+            Change::PutCounters(counters),
+            Change::PutRequest(Box::new(request.clone())),
+            Change::Append(instance_id, Box::new(Record::Planned(planned.clone()))),
+        ])
+        .await?;
+    let instance = Arc::new(Instance::new(InstanceRecord::new(planned), service));
+    let forgotten = {
+        let mut state = core.state();
+        state.counters = counters;
+        state.requests.put(request.clone());
+        state.instances.insert(instance_id, Arc::clone(&instance));
+        state.requests.prune()
+    };
+    core.writer.write_later(forgotten);
+    drop(allocation);
+
+    // Taken before the task runs, so that no take-down comes first.
+    let operation = Arc::clone(&instance.operation).lock_owned().await;
+    let view = request.view.clone();
+    core.tasks.spawn(create(Arc::clone(&core), instance, request, operation));
+    Ok(view)
+}
+
+/// The lowest SSIID that no live instance of the service holds.
+fn free_ssiid(core: &Core, service: &ServiceRecord) -> Result<Ssiid, LifecycleError> {
+    let state = core.state();
+    let taken: std::collections::BTreeSet<u16> = state
+        .instances
+        .values()
+        .filter(|instance| instance.service_id() == service.view.id && instance.state().is_live())
+        .map(|instance| instance.plan.ssiid.get())
+        .collect();
+    (0..=u16::MAX).find(|number| !taken.contains(number)).map(Ssiid::new).ok_or_else(|| {
+        LifecycleError::new(
+            ErrorCode::CannotPlan,
+            "the service has 65536 instances already, the most there can be",
+        )
+    })
+}
+
+/// Plans on a thread of its own: a plan of thousands of units takes its time.
+async fn plan(
+    core: &Arc<Core>,
+    service: &Arc<ServiceRecord>,
+    instance: InstanceId,
+    ssiid: Ssiid,
+) -> Result<InstancePlan, LifecycleError> {
+    let (core, service) = (Arc::clone(core), Arc::clone(service));
+    let planning = tokio::task::spawn_blocking(move || {
+        let state = core.plan_state();
+        plan_against(&core, &service, &state, instance, ssiid)
+    });
+    planning.await.map_err(|error| {
+        LifecycleError::new(
+            ErrorCode::CannotPlan,
+            format!("planning ended abnormally, which is an error in this program: {error}"),
+        )
+    })?
+}
+
+/// Plans an instance against what is taken. Blocks while it reads environment files.
+pub(crate) fn plan_against(
+    core: &Core,
+    service: &ServiceRecord,
+    state: &PlanState,
+    instance: InstanceId,
+    ssiid: Ssiid,
+) -> Result<InstancePlan, LifecycleError> {
+    let parts = &core.parts;
+    let dialect = service.view.dialect;
+    let mut env_files = BTreeMap::new();
+    let mut findings = Vec::new();
+    if let Some(dir) = &parts.settings.env_dir {
+        for name in container_names(&service.descriptors, dialect, ssiid) {
+            match read_env_file(dir, name.as_str()) {
+                Ok(Some(environment)) => {
+                    env_files.insert(name.as_str().to_owned(), environment);
+                }
+                Ok(None) => {}
+                Err(finding) => findings.push(finding),
+            }
+        }
+    }
+    let request = PlanRequest {
+        descriptors: &service.descriptors,
+        reserved: &service.reserved,
+        topology: &parts.topology,
+        settings: &parts.settings,
+        dialect,
+        state,
+        facts: Some(&core.facts),
+        placement: None,
+        env_files: &env_files,
+        installation: &core.installation,
+        instance,
+        ssiid,
+    };
+    match plan::build(&request) {
+        Ok(plan) if findings.is_empty() => Ok(plan),
+        Ok(_) => Err(cannot_plan(findings)),
+        Err(further) => {
+            findings.extend(further);
+            Err(cannot_plan(findings))
+        }
+    }
+}
+
+fn read_env_file(dir: &Path, container: &str) -> Result<Option<BTreeMap<String, String>>, Diagnostic> {
+    use std::io::Read;
+    let path = dir.join(format!("{container}.env.yml"));
+    let shown = path.display().to_string();
+    let bad = |message: String| Diagnostic::new(Severity::Error, "env-file", shown.clone(), "", message);
+    let file = match std::fs::File::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(|error| bad(format!("cannot be read: {error}")))?,
+    };
+    let mut bytes = Vec::new();
+    file.take(ENV_FILE_MAX + 1).read_to_end(&mut bytes).map_err(|e| bad(format!("cannot be read: {e}")))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > ENV_FILE_MAX) {
+        return Err(bad(format!("is larger than {ENV_FILE_MAX} bytes")));
+    }
+    parse_env_file(&shown, &bytes).map(Some)
+}
+
+/// The error of findings about a plan: all of them, and the first in words.
+pub(crate) fn cannot_plan(diagnostics: Vec<Diagnostic>) -> LifecycleError {
+    let errors: Vec<_> = diagnostics.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    let message = match errors.as_slice() {
+        [] => "the service cannot be planned".to_owned(),
+        [only] => format!("the service cannot be planned: {}", only.message),
+        [first, rest @ ..] => {
+            format!("the service cannot be planned: {}; and {} more errors", first.message, rest.len())
+        }
+    };
+    LifecycleError { code: ErrorCode::CannotPlan, message, diagnostics, others: Vec::new() }
+}
+
+/// Makes a recorded instance, or, when that fails or is called off, takes down what there is of it.
+async fn create(
+    core: Arc<Core>,
+    instance: Arc<Instance>,
+    request: RequestRecord,
+    operation: OwnedMutexGuard<()>,
+) {
+    let request = request.started();
+    let creating = core.enter(&instance, InstanceState::Creating);
+    let made = match core.record(&instance, vec![creating], Some(request.clone())).await {
+        Ok(()) => match saga::make(&core, &instance).await {
+            Ok(()) => {
+                let running = core.enter(&instance, InstanceState::Running);
+                core.record(&instance, vec![running], Some(request.clone().ended(Ok(())))).await
+            }
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    if let Err(error) = made {
+        unwind(&core, &instance, request, error).await;
+    }
+    drop(operation);
+}
+
+async fn unwind(
+    core: &Arc<Core>,
+    instance: &Arc<Instance>,
+    request: RequestRecord,
+    mut error: LifecycleError,
+) {
+    let message = error.message.clone();
+    let mut records = vec![core.enter(instance, InstanceState::Unwinding), Record::Error { message }];
+    records.extend(error.others.iter().map(|message| Record::Error { message: message.clone() }));
+    core.record_fact(instance, records, None).await;
+    let taken_down = saga::take_down(core, instance).await;
+    let end = match (taken_down.clean, instance.called_off.is_cancelled()) {
+        (false, _) => InstanceState::Stuck,
+        (true, true) => InstanceState::Terminated,
+        (true, false) => InstanceState::Failed,
+    };
+    let records = taken_down.errors.iter().map(|message| Record::Error { message: message.clone() });
+    let records = records.chain([core.enter(instance, end)]).collect();
+    if end == InstanceState::Stuck {
+        error
+            .message
+            .push_str("; taking down what was made did not finish: terminate the instance to try again");
+    }
+    error.others.extend(taken_down.errors);
+    core.record_fact(instance, records, Some(request.ended(Err(&error)))).await;
+    forget_oldest_failures(core);
+}
+
+/// Keeps the records of the latest failed instances only.
+fn forget_oldest_failures(core: &Core) {
+    let mut state = core.state();
+    let mut failed: Vec<_> = state
+        .instances
+        .values()
+        .filter(|instance| !instance.state().is_live())
+        .map(|instance| (instance.memory().record.since, instance.id))
+        .collect();
+    failed.sort_unstable();
+    let excess = failed.len().saturating_sub(KEPT_FAILED);
+    let forgotten: Vec<_> = failed.into_iter().take(excess).map(|(_, id)| id).collect();
+    for id in &forgotten {
+        state.instances.remove(id);
+    }
+    drop(state);
+    core.writer.write_later(forgotten.into_iter().map(Change::Forget).collect());
+}

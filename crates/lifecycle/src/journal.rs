@@ -1,0 +1,203 @@
+//! What is written down about an instance, in the order it happens, and what all of it together says.
+//!
+//! `Planned` is the reservation: from that record on the instance's names, ports, addresses and ids are taken,
+//! until the record of its end. Every step has an `Intent` that is on disk before the step is done, and a
+//! `Done` or `Failed` behind it. A step with an intent and nothing behind it may or may not have had its
+//! effect: it is undone all the same, for every undo may be done in vain.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use llcm_names::{ContainerName, InstanceId, RequestId, ServiceId};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::plan::InstancePlan;
+use crate::request::{InstanceState, ScriptRun};
+use crate::step::Step;
+
+/// Something that happened to an instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+pub enum Record {
+    /// It was planned; everything in the plan is taken.
+    Planned(Planned),
+    /// It changed its state.
+    State {
+        /// The new state.
+        state: InstanceState,
+        /// When.
+        at: Timestamp,
+    },
+    /// A step is about to be done.
+    Intent {
+        /// The step.
+        step: Step,
+    },
+    /// A step was done.
+    Done {
+        /// The step.
+        step: Step,
+    },
+    /// A step failed; its effect may have come all the same.
+    Failed {
+        /// The step.
+        step: Step,
+        /// Why.
+        error: String,
+    },
+    /// Something went wrong that is shown with the instance.
+    Error {
+        /// What, for people.
+        message: String,
+    },
+    /// A script began or ended.
+    Script {
+        /// The container it runs in.
+        container: ContainerName,
+        /// How it stands.
+        run: ScriptRun,
+    },
+}
+
+/// The beginning of an instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// When.
+    pub at: Timestamp,
+    /// Its service.
+    pub service: ServiceId,
+    /// The request it was planned for.
+    pub request: RequestId,
+    /// The plan.
+    #[serde(with = "shared")]
+    pub plan: Arc<InstancePlan>,
+}
+
+/// A shared plan is stored as the plan itself.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::plan::InstancePlan;
+
+    pub(super) fn serialize<S: Serializer>(plan: &Arc<InstancePlan>, to: S) -> Result<S::Ok, S::Error> {
+        plan.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<InstancePlan>, D::Error> {
+        InstancePlan::deserialize(from).map(Arc::new)
+    }
+}
+
+/// How a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepStatus {
+    /// Begun.
+    Begun,
+    /// Done.
+    Done,
+    /// Failed.
+    Failed,
+}
+
+/// What an instance's records say together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceRecord {
+    /// Its beginning.
+    pub planned: Planned,
+    /// Its state.
+    pub state: InstanceState,
+    /// Since when.
+    pub since: Timestamp,
+    /// The steps that were begun, in the order they were begun.
+    pub begun: Vec<Step>,
+    /// How they stand.
+    pub steps: BTreeMap<Step, StepStatus>,
+    /// Errors, oldest first.
+    pub errors: Vec<String>,
+    /// The scripts that ran or run, by container, in the order they began.
+    pub scripts: BTreeMap<ContainerName, Vec<ScriptRun>>,
+}
+
+impl InstanceRecord {
+    /// An instance that was planned just now.
+    #[must_use]
+    pub fn new(planned: Planned) -> Self {
+        Self {
+            since: planned.at,
+            planned,
+            state: InstanceState::Planned,
+            begun: Vec::new(),
+            steps: BTreeMap::new(),
+            errors: Vec::new(),
+            scripts: BTreeMap::new(),
+        }
+    }
+
+    /// What a journal says; `None` for one that does not begin with a plan.
+    #[must_use]
+    pub fn fold(records: Vec<Record>) -> Option<Self> {
+        let mut records = records.into_iter();
+        let Some(Record::Planned(planned)) = records.next() else { return None };
+        let mut folded = Self::new(planned);
+        for record in records {
+            folded.apply(record);
+        }
+        Some(folded)
+    }
+
+    /// Takes a further record in. Records of different steps may come in any order.
+    pub fn apply(&mut self, record: Record) {
+        match record {
+            Record::Planned(planned) => self.planned = planned,
+            Record::State { state, at } => {
+                self.state = state;
+                self.since = at;
+            }
+            Record::Intent { step } => {
+                if self.steps.insert(step.clone(), StepStatus::Begun).is_none() {
+                    self.begun.push(step);
+                }
+            }
+            Record::Done { step } => {
+                self.steps.insert(step, StepStatus::Done);
+            }
+            Record::Failed { step, .. } => {
+                // The text is shown through the `Error` record of the failed operation.
+                self.steps.insert(step, StepStatus::Failed);
+            }
+            Record::Error { message } => self.errors.push(message),
+            Record::Script { container, run } => {
+                let runs = self.scripts.entry(container).or_default();
+                match runs.iter_mut().find(|known| same_run(known, &run)) {
+                    Some(known) => *known = run,
+                    None => runs.push(run),
+                }
+            }
+        }
+    }
+
+    /// The instance.
+    #[must_use]
+    pub fn id(&self) -> InstanceId {
+        self.planned.plan.instance()
+    }
+
+    /// Steps that were done.
+    #[must_use]
+    pub fn done(&self) -> usize {
+        self.steps.values().filter(|status| **status == StepStatus::Done).count()
+    }
+
+    /// Whether a step was done.
+    #[must_use]
+    pub fn is_done(&self, step: &Step) -> bool {
+        self.steps.get(step) == Some(&StepStatus::Done)
+    }
+}
+
+fn same_run(one: &ScriptRun, other: &ScriptRun) -> bool {
+    one.phase == other.phase && one.started_at == other.started_at
+}

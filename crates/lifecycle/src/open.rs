@@ -1,0 +1,134 @@
+//! The beginning and the end of an orchestrator.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use llcm_runtime::EngineInfo;
+
+use crate::core::Core;
+use crate::error::{ErrorCode, LifecycleError};
+use crate::installation::installation_id;
+use crate::orchestrator::Parts;
+use crate::plan::HostFacts;
+use crate::store::file::FileStore;
+use crate::store::writer::Writer;
+use crate::store::{Store, StoreError};
+use crate::{onboard, recovery, requests, terminate};
+
+/// The store in a data directory, made where there is none.
+pub(crate) async fn file_store(data_dir: &Path) -> Result<Arc<dyn Store>, LifecycleError> {
+    let data_dir = data_dir.to_owned();
+    blocking(move || {
+        std::fs::create_dir_all(&data_dir).map_err(|error| {
+            LifecycleError::new(ErrorCode::StoreFailed, format!("create {}: {error}", data_dir.display()))
+        })?;
+        let store: Arc<dyn Store> = Arc::new(FileStore::open(&data_dir.join("store.redb"))?);
+        Ok(store)
+    })
+    .await
+}
+
+/// Loads what is stored, prepares the network, and recovers.
+pub(crate) async fn open(parts: Parts, store: Arc<dyn Store>) -> Result<Arc<Core>, LifecycleError> {
+    let (ids, data_dir) = (Arc::clone(&parts.ids), parts.data_dir.clone());
+    let reader = Arc::clone(&store);
+    let (installation, contents) = blocking(move || {
+        let installation = installation_id(&data_dir, &*ids)?;
+        let contents = reader.load_all()?;
+        onboard::sweep(&data_dir, &contents.services)?;
+        Ok((installation, contents))
+    })
+    .await?;
+
+    let info = parts.backend.containers().info().await?;
+    info.warnings.iter().for_each(|warning| log::warn!("{}: {warning}", info.name));
+    let report = parts.backend.network().prepare(&parts.topology).await?;
+    report.not_emulated.iter().for_each(|property| log::warn!("not emulated on this host: {property}"));
+
+    let (state, unusable) = recovery::load(contents);
+    let mut core = Core::new(parts, installation, facts(&info), Writer::start(store), state);
+    core.not_emulated = report.not_emulated;
+    let core = Arc::new(core);
+    recovery::recover(&core, unusable).await?;
+    Ok(core)
+}
+
+fn facts(info: &EngineInfo) -> HostFacts {
+    let networks = info.networks.iter().filter_map(|network| match network.parse() {
+        Ok(network) => Some(network),
+        Err(error) => {
+            log::warn!("{} reports a network {network:?} that is none: {error}", info.name);
+            None
+        }
+    });
+    HostFacts {
+        cpus: info.cpus.iter().copied().collect(),
+        ports_in_use: BTreeSet::new(),
+        engine_networks: networks.collect(),
+    }
+}
+
+/// Refuses new work, waits for what is going on, closes the store.
+pub(crate) async fn shutdown(core: &Arc<Core>, stop_instances: bool) -> Result<(), LifecycleError> {
+    core.closing.cancel();
+    // Whoever was planning when the server began to close has been waited for.
+    drop(core.allocation.lock().await);
+    let mut errors = Vec::new();
+    if stop_instances {
+        errors = stop_all(core).await;
+    }
+    core.tasks.close();
+    core.tasks.wait().await;
+    core.let_go.cancel();
+    let instances: Vec<_> = core.state().instances.values().cloned().collect();
+    for instance in instances {
+        instance.scripts.close();
+        instance.scripts.wait().await;
+    }
+    if stop_instances && errors.is_empty() {
+        let backend = &core.parts.backend;
+        let torn_down = backend.network().teardown().await.err();
+        let cleaned = backend.containers().cleanup(&core.installation).await.err();
+        errors.extend(torn_down.into_iter().chain(cleaned).map(|error| error.to_string()));
+    }
+    core.writer.close().await;
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let message = format!("not everything was taken down: {}", errors.join("; "));
+    Err(LifecycleError { others: errors, ..LifecycleError::new(ErrorCode::Stuck, message) })
+}
+
+/// Terminates all instances, and returns what went wrong.
+async fn stop_all(core: &Arc<Core>) -> Vec<String> {
+    let mut errors = Vec::new();
+    let mut waiting = Vec::new();
+    for view in core.instance_views(false) {
+        match terminate::begin(Arc::clone(core), view.id).await {
+            Ok(request) => waiting.extend(core.state().requests.watch(request.id)),
+            // Another request was faster.
+            Err(error) if error.code == ErrorCode::InstanceNotFound => {}
+            Err(error) => errors.push(error.message),
+        }
+    }
+    for watch in waiting {
+        if let Err(error) = requests::wait(watch).await {
+            errors.push(error.message);
+        }
+    }
+    errors
+}
+
+/// Runs what blocks on a thread where that does no harm.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LifecycleError> + Send + 'static,
+) -> Result<T, LifecycleError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        LifecycleError::from(StoreError::Io {
+            operation: "use",
+            path: String::new(),
+            reason: format!("a thread ended abnormally: {error}"),
+        })
+    })?
+}

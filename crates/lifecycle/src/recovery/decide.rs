@@ -1,0 +1,125 @@
+//! Records and observations -> decisions. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use llcm_names::{EngineName, InstanceId, Owner};
+use llcm_runtime::{ContainerState, ContainerView, NetworkObject};
+
+use crate::plan::InstancePlan;
+use crate::request::InstanceState;
+
+/// What the records say of an instance.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Its state when the earlier run ended.
+    pub state: InstanceState,
+    /// Its plan.
+    pub plan: Arc<InstancePlan>,
+    /// Whether a request to terminate it was accepted and did not end.
+    pub to_be_terminated: bool,
+}
+
+/// What the drivers list as this installation's.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Containers.
+    pub containers: Vec<ContainerView>,
+    /// Ports and segments.
+    pub objects: Vec<NetworkObject>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The instance goes on.
+    Keep {
+        /// The instance.
+        instance: InstanceId,
+        /// Its containers, as they were seen.
+        seen: BTreeMap<EngineName, ContainerState>,
+        /// What of it is not there, in words; anything: it is degraded.
+        missing: Vec<String>,
+    },
+    /// The instance is taken down: it was not wanted any more, or never came to be.
+    TakeDown {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// The instance is gone, and so is the interest in its records.
+    Forget {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Something carries our mark, but nothing is known of its instance, or it is known to be gone.
+    Remove {
+        /// Whose it is.
+        owner: Owner,
+        /// The containers; ports and segments go by their owner.
+        containers: Vec<EngineName>,
+    },
+}
+
+/// Decides about every known instance and everything observed. What carries no mark is not even observed.
+#[must_use]
+pub fn decide(known: &BTreeMap<InstanceId, Known>, observed: &Observed) -> Vec<Decision> {
+    let mut decisions = Vec::new();
+    for (&instance, known) in known {
+        match known.state {
+            InstanceState::Running | InstanceState::Degraded if !known.to_be_terminated => {
+                decisions.push(keep(instance, &known.plan, observed));
+            }
+            InstanceState::Terminated => decisions.push(Decision::Forget { instance }),
+            InstanceState::Failed => {}
+            InstanceState::Planned
+            | InstanceState::Creating
+            | InstanceState::Running
+            | InstanceState::Degraded
+            | InstanceState::Terminating
+            | InstanceState::Unwinding
+            | InstanceState::Stuck => decisions.push(Decision::TakeDown { instance }),
+        }
+    }
+    decisions.extend(strays(known, observed));
+    decisions
+}
+
+fn keep(instance: InstanceId, plan: &InstancePlan, observed: &Observed) -> Decision {
+    let ours = observed.containers.iter().filter(|view| view.owner.as_ref() == Some(&plan.owner));
+    let seen: BTreeMap<_, _> = ours.map(|view| (view.name.clone(), view.state)).collect();
+    let mut missing = Vec::new();
+    for container in &plan.containers {
+        if !seen.contains_key(&container.spec.name) {
+            missing.push(format!("container {} is missing", container.spec.name));
+        }
+    }
+    let mut ports = BTreeSet::new();
+    let mut segments = BTreeSet::new();
+    for object in observed.objects.iter().filter(|object| *object.owner() == plan.owner) {
+        match object {
+            NetworkObject::Port { id, .. } => ports.insert(*id),
+            NetworkObject::Segment { id, .. } => segments.insert(*id),
+        };
+    }
+    for port in plan.ports().filter(|port| !ports.contains(&port.id)) {
+        missing.push(format!("interface {} of container {} is missing", port.ifname, port.container));
+    }
+    for link in plan.links.iter().filter(|link| !segments.contains(&link.segment.id)) {
+        missing.push(format!("link {} is missing", link.id));
+    }
+    Decision::Keep { instance, seen, missing }
+}
+
+fn strays(known: &BTreeMap<InstanceId, Known>, observed: &Observed) -> Vec<Decision> {
+    let live = |owner: &Owner| known.get(&owner.instance).is_some_and(|known| known.state.is_live());
+    let mut strays: BTreeMap<Owner, Vec<EngineName>> = BTreeMap::new();
+    for view in &observed.containers {
+        if let Some(owner) = view.owner.as_ref().filter(|owner| !live(owner)) {
+            strays.entry(owner.clone()).or_default().push(view.name.clone());
+        }
+    }
+    for object in observed.objects.iter().filter(|object| !live(object.owner())) {
+        strays.entry(object.owner().clone()).or_default();
+    }
+    strays.into_iter().map(|(owner, containers)| Decision::Remove { owner, containers }).collect()
+}

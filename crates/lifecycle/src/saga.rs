@@ -1,0 +1,204 @@
+//! Making an instance step by step, and taking down what was begun.
+//!
+//! - **Expected flow** ([`make`]): segments first; then every container's own chain (create, start, attach its
+//!   ports; attach before start where the engine can), so many at a time as the settings allow; when
+//!   everything is wired, the start scripts are launched.
+//! - **Guarantees.** No step is done before its intent is on disk. After the first failure no further step is
+//!   begun, and those in flight are waited for, so that nothing appears behind the back of the take-down.
+//!   [`take_down`] goes on after errors and returns them all; it says "clean" only when the drivers, asked
+//!   afterwards, know nothing of the instance any more.
+//! - **Assumptions.** The caller holds the instance's operation lock.
+//! - **Caveats.** Every await may be the last: what a killed server leaves has an intent, and is found by it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::stream::{self, StreamExt};
+use llcm_runtime::{AttachPoint, DriverResult, NetworkObject};
+
+use crate::core::Core;
+use crate::error::{ErrorCode, LifecycleError};
+use crate::instance::Instance;
+use crate::journal::Record;
+use crate::request::Event;
+use crate::step::{Step, Steps, TakeDown, apply};
+
+/// Segments that are made at the same time.
+const SEGMENTS_AT_ONCE: usize = 8;
+
+/// Does all steps of an instance. On an error nothing of it is running any more, but what was done is not
+/// undone yet.
+pub(crate) async fn make(core: &Arc<Core>, instance: &Arc<Instance>) -> Result<(), LifecycleError> {
+    let attach_first = core.parts.backend.containers().offers().netns_before_start;
+    let steps = Steps::of(&instance.plan, attach_first, &instance.service.images);
+    instance.memory().progress = (0, steps.len());
+    let run = Run { core, instance, failure: Mutex::default() };
+
+    let segments: Vec<_> = steps.segments.into_iter().map(|step| vec![step]).collect();
+    run.chains(segments, SEGMENTS_AT_ONCE).await?;
+    run.chains(steps.chains, core.parts.settings.start_concurrency).await?;
+    run.chains(steps.scripts.into_iter().map(|step| vec![step]).collect(), 1).await
+}
+
+/// A creation in progress.
+struct Run<'a> {
+    core: &'a Arc<Core>,
+    instance: &'a Arc<Instance>,
+    /// The first error; no step is begun after it. Later ones are kept with it.
+    failure: Mutex<Option<LifecycleError>>,
+}
+
+impl Run<'_> {
+    /// Does chains of steps, `at_once` of them side by side, and waits for all that were begun.
+    async fn chains(&self, chains: Vec<Vec<Step>>, at_once: usize) -> Result<(), LifecycleError> {
+        stream::iter(chains).for_each_concurrent(at_once.max(1), |chain| self.chain(chain)).await;
+        match self.failure().take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    async fn chain(&self, chain: Vec<Step>) {
+        let mut point = None;
+        for step in chain {
+            if self.is_over() {
+                return;
+            }
+            if let Err(error) = self.step(&step, &mut point).await {
+                self.fail(error);
+                return;
+            }
+        }
+    }
+
+    async fn step(&self, step: &Step, point: &mut Option<AttachPoint>) -> Result<(), LifecycleError> {
+        let Self { core, instance, .. } = self;
+        core.record(instance, vec![Record::Intent { step: step.clone() }], None).await?;
+        announce(core, instance, &step.to_string(), 0);
+        let result = apply::apply(core, instance, step, point).await;
+        let step = step.clone();
+        match result {
+            Ok(()) => {
+                core.record_later(instance, Record::Done { step: step.clone() });
+                announce(core, instance, &step.to_string(), 1);
+                Ok(())
+            }
+            Err(error) => {
+                core.record_later(instance, Record::Failed { step, error: error.message.clone() });
+                Err(error)
+            }
+        }
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<LifecycleError>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_over(&self) -> bool {
+        let mut failure = self.failure();
+        if failure.is_none() && self.instance.called_off.is_cancelled() {
+            *failure = Some(LifecycleError::new(
+                ErrorCode::WrongState,
+                "called off: the instance was terminated while it was being created",
+            ));
+        }
+        failure.is_some()
+    }
+
+    fn fail(&self, error: LifecycleError) {
+        let mut failure = self.failure();
+        match failure.as_mut() {
+            None => *failure = Some(error),
+            Some(first) => first.others.push(error.message),
+        }
+    }
+}
+
+/// Tells watchers that a step was begun (`done` 0) or done (1).
+fn announce(core: &Core, instance: &Instance, step: &str, done: usize) {
+    let progress = {
+        let mut memory = instance.memory();
+        step.clone_into(&mut memory.activity);
+        memory.progress.0 += done;
+        memory.progress
+    };
+    core.emit(Event::Step { instance: instance.id, step: step.to_owned(), progress });
+}
+
+/// What a take-down came to.
+#[derive(Debug)]
+pub(crate) struct TakenDown {
+    /// The drivers know nothing of the instance any more.
+    pub(crate) clean: bool,
+    /// What went wrong, complete; there may be errors although nothing is left.
+    pub(crate) errors: Vec<String>,
+}
+
+/// Undoes everything that has an intent, and asks the drivers what is left.
+pub(crate) async fn take_down(core: &Arc<Core>, instance: &Arc<Instance>) -> TakenDown {
+    instance.scripts_over.cancel();
+    instance.scripts.close();
+    instance.scripts.wait().await;
+    let undo = TakeDown::of(instance.memory().record.begun.iter());
+    instance.memory().progress = (0, undo.len());
+    let mut errors = remove(core, instance, undo).await;
+    match left_of(core, instance).await {
+        Ok(left) if left.is_empty() => TakenDown { clean: true, errors },
+        Ok(left) => {
+            errors.push(format!("still there: {}", left.join(", ")));
+            TakenDown { clean: false, errors }
+        }
+        Err(error) => {
+            errors.push(format!("ask what is left: {error}"));
+            TakenDown { clean: false, errors }
+        }
+    }
+}
+
+async fn remove(core: &Arc<Core>, instance: &Arc<Instance>, undo: TakeDown) -> Vec<String> {
+    let backend = &core.parts.backend;
+    let owner = instance.owner();
+    let mut errors = Vec::new();
+    if undo.network {
+        announce(core, instance, "remove ports and segments", 0);
+        match backend.network().remove_instance(owner).await {
+            Ok(()) => announce(core, instance, "remove ports and segments", 1),
+            Err(several) => errors.extend(several.iter().map(ToString::to_string)),
+        }
+    }
+    let removals = stream::iter(undo.containers).map(|name| async move {
+        let step = format!("remove container {name}");
+        announce(core, instance, &step, 0);
+        let result = backend.containers().remove(owner, &name).await;
+        if result.is_ok() {
+            announce(core, instance, &step, 1);
+        }
+        result
+    });
+    let results: Vec<_> =
+        removals.buffer_unordered(core.parts.settings.start_concurrency.max(1)).collect().await;
+    errors.extend(results.into_iter().filter_map(Result::err).map(|error| error.to_string()));
+    errors
+}
+
+/// What the drivers still know of an instance, in words; what was seen of its containers is brought up to date.
+async fn left_of(core: &Core, instance: &Instance) -> DriverResult<Vec<String>> {
+    let backend = &core.parts.backend;
+    let (containers, objects) = tokio::try_join!(
+        backend.containers().list_owned(&core.installation),
+        backend.network().list_owned(&core.installation)
+    )?;
+    let owner = instance.owner();
+    let containers: Vec<_> =
+        containers.into_iter().filter(|view| view.owner.as_ref() == Some(owner)).collect();
+    instance.memory().seen = containers.iter().map(|view| (view.name.clone(), view.state)).collect();
+    let objects = objects.iter().filter(|object| object.owner() == owner);
+    let containers = containers.iter().map(|view| format!("container {}", view.name));
+    Ok(containers.chain(objects.map(describe)).collect())
+}
+
+fn describe(object: &NetworkObject) -> String {
+    match object {
+        NetworkObject::Port { datacenter, id, .. } => format!("port {id} in data center {datacenter}"),
+        NetworkObject::Segment { id, .. } => format!("segment {id}"),
+    }
+}

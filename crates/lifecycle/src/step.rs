@@ -1,0 +1,211 @@
+//! The steps of making an instance, derived from its plan, and what takes each back.
+//!
+//! A [`Step`] names what it is about by the plan's own ids, so that a journal reads without the program that
+//! wrote it. Both matches over it, `apply` (do) and [`Step::undo`], are exhaustive: a new step does not
+//! compile until somebody has said how it is undone. The order of undoing is never written down; it follows
+//! from which steps have an intent in the journal ([`TakeDown::of`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use llcm_names::{EngineName, PortId, SegmentId};
+use llcm_runtime::ImageView;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{ContainerPlan, InstancePlan, Script};
+
+pub(crate) mod apply;
+
+/// One thing that is done to make an instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Step {
+    /// Makes a segment exist in all its data centers.
+    EnsureSegment {
+        /// The segment.
+        segment: SegmentId,
+    },
+    /// Creates a container.
+    CreateContainer {
+        /// Its name in the engine.
+        container: EngineName,
+    },
+    /// Starts a container.
+    StartContainer {
+        /// Its name in the engine.
+        container: EngineName,
+    },
+    /// Plugs one of a container's interfaces into its segments.
+    AttachPort {
+        /// The container's name in the engine.
+        container: EngineName,
+        /// The port.
+        port: PortId,
+    },
+    /// Launches a container's start script in the background.
+    LaunchScript {
+        /// The container's name in the engine.
+        container: EngineName,
+    },
+}
+
+/// What takes a step back. All of it may be repeated, and be done when the step's effect never came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undo {
+    /// Remove the container, running or not.
+    RemoveContainer(EngineName),
+    /// Remove all ports and segments of the instance in one go: a network driver does that in a fraction of
+    /// the time that single removals take.
+    RemoveNetwork,
+    /// Something else that is undone takes this with it.
+    Nothing,
+}
+
+impl Step {
+    /// What takes this step back.
+    #[must_use]
+    pub fn undo(&self) -> Undo {
+        match self {
+            Self::EnsureSegment { .. } | Self::AttachPort { .. } => Undo::RemoveNetwork,
+            Self::CreateContainer { container } => Undo::RemoveContainer(container.clone()),
+            // A container is never started without being created first, and removing it stops it; what runs
+            // in it ends with it.
+            Self::StartContainer { .. } | Self::LaunchScript { .. } => Undo::Nothing,
+        }
+    }
+}
+
+/// What is to be undone: everything that has an intent, the network before the containers it reaches into,
+/// the containers newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TakeDown {
+    /// Whether the instance has ports or segments.
+    pub network: bool,
+    /// The containers to be removed.
+    pub containers: Vec<EngineName>,
+}
+
+impl TakeDown {
+    /// What undoes the given steps, which stand in the order they were begun.
+    pub fn of<'a>(begun: impl DoubleEndedIterator<Item = &'a Step>) -> Self {
+        let mut take_down = Self::default();
+        let mut seen = BTreeSet::new();
+        for step in begun.rev() {
+            match step.undo() {
+                Undo::RemoveContainer(name) => {
+                    if seen.insert(name.clone()) {
+                        take_down.containers.push(name);
+                    }
+                }
+                Undo::RemoveNetwork => take_down.network = true,
+                Undo::Nothing => {}
+            }
+        }
+        take_down
+    }
+
+    /// How many requests it takes, for showing progress.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.network) + self.containers.len()
+    }
+
+    /// Whether there is nothing to be undone.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// All steps of an instance. Segments come first; then the containers' chains, each in its own order, side by
+/// side with the others; then the scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steps {
+    /// One per segment.
+    pub segments: Vec<Step>,
+    /// One chain per container, in starting order.
+    pub chains: Vec<Vec<Step>>,
+    /// One per container that may have a start script.
+    pub scripts: Vec<Step>,
+}
+
+impl Steps {
+    /// The steps of a plan. `attach_first`: the engine makes network namespaces before it starts containers,
+    /// so that interfaces are in place before the VNF's first instruction. `images`: what is known of the
+    /// images, by reference.
+    #[must_use]
+    pub fn of(plan: &InstancePlan, attach_first: bool, images: &BTreeMap<String, ImageView>) -> Self {
+        let segments = plan.segments().map(|segment| Step::EnsureSegment { segment: segment.id }).collect();
+        let chains = plan.containers.iter().map(|container| chain(container, attach_first)).collect();
+        let scripts = plan
+            .containers
+            .iter()
+            .filter(|container| script_command(&container.start, container, images).is_some())
+            .map(|container| Step::LaunchScript { container: container.spec.name.clone() })
+            .collect();
+        Self { segments, chains, scripts }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.segments.len() + self.chains.iter().map(Vec::len).sum::<usize>() + self.scripts.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+fn chain(container: &ContainerPlan, attach_first: bool) -> Vec<Step> {
+    let name = &container.spec.name;
+    let create = Step::CreateContainer { container: name.clone() };
+    let start = Step::StartContainer { container: name.clone() };
+    let attach = container
+        .interfaces
+        .iter()
+        .map(|interface| Step::AttachPort { container: name.clone(), port: interface.port.id });
+    let mut chain = vec![create];
+    if attach_first {
+        chain.extend(attach);
+        chain.push(start);
+    } else {
+        chain.push(start);
+        chain.extend(attach);
+    }
+    chain
+}
+
+/// The command of a container's script: as given, or from the image's own environment. A blank one is none.
+#[must_use]
+pub fn script_command<'a>(
+    script: &'a Script,
+    container: &ContainerPlan,
+    images: &'a BTreeMap<String, ImageView>,
+) -> Option<&'a str> {
+    let command = match script {
+        Script::Given { command } => Some(command),
+        Script::FromImage { keys } => {
+            let image = images.get(&container.spec.image)?;
+            keys.iter().find_map(|key| image.environment.get(key))
+        }
+    };
+    command.map(|command| command.trim()).filter(|command| !command.is_empty())
+}
+
+/// `start container mn.vnf0.vdu01.0`: what the step does to what.
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::EnsureSegment { segment } => write!(f, "ensure segment {segment}"),
+            Self::CreateContainer { container } => write!(f, "create container {container}"),
+            Self::StartContainer { container } => write!(f, "start container {container}"),
+            Self::AttachPort { container, port } => write!(f, "attach port {port} of container {container}"),
+            Self::LaunchScript { container } => write!(f, "launch the start script of container {container}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

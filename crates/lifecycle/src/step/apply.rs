@@ -1,0 +1,84 @@
+//! Doing a step.
+
+use std::sync::Arc;
+
+use llcm_names::EngineName;
+use llcm_runtime::{AttachPoint, ContainerState, DriverError, ErrorKind};
+
+use super::Step;
+use crate::core::Core;
+use crate::error::{LifecycleError, code_of};
+use crate::instance::Instance;
+use crate::plan::ContainerPlan;
+use crate::script;
+
+/// Does one step. `point`: how the step's container is reached; told by whichever of creating and starting
+/// it knows first.
+pub(crate) async fn apply(
+    core: &Arc<Core>,
+    instance: &Arc<Instance>,
+    step: &Step,
+    point: &mut Option<AttachPoint>,
+) -> Result<(), LifecycleError> {
+    perform(core, instance, step, point).await.map_err(|error| {
+        let said = error.to_string();
+        let words = step.to_string();
+        // A driver that calls the operation as we do has named the step already.
+        let message = if said.starts_with(&words) { said } else { format!("{words}: {said}") };
+        LifecycleError::new(code_of(error.kind), message)
+    })
+}
+
+async fn perform(
+    core: &Arc<Core>,
+    instance: &Arc<Instance>,
+    step: &Step,
+    point: &mut Option<AttachPoint>,
+) -> Result<(), DriverError> {
+    let backend = &core.parts.backend;
+    match step {
+        Step::EnsureSegment { segment } => {
+            let spec = instance.plan.segments().find(|spec| spec.id == *segment);
+            backend.network().ensure_segment(spec.ok_or_else(|| unplanned(step))?).await
+        }
+        Step::CreateContainer { container } => {
+            let planned = find(instance, step, container)?;
+            *point = backend.containers().create(&planned.spec).await?;
+            instance.memory().seen.insert(container.clone(), ContainerState::Created);
+            Ok(())
+        }
+        Step::StartContainer { container } => {
+            *point = Some(backend.containers().start(instance.owner(), container).await?);
+            instance.memory().seen.insert(container.clone(), ContainerState::Running);
+            Ok(())
+        }
+        Step::AttachPort { container, port } => {
+            let planned = find(instance, step, container)?;
+            let interface = planned.interfaces.iter().find(|interface| interface.port.id == *port);
+            let spec = &interface.ok_or_else(|| unplanned(step))?.port;
+            let point = point.as_ref().ok_or_else(|| {
+                let message = "the container driver did not say how the container is reached";
+                DriverError::new(ErrorKind::Failed, "attach port of container", container.as_str(), message)
+            })?;
+            backend.network().attach(spec, point).await.map(|_view| ())
+        }
+        Step::LaunchScript { container } => {
+            let planned = find(instance, step, container)?;
+            script::launch(core, instance, planned)
+        }
+    }
+}
+
+fn find<'a>(
+    instance: &'a Instance,
+    step: &Step,
+    container: &EngineName,
+) -> Result<&'a ContainerPlan, DriverError> {
+    instance.plan.containers.iter().find(|c| c.spec.name == *container).ok_or_else(|| unplanned(step))
+}
+
+/// A step about something that the plan has not: the steps are derived from it, so the journal was tampered
+/// with.
+fn unplanned(step: &Step) -> DriverError {
+    DriverError::new(ErrorKind::Invalid, "look up", step.to_string(), "the plan knows nothing of it")
+}

@@ -1,0 +1,1 @@
+//! Order of steps and of undoing them.
