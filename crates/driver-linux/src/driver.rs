@@ -1,0 +1,135 @@
+//! The driver itself: each operation on a thread that may block, within a deadline.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
+use llcm_runtime::{
+    AttachPoint, DriverError, DriverResult, ErrorKind, LinkView, Needs, NetworkDriver, NetworkObject,
+    PortSpec, PortView, PrepareReport, SegmentSpec,
+};
+use llcm_topology::Topology;
+
+use crate::installation::Installation;
+use crate::underlay;
+
+/// How long an operation on one object may take.
+const SHORT: Duration = Duration::from_secs(60);
+/// How long an operation on many objects may take.
+const LONG: Duration = Duration::from_secs(300);
+
+/// Where the driver keeps what it needs on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The directory of named network namespaces. Default `/run/netns`, which `ip netns` shows.
+    pub netns_dir: PathBuf,
+    /// The directory of lock files and records, emptied by a reboot as the kernel is. Default `/run/llcm`.
+    pub run_dir: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { netns_dir: "/run/netns".into(), run_dir: "/run/llcm".into() }
+    }
+}
+
+/// Emulates data centers, links and segments with the kernel of this host.
+#[derive(Debug, Clone)]
+pub struct LinuxNetwork(Arc<Installation>);
+
+impl LinuxNetwork {
+    /// Opens an installation's network and holds its lock until the last clone is dropped. Nothing is made
+    /// in the kernel before [`NetworkDriver::prepare`].
+    ///
+    /// # Errors
+    /// `Conflict` while another driver holds the installation; `Denied` when the directories cannot be
+    /// written.
+    pub fn new(installation: InstallationId, options: Options) -> DriverResult<Self> {
+        Installation::open(installation, options.run_dir, options.netns_dir).map(|it| Self(Arc::new(it)))
+    }
+
+    /// Runs work that may block. The work goes on to its end when the caller gives up.
+    async fn run<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        target: String,
+        limit: Duration,
+        work: impl FnOnce(&Installation) -> T + Send + 'static,
+    ) -> DriverResult<T> {
+        let installation = self.0.clone();
+        let running = tokio::task::spawn_blocking(move || work(&installation));
+        match tokio::time::timeout(limit, running).await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(error)) => {
+                Err(DriverError::new(ErrorKind::Failed, operation, target, format!("worker: {error}")))
+            }
+            Err(_) => {
+                let message = format!("the kernel did not answer within {} s", limit.as_secs());
+                Err(DriverError::new(ErrorKind::Unavailable, operation, target, message))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl NetworkDriver for LinuxNetwork {
+    fn needs(&self) -> Needs {
+        Needs::NetNs
+    }
+
+    async fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
+        let topology = topology.clone();
+        let target = self.0.id.to_string();
+        self.run("prepare network of", target, LONG, move |it| it.prepare(&topology)).await?
+    }
+
+    async fn ensure_segment(&self, spec: &SegmentSpec) -> DriverResult<()> {
+        let spec = spec.clone();
+        let target = spec.id.to_string();
+        self.run("make segment", target, SHORT, move |it| it.ensure_segment(&spec)).await?
+    }
+
+    async fn attach(&self, spec: &PortSpec, point: &AttachPoint) -> DriverResult<PortView> {
+        let (spec, point) = (spec.clone(), point.clone());
+        let target = format!("{} of {}", spec.ifname, spec.container);
+        self.run("attach port", target, SHORT, move |it| it.attach(&spec, &point)).await?
+    }
+
+    async fn detach(&self, owner: &Owner, datacenter: &DcName, port: PortId) -> DriverResult<()> {
+        let (owner, datacenter) = (owner.clone(), datacenter.clone());
+        let target = port.to_string();
+        self.run("detach port", target, SHORT, move |it| it.detach(&owner, &datacenter, port)).await?
+    }
+
+    async fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {
+        let owner = owner.clone();
+        let target = segment.to_string();
+        self.run("remove segment", target, SHORT, move |it| it.remove_segment(&owner, segment)).await?
+    }
+
+    async fn remove_instance(&self, owner: &Owner) -> Result<(), Vec<DriverError>> {
+        let doomed = owner.clone();
+        let target = owner.instance.to_string();
+        self.run("remove instance", target, LONG, move |it| it.remove_instance(&doomed))
+            .await
+            .map_err(|error| vec![error])?
+    }
+
+    async fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<NetworkObject>> {
+        let installation = installation.clone();
+        let target = installation.to_string();
+        self.run("list objects of", target, SHORT, move |it| it.list_owned(&installation)).await?
+    }
+
+    async fn links(&self) -> DriverResult<Vec<LinkView>> {
+        let target = self.0.id.to_string();
+        self.run("list links of", target, SHORT, |it| underlay::views(&it.id, &it.all_datacenters()?)).await?
+    }
+
+    async fn teardown(&self) -> DriverResult<()> {
+        let target = self.0.id.to_string();
+        self.run("tear down network of", target, LONG, Installation::teardown).await?
+    }
+}

@@ -1,0 +1,172 @@
+//! Network devices: listing, changing and deleting them.
+
+use super::socket::{NetlinkError, Socket};
+use super::wire::{Attributes, Request, read_text, read_u32};
+
+pub(super) const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+pub(super) const RTM_SETLINK: u16 = 19;
+
+pub(super) const IFLA_ADDRESS: u16 = 1;
+pub(super) const IFLA_IFNAME: u16 = 3;
+pub(super) const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+pub(super) const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+pub(super) const IFLA_GROUP: u16 = 27;
+pub(super) const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_EXT_MASK: u16 = 29;
+pub(super) const IFLA_INFO_KIND: u16 = 1;
+const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
+/// `IFF_UP`.
+const UP: u32 = 1;
+/// Length of `struct ifinfomsg`.
+const IFINFO: usize = 16;
+
+/// A device's index in its namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Device(pub(crate) u32);
+
+/// A device as the kernel reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct LinkInfo {
+    /// Its index.
+    pub(crate) index: u32,
+    /// Its name.
+    pub(crate) name: String,
+    /// `veth`, `bridge`, `vxlan`; empty for a device without a kind (`lo`).
+    pub(crate) kind: String,
+    /// The text an administrator gave it; ours is a mark.
+    pub(crate) alias: String,
+    /// Its link group.
+    pub(crate) group: u32,
+    /// Whether it is set up.
+    pub(crate) up: bool,
+    /// Whether it carries frames (`IFF_LOWER_UP`).
+    pub(crate) carrier: bool,
+    /// The bridge it is a port of; 0 for none.
+    pub(crate) master: u32,
+    /// The device below it, or the peer of a veth, as an index in that one's own namespace; 0 for none.
+    pub(crate) link: u32,
+    /// Its MAC address.
+    pub(crate) mac: Vec<u8>,
+    /// Largest packet.
+    pub(crate) mtu: u32,
+}
+
+impl LinkInfo {
+    /// The device's index, typed.
+    pub(crate) fn device(&self) -> Device {
+        Device(self.index)
+    }
+
+    fn parse(payload: &[u8]) -> Option<Self> {
+        let flags = read_u32(payload, 8)?;
+        let attributes = Attributes(payload.get(IFINFO..)?);
+        let number = |kind| attributes.get(kind).and_then(|value| read_u32(value, 0)).unwrap_or(0);
+        let text = |kind| attributes.get(kind).map(read_text).unwrap_or_default();
+        Some(Self {
+            index: read_u32(payload, 4)?,
+            name: text(IFLA_IFNAME),
+            kind: attributes
+                .get(IFLA_LINKINFO)
+                .and_then(|info| Attributes(info).get(IFLA_INFO_KIND))
+                .map(read_text)
+                .unwrap_or_default(),
+            alias: text(IFLA_IFALIAS),
+            group: number(IFLA_GROUP),
+            up: flags & UP != 0,
+            carrier: flags & (1 << 16) != 0,
+            master: number(IFLA_MASTER),
+            link: number(IFLA_LINK),
+            mac: attributes.get(IFLA_ADDRESS).unwrap_or_default().to_vec(),
+            mtu: number(IFLA_MTU),
+        })
+    }
+}
+
+/// Changes to a device, sent as one request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Change<'a> {
+    /// A new name.
+    pub(crate) name: Option<&'a str>,
+    /// A new alias.
+    pub(crate) alias: Option<&'a str>,
+    /// A new group.
+    pub(crate) group: Option<u32>,
+    /// A new MTU.
+    pub(crate) mtu: Option<u32>,
+    /// The bridge to join.
+    pub(crate) master: Option<Device>,
+    /// Set up or down; the kernel does it after all the rest.
+    pub(crate) up: Option<bool>,
+}
+
+/// Changes a device.
+pub(crate) fn change(socket: &mut Socket, device: Device, change: &Change<'_>) -> Result<(), NetlinkError> {
+    let mut request = Request::new(RTM_SETLINK, 0);
+    let (flags, mask) = change.up.map_or((0, 0), |up| (u32::from(up) * UP, UP));
+    request.ifinfo(0, device.0, flags, mask);
+    if let Some(name) = change.name {
+        request.text(IFLA_IFNAME, name);
+    }
+    if let Some(alias) = change.alias {
+        // Without the final zero: the kernel adds it.
+        request.bytes(IFLA_IFALIAS, alias.as_bytes());
+    }
+    if let Some(group) = change.group {
+        request.u32(IFLA_GROUP, group);
+    }
+    if let Some(mtu) = change.mtu {
+        request.u32(IFLA_MTU, mtu);
+    }
+    if let Some(master) = change.master {
+        request.u32(IFLA_MASTER, master.0);
+    }
+    socket.call(&mut request)
+}
+
+/// Finds a device by name.
+pub(crate) fn find(socket: &mut Socket, name: &str) -> Result<Option<LinkInfo>, NetlinkError> {
+    let mut request = Request::new(RTM_GETLINK, 0);
+    request.ifinfo(0, 0, 0, 0).text(IFLA_IFNAME, name).u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    match socket.get(&mut request) {
+        Ok(payload) => Ok(LinkInfo::parse(&payload)),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// All devices of the namespace.
+pub(crate) fn list(socket: &mut Socket) -> Result<Vec<LinkInfo>, NetlinkError> {
+    let mut request = Request::dump(RTM_GETLINK);
+    request.ifinfo(0, 0, 0, 0).u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    let found = socket.dump(&mut request)?;
+    Ok(found
+        .iter()
+        .filter(|(kind, _)| *kind == RTM_NEWLINK)
+        .filter_map(|(_, payload)| LinkInfo::parse(payload))
+        .collect())
+}
+
+/// Deletes a device; one that is not there is no error.
+pub(crate) fn delete(socket: &mut Socket, device: Device) -> Result<(), NetlinkError> {
+    let mut request = Request::new(RTM_DELLINK, 0);
+    request.ifinfo(0, device.0, 0, 0);
+    match socket.call(&mut request) {
+        Err(error) if error.is_absent() => Ok(()),
+        other => other,
+    }
+}
+
+/// Deletes all devices of a link group in the namespace; an empty group is no error.
+pub(crate) fn delete_group(socket: &mut Socket, group: u32) -> Result<(), NetlinkError> {
+    let mut request = Request::new(RTM_DELLINK, 0);
+    request.ifinfo(0, 0, 0, 0).u32(IFLA_GROUP, group);
+    match socket.call(&mut request) {
+        Err(error) if error.is_absent() => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,158 @@
+//! One netlink socket: a request and its answer, within a deadline.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use netlink_sys::{Socket as RawSocket, SocketAddr, protocols::NETLINK_ROUTE};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+
+use super::wire::{Attributes, HEADER, Request, read_text, read_u16, read_u32};
+
+/// How long the kernel's answer may take to arrive once a request was executed.
+const ANSWER: Duration = Duration::from_secs(20);
+/// How often a listing is repeated that changed while it was read.
+const DUMP_RETRIES: usize = 8;
+
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const NLM_F_DUMP_INTR: u16 = 0x10;
+const NLM_F_CAPPED: u16 = 0x100;
+const NLM_F_ACK_TLVS: u16 = 0x200;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+
+/// What the kernel, or the way to it, answered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NetlinkError {
+    /// The kernel refused a request.
+    #[error("{source}{}", if text.is_empty() { String::new() } else { format!(" ({text})") })]
+    Refused {
+        /// The error number.
+        source: io::Error,
+        /// The kernel's own words, where it has some.
+        text: String,
+    },
+    /// The socket failed, or nothing came in time.
+    #[error("netlink socket: {0}")]
+    Socket(io::Error),
+}
+
+impl NetlinkError {
+    /// The error number, if there is one.
+    pub(crate) fn errno(&self) -> Option<rustix::io::Errno> {
+        let (Self::Refused { source, .. } | Self::Socket(source)) = self;
+        source.raw_os_error().map(rustix::io::Errno::from_raw_os_error)
+    }
+
+    /// Whether the kernel says that the object is not there.
+    pub(crate) fn is_absent(&self) -> bool {
+        use rustix::io::Errno;
+        matches!(self.errno(), Some(Errno::NODEV | Errno::NOENT | Errno::SRCH | Errno::ADDRNOTAVAIL))
+    }
+
+    /// Whether the kernel says that the object is there already.
+    pub(crate) fn is_present(&self) -> bool {
+        self.errno() == Some(rustix::io::Errno::EXIST)
+    }
+}
+
+/// A socket bound to the network namespace of the thread that opened it.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    raw: RawSocket,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+impl Socket {
+    /// Opens a socket in the calling thread's network namespace.
+    pub(crate) fn open() -> Result<Self, NetlinkError> {
+        let open = || -> io::Result<RawSocket> {
+            let mut raw = RawSocket::new(NETLINK_ROUTE)?;
+            raw.bind_auto()?;
+            raw.connect(&SocketAddr::new(0, 0))?;
+            raw.set_ext_ack(true)?;
+            raw.set_cap_ack(true)?;
+            set_socket_timeout(raw.as_fd(), Timeout::Recv, Some(ANSWER))?;
+            Ok(raw)
+        };
+        Ok(Self { raw: open().map_err(NetlinkError::Socket)?, sequence: 0, buffer: vec![0; 128 * 1024] })
+    }
+
+    /// Sends a request and waits for its acknowledgement.
+    pub(crate) fn call(&mut self, request: &mut Request) -> Result<(), NetlinkError> {
+        self.send(request)?;
+        self.receive(&mut |_, _| {}).map(|_| ())
+    }
+
+    /// Sends a request that is answered by one message and the acknowledgement.
+    pub(crate) fn get(&mut self, request: &mut Request) -> Result<Vec<u8>, NetlinkError> {
+        let mut found = Vec::new();
+        self.send(request)?;
+        self.receive(&mut |_, payload| found = payload.to_vec())?;
+        Ok(found)
+    }
+
+    /// Asks for all objects of a kind: message type and what follows the message's header.
+    pub(crate) fn dump(&mut self, request: &mut Request) -> Result<Vec<(u16, Vec<u8>)>, NetlinkError> {
+        let mut retries = DUMP_RETRIES;
+        loop {
+            let mut found = Vec::new();
+            self.send(request)?;
+            let whole = self.receive(&mut |kind, payload| found.push((kind, payload.to_vec())))?;
+            if whole || retries == 0 {
+                return Ok(found);
+            }
+            retries -= 1;
+        }
+    }
+
+    fn send(&mut self, request: &mut Request) -> Result<(), NetlinkError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.raw.send(request.finish(self.sequence), 0).map(|_| ()).map_err(NetlinkError::Socket)
+    }
+
+    /// Reads until the acknowledgement or the end of a listing. Returns whether the listing is consistent.
+    fn receive(&mut self, sink: &mut dyn FnMut(u16, &[u8])) -> Result<bool, NetlinkError> {
+        let mut whole = true;
+        loop {
+            let length = self.raw.recv(&mut &mut self.buffer[..], 0).map_err(NetlinkError::Socket)?;
+            let mut rest = self.buffer.get(..length).unwrap_or_default();
+            while let Some(size) = read_u32(rest, 0).and_then(|size| usize::try_from(size).ok()) {
+                let Some(message) = rest.get(..size).filter(|message| message.len() >= HEADER) else { break };
+                rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+                let kind = read_u16(message, 4).unwrap_or(0);
+                let flags = read_u16(message, 6).unwrap_or(0);
+                if read_u32(message, 8) != Some(self.sequence) {
+                    continue;
+                }
+                whole &= flags & NLM_F_DUMP_INTR == 0;
+                match kind {
+                    NLMSG_ERROR => return acknowledgement(message, flags).map(|()| whole),
+                    NLMSG_DONE => return Ok(whole),
+                    _ => sink(kind, &message[HEADER..]),
+                }
+            }
+        }
+    }
+}
+
+fn acknowledgement(message: &[u8], flags: u16) -> Result<(), NetlinkError> {
+    let code = message.get(HEADER..HEADER + 4).and_then(|b| b.try_into().ok()).map_or(0, i32::from_ne_bytes);
+    if code == 0 {
+        return Ok(());
+    }
+    // The error number, the header of the failed request, its body unless capped, then attributes.
+    let text = (flags & NLM_F_ACK_TLVS != 0)
+        .then(|| {
+            let body = if flags & NLM_F_CAPPED != 0 {
+                HEADER
+            } else {
+                usize::try_from(read_u32(message, HEADER + 4)?).ok()?.next_multiple_of(4)
+            };
+            Attributes(message.get(HEADER + 4 + body..)?).get(NLMSGERR_ATTR_MSG).map(read_text)
+        })
+        .flatten()
+        .unwrap_or_default();
+    Err(NetlinkError::Refused { source: io::Error::from_raw_os_error(-code), text })
+}

@@ -1,0 +1,205 @@
+//! Network namespaces: making and removing named ones, and working in any.
+//!
+//! A thread's namespace is a property of the thread. To work in another one, a thread is made, moved there
+//! and ended; it never returns to a pool. A netlink socket stays in the namespace it was opened in, so one
+//! visit per namespace is enough.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use llcm_runtime::{DriverResult, ErrorKind};
+use rustix::io::Errno;
+use rustix::mount::{
+    MountPropagationFlags, UnmountFlags, mount_bind, mount_bind_recursive, mount_change, unmount,
+};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+
+use crate::error::Context;
+use crate::netlink::{NetlinkError, Socket};
+
+/// An open network namespace with a netlink socket in it.
+#[derive(Debug)]
+pub(crate) struct Netns {
+    name: String,
+    file: File,
+    socket: Mutex<Socket>,
+}
+
+impl Netns {
+    /// Opens the namespace at a path; `name` is for messages.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing is there or what is there is no network namespace.
+    pub(crate) fn open(path: &Path, name: &str) -> DriverResult<Self> {
+        let gone = |error: llcm_runtime::DriverError, errno: Option<i32>| {
+            let absent = [Errno::NOENT, Errno::SRCH, Errno::INVAL].map(|errno| Some(errno.raw_os_error()));
+            let kind = if absent.contains(&errno) { ErrorKind::NotFound } else { error.kind };
+            llcm_runtime::DriverError { kind, ..error }
+        };
+        let file = File::open(path).or_else(|error| {
+            let errno = error.raw_os_error();
+            Err(error).during("open network namespace", name).map_err(|error| gone(error, errno))
+        })?;
+        let socket = visit(file.as_fd(), Socket::open)
+            .or_else(|error| {
+                let errno = error.raw_os_error();
+                Err(error).during("enter network namespace", name).map_err(|error| gone(error, errno))
+            })?
+            .during("open netlink socket in", name)?;
+        Ok(Self { name: name.to_owned(), file, socket: Mutex::new(socket) })
+    }
+
+    /// The namespace's name, for messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The namespace as a file descriptor, for requests that name a second namespace.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// The socket, for as long as the guard lives.
+    pub(crate) fn socket(&self) -> MutexGuard<'_, Socket> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One or more netlink calls, with what they do and to what in case they fail.
+    pub(crate) fn call<T>(
+        &self,
+        operation: &'static str,
+        target: &str,
+        calls: impl FnOnce(&mut Socket) -> Result<T, NetlinkError>,
+    ) -> DriverResult<T> {
+        calls(&mut self.socket()).during(operation, target)
+    }
+
+    /// Sets kernel parameters (paths under `/proc/sys/net`); those that this kernel does not have are left.
+    pub(crate) fn set_parameters(&self, parameters: &[(String, &str)]) -> DriverResult<()> {
+        let write = || -> io::Result<()> {
+            for (path, value) in parameters {
+                match fs::write(Path::new("/proc/sys/net").join(path), value) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(())
+        };
+        visit(self.fd(), write).and_then(|result| result).during("set kernel parameters in", &self.name)
+    }
+}
+
+/// Runs `work` on a thread of its own in a network namespace.
+fn visit<T: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    scratch_thread(move || {
+        move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
+        Ok(work())
+    })
+}
+
+fn scratch_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("netns".to_owned())
+            .spawn_scoped(scope, work)?
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread in the namespace panicked")))
+    })
+}
+
+/// The directory of named network namespaces, as `ip netns` keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct NetnsDir(pub(crate) PathBuf);
+
+impl NetnsDir {
+    /// The path of a namespace.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Opens a namespace of this directory.
+    pub(crate) fn open(&self, name: &str) -> DriverResult<Netns> {
+        Netns::open(&self.path(name), name)
+    }
+
+    /// The names that begin with a prefix, sorted.
+    pub(crate) fn names(&self, prefix: &str) -> DriverResult<Vec<String>> {
+        let list = || -> io::Result<Vec<String>> {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(&self.0)? {
+                if let Ok(name) = entry?.file_name().into_string()
+                    && name.starts_with(prefix)
+                {
+                    names.push(name);
+                }
+            }
+            names.sort();
+            Ok(names)
+        };
+        match list() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other.during("list network namespaces in", &self.0.display().to_string()),
+        }
+    }
+
+    /// Makes a namespace and gives it its name; what is left of an unfinished attempt is replaced.
+    pub(crate) fn create(&self, name: &str) -> DriverResult<Netns> {
+        self.prepare().during("prepare directory", &self.0.display().to_string())?;
+        self.remove(name)?;
+        let path = self.path(name);
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .during("make mount point of network namespace", name)?;
+        let made = scratch_thread(|| {
+            unshare_network()?;
+            mount_bind("/proc/thread-self/ns/net", &path)?;
+            Ok(())
+        });
+        made.during("make network namespace", name)?;
+        self.open(name)
+    }
+
+    /// Takes a namespace's name away; the kernel ends it once nobody is in it. One that is not there is no
+    /// error.
+    pub(crate) fn remove(&self, name: &str) -> DriverResult<()> {
+        let path = self.path(name);
+        match unmount(&path, UnmountFlags::DETACH) {
+            // Not there, or a plain file that was never mounted over.
+            Ok(()) | Err(Errno::NOENT | Errno::INVAL) => {}
+            Err(errno) => return Err(errno).during("unmount network namespace", name),
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).during("remove network namespace", name)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the directory and a shared mount of it, so that namespaces made here are seen, and can be
+    /// removed, in the mount namespaces of other programs.
+    fn prepare(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.0)?;
+        let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+        match mount_change(&self.0, shared) {
+            Err(Errno::INVAL) => {
+                mount_bind_recursive(&self.0, &self.0)?;
+                Ok(mount_change(&self.0, shared)?)
+            }
+            other => Ok(other?),
+        }
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is an unsafe function for the flag FILES only, which is not used"
+)]
+fn unshare_network() -> rustix::io::Result<()> {
+    rustix::thread::unshare(UnshareFlags::NEWNET)
+}

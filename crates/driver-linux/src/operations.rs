@@ -1,0 +1,246 @@
+//! Segments and ports, made and removed. Synchronous; [`crate::driver`] calls this off the runtime's
+//! threads.
+
+use std::collections::BTreeSet;
+
+use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
+use llcm_runtime::{
+    AttachPoint, DriverError, DriverResult, ErrorKind, NetworkObject, PortSpec, PortView, SegmentSpec,
+};
+
+use crate::installation::{Installation, State, datacenter_names};
+use crate::names::{Role, overlay_namespace, parse_mark, port_device};
+use crate::netlink::link;
+use crate::netns::Netns;
+use crate::port::{configure, ensure_pair, join, raise};
+use crate::records::read_segments;
+use crate::removal::{delete_where, is_owned};
+use crate::segment::{check, device_names, ensure_site, sites};
+use crate::underlay::Datacenters;
+use crate::wiring::Wire;
+
+impl Installation {
+    /// Makes a segment's devices and joins the ports that are there already.
+    pub(crate) fn ensure_segment(&self, spec: &SegmentSpec) -> DriverResult<()> {
+        check(spec)?;
+        let mut datacenters = Datacenters::new();
+        for site in sites(spec) {
+            datacenters.insert(site.clone(), self.datacenter(site)?);
+        }
+        let mut state = self.state();
+        match state.records.segments().get(&spec.id) {
+            Some(present) if present.owner != spec.owner => {
+                return Err(conflict("make segment", spec.id, "it is another instance's"));
+            }
+            Some(present) if present != spec => {
+                return Err(conflict(
+                    "make segment",
+                    spec.id,
+                    "it exists with another spec; remove it first",
+                ));
+            }
+            Some(_) => {}
+            None => state.records.put_segment(spec)?,
+        }
+        for site in datacenters.values() {
+            ensure_site(spec, site, &datacenters)?;
+        }
+        for end in &spec.ends {
+            let Some(port) = state.records.ports().get(&end.port) else { continue };
+            let Some(dc) = datacenters.get(&end.datacenter) else { continue };
+            let name = port_device(port.id);
+            if let Some(near) = dc.overlay.call("find port", &name, |socket| link::find(socket, &name))? {
+                join(port, dc, near.device(), state.view().segments_of(port))?;
+            }
+        }
+        let wires = state.view().wires_of(spec);
+        self.wire(&mut state, &wires)
+    }
+
+    /// Makes a port and plugs it in.
+    pub(crate) fn attach(&self, spec: &PortSpec, point: &AttachPoint) -> DriverResult<PortView> {
+        let path = point.netns.as_deref().ok_or_else(|| {
+            crate::invalid("attach", spec.container.as_str(), "the container has no network namespace here")
+        })?;
+        let dc = self.datacenter(&spec.datacenter)?;
+        self.check_port(&self.state(), spec)?;
+        let container = Netns::open(path, spec.container.as_str())?;
+        let pair = ensure_pair(spec, &dc, &container)?;
+        let plugged = configure(spec, &container, pair.far).and_then(|()| {
+            let mut state = self.state();
+            // Again: what was asked before may have been removed since.
+            self.check_port(&state, spec)?;
+            state.records.put_port(spec)?;
+            if !pair.found {
+                state.patches.fresh(&dc.name, &port_device(spec.id), pair.near);
+            }
+            join(spec, &dc, pair.near, state.view().segments_of(spec))?;
+            let wires = state.view().wires_around(spec);
+            self.wire(&mut state, &wires)?;
+            drop(state);
+            raise(spec, &container, pair.far)
+        });
+        match plugged {
+            Ok(()) => Ok(PortView { id: spec.id, host_device: port_device(spec.id) }),
+            Err(mut error) => {
+                if let Err(undo) = self.detach(&spec.owner, &spec.datacenter, spec.id) {
+                    error.message = format!("{}; and undoing it: {undo}", error.message);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Checks a port against what is recorded.
+    fn check_port(&self, state: &State, spec: &PortSpec) -> DriverResult<()> {
+        match state.records.ports().get(&spec.id) {
+            Some(present) if present.owner != spec.owner => {
+                return Err(conflict("attach port", spec.id, "it is another instance's"));
+            }
+            Some(present) if present != spec => {
+                return Err(conflict("attach port", spec.id, "it exists with another spec; detach it first"));
+            }
+            _ => {}
+        }
+        for id in &spec.segments {
+            let target = spec.id.to_string();
+            let segment = state.records.segments().get(id).ok_or_else(|| {
+                let message = format!("segment {id} is not known; make it first");
+                DriverError::new(ErrorKind::NotFound, "attach port", &target, message)
+            })?;
+            let here =
+                |end: &llcm_runtime::SegmentEnd| end.port == spec.id && end.datacenter == spec.datacenter;
+            if segment.owner != spec.owner {
+                return Err(conflict("attach port", spec.id, "its segment is another instance's"));
+            }
+            if !segment.ends.iter().any(here) {
+                let message = format!("segment {id} has no such end in {}", spec.datacenter);
+                return Err(crate::invalid("attach port", &target, &message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Unplugs and removes a port.
+    pub(crate) fn detach(&self, owner: &Owner, datacenter: &DcName, port: PortId) -> DriverResult<()> {
+        let mut state = self.state();
+        if let Some(spec) = state.records.ports().get(&port).cloned() {
+            if spec.owner != *owner {
+                return Err(conflict("detach port", port, "it is another instance's"));
+            }
+            state.records.remove_port(port)?;
+            // The others first, so that no patch leads to a device that goes.
+            let wires = state.view().wires_around(&spec);
+            self.wire(&mut state, &wires)?;
+        }
+        drop(state);
+        let Some(dc) = self.find_datacenter(datacenter)? else { return Ok(()) };
+        let name = port_device(port);
+        if let Some(info) = dc.overlay.call("find port", &name, |socket| link::find(socket, &name))?
+            && parse_mark(&info.alias).is_some_and(|(holder, _)| holder != *owner)
+        {
+            return Err(conflict("detach port", port, "it is another instance's"));
+        }
+        delete_where(&dc, |info| {
+            info.name == name
+                || parse_mark(&info.alias)
+                    .is_some_and(|(holder, role)| holder == *owner && role == Role::Branch(port))
+        })
+    }
+
+    /// Removes a segment; its ports stay.
+    pub(crate) fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {
+        let mut state = self.state();
+        if let Some(spec) = state.records.segments().get(&segment).cloned() {
+            if spec.owner != *owner {
+                return Err(conflict("remove segment", segment, "it is another instance's"));
+            }
+            state.records.remove_segment(segment)?;
+            let wires = state.view().wires_of(&spec);
+            self.wire(&mut state, &wires)?;
+        }
+        state.patches.forget(|_, name| device_names(segment).iter().any(|known| known == name));
+        drop(state);
+        for dc in self.all_datacenters()?.values() {
+            delete_where(dc, |info| is_owned(info, owner) && device_names(segment).contains(&info.name))?;
+        }
+        Ok(())
+    }
+
+    /// Removes all ports and segments of an instance.
+    pub(crate) fn remove_instance(&self, owner: &Owner) -> Result<(), Vec<DriverError>> {
+        let mut errors = Vec::new();
+        let mut state = self.state();
+        let groups: BTreeSet<u32> = (state.records.ports().values())
+            .filter(|port| port.owner == *owner)
+            .map(|port| port.group.get())
+            .chain(state.records.segments().values().filter(|s| s.owner == *owner).map(|s| s.group.get()))
+            .collect();
+        let gone: BTreeSet<String> = (state.records.segments().values())
+            .filter(|segment| segment.owner == *owner)
+            .flat_map(|segment| device_names(segment.id))
+            .chain(state.records.ports().values().filter(|p| p.owner == *owner).map(|p| port_device(p.id)))
+            .collect();
+        errors.extend(state.records.remove_owner(owner).err());
+        state.patches.forget(|_, name| gone.contains(name));
+        drop(state);
+        match self.all_datacenters() {
+            Ok(datacenters) => {
+                for dc in datacenters.values() {
+                    let unmarked =
+                        |info: &link::LinkInfo| info.alias.is_empty() && groups.contains(&info.group);
+                    errors.extend(delete_where(dc, |info| is_owned(info, owner) || unmarked(info)).err());
+                }
+            }
+            Err(error) => errors.push(error),
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// All marked objects of an installation, as the kernel and the records have them.
+    pub(crate) fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<NetworkObject>> {
+        let mut found = BTreeSet::new();
+        for datacenter in datacenter_names(&self.namespaces, installation)? {
+            let name = overlay_namespace(installation, &datacenter);
+            let namespace = match self.namespaces.open(&name) {
+                Err(error) if error.kind == ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            for info in namespace.call("list devices of", &name, link::list)? {
+                match parse_mark(&info.alias) {
+                    Some((owner, Role::Port(id, _) | Role::Branch(id)))
+                        if owner.installation == *installation =>
+                    {
+                        found.insert(NetworkObject::Port { owner, datacenter: datacenter.clone(), id });
+                    }
+                    Some((owner, Role::Segment(id))) if owner.installation == *installation => {
+                        found.insert(NetworkObject::Segment { owner, id });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let dir = self.run_dir.join(installation.as_str());
+        let recorded = read_segments(&dir).map_err(|error| {
+            crate::failed("read records in", &dir.display().to_string(), &error.to_string())
+        })?;
+        found.extend(
+            recorded.into_iter().map(|spec| NetworkObject::Segment { owner: spec.owner, id: spec.id }),
+        );
+        Ok(found.into_iter().collect())
+    }
+
+    /// Brings the filters of the given devices to what the wiring says.
+    fn wire(&self, state: &mut State, wires: &[Wire]) -> DriverResult<()> {
+        for wire in wires {
+            if let Some(dc) = self.find_datacenter(&wire.datacenter)? {
+                state.patches.apply(&dc, wire)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn conflict(operation: &'static str, target: impl std::fmt::Display, message: &str) -> DriverError {
+    DriverError::new(ErrorKind::Conflict, operation, target.to_string(), message)
+}

@@ -1,0 +1,141 @@
+//! What the kernel cannot be asked for: the specs of segments and ports, one small file each.
+//!
+//! An E-Line inside one data center has no device of its own, and the kernel knows no connection points. So
+//! each spec is kept as a file in the run directory, whose life is that of the kernel's objects (it is empty
+//! after a reboot). A file is written to a second name and renamed: it is there wholly or not at all.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use llcm_names::{Owner, PortId, SegmentId};
+use llcm_runtime::{DriverResult, PortSpec, SegmentSpec};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Context;
+
+/// The specs of all segments and ports of an installation.
+#[derive(Debug)]
+pub(crate) struct Records {
+    dir: PathBuf,
+    segments: BTreeMap<SegmentId, SegmentSpec>,
+    ports: BTreeMap<PortId, PortSpec>,
+}
+
+impl Records {
+    /// Reads the records of a directory, which is made when it is missing.
+    pub(crate) fn load(dir: &Path) -> DriverResult<Self> {
+        let shown = dir.display().to_string();
+        for part in ["segments", "ports"] {
+            fs::create_dir_all(dir.join(part)).during("make record directory", &shown)?;
+        }
+        let segments: Vec<SegmentSpec> = read_all(&dir.join("segments")).during("read records in", &shown)?;
+        let ports: Vec<PortSpec> = read_all(&dir.join("ports")).during("read records in", &shown)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            segments: segments.into_iter().map(|spec| (spec.id, spec)).collect(),
+            ports: ports.into_iter().map(|spec| (spec.id, spec)).collect(),
+        })
+    }
+
+    /// All segments.
+    pub(crate) fn segments(&self) -> &BTreeMap<SegmentId, SegmentSpec> {
+        &self.segments
+    }
+
+    /// All ports that were attached and not yet detached.
+    pub(crate) fn ports(&self) -> &BTreeMap<PortId, PortSpec> {
+        &self.ports
+    }
+
+    /// Keeps a segment.
+    pub(crate) fn put_segment(&mut self, spec: &SegmentSpec) -> DriverResult<()> {
+        write(&self.segment_file(spec.id), spec).during("write record of segment", &spec.id.to_string())?;
+        self.segments.insert(spec.id, spec.clone());
+        Ok(())
+    }
+
+    /// Keeps a port.
+    pub(crate) fn put_port(&mut self, spec: &PortSpec) -> DriverResult<()> {
+        write(&self.port_file(spec.id), spec).during("write record of port", &spec.id.to_string())?;
+        self.ports.insert(spec.id, spec.clone());
+        Ok(())
+    }
+
+    /// Forgets a segment.
+    pub(crate) fn remove_segment(&mut self, id: SegmentId) -> DriverResult<()> {
+        remove(&self.segment_file(id)).during("remove record of segment", &id.to_string())?;
+        self.segments.remove(&id);
+        Ok(())
+    }
+
+    /// Forgets a port.
+    pub(crate) fn remove_port(&mut self, id: PortId) -> DriverResult<()> {
+        remove(&self.port_file(id)).during("remove record of port", &id.to_string())?;
+        self.ports.remove(&id);
+        Ok(())
+    }
+
+    /// Forgets all that an instance has.
+    pub(crate) fn remove_owner(&mut self, owner: &Owner) -> DriverResult<()> {
+        self.remove_where(|spec| spec.owner == *owner, |spec| spec.owner == *owner)
+    }
+
+    /// Forgets the segments and ports for which the conditions hold.
+    pub(crate) fn remove_where(
+        &mut self,
+        segment: impl Fn(&SegmentSpec) -> bool,
+        port: impl Fn(&PortSpec) -> bool,
+    ) -> DriverResult<()> {
+        let ports: Vec<PortId> = self.ports.values().filter(|spec| port(spec)).map(|spec| spec.id).collect();
+        let segments: Vec<SegmentId> =
+            self.segments.values().filter(|spec| segment(spec)).map(|spec| spec.id).collect();
+        ports.into_iter().try_for_each(|id| self.remove_port(id))?;
+        segments.into_iter().try_for_each(|id| self.remove_segment(id))
+    }
+
+    fn segment_file(&self, id: SegmentId) -> PathBuf {
+        self.dir.join("segments").join(format!("{:x}.json", id.get()))
+    }
+
+    fn port_file(&self, id: PortId) -> PathBuf {
+        self.dir.join("ports").join(format!("{:x}.json", id.get()))
+    }
+}
+
+/// The segments recorded in a directory, for an installation that this program does not drive.
+pub(crate) fn read_segments(dir: &Path) -> io::Result<Vec<SegmentSpec>> {
+    read_all(&dir.join("segments"))
+}
+
+fn read_all<T: DeserializeOwned>(dir: &Path) -> io::Result<Vec<T>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let spec = serde_json::from_slice(&fs::read(&path)?)
+                .map_err(|error| io::Error::other(format!("{}: {error}; delete it", path.display())))?;
+            found.push(spec);
+        }
+    }
+    Ok(found)
+}
+
+fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    fs::write(&unfinished, serde_json::to_vec(value)?)?;
+    fs::rename(&unfinished, path)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

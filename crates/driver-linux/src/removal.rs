@@ -1,0 +1,101 @@
+//! Deleting devices, many at a time.
+//!
+//! Deleting is what costs: tens of milliseconds for one device alone, hardly more for a hundred in one
+//! request, and a bridge holds the kernel's network lock while it goes. So the devices of an instance share
+//! a link group and go by group, but never more than a few bridges in one request.
+
+use std::collections::BTreeSet;
+
+use llcm_names::Owner;
+use llcm_runtime::DriverResult;
+
+use crate::datacenter::Datacenter;
+use crate::names::parse_mark;
+use crate::netlink::{LinkInfo, link};
+
+/// Bridges that go in one request.
+const BRIDGES: usize = 16;
+/// A group that no instance has: [`llcm_names::LinkGroup`] ends below it. Devices are moved into it when
+/// their own group is not all that may go.
+const DOOMED: u32 = 0x8000_0000;
+
+/// Deletes the devices of a data center for which `doomed` holds.
+pub(crate) fn delete_where(dc: &Datacenter, doomed: impl Fn(&LinkInfo) -> bool) -> DriverResult<()> {
+    let devices = dc.overlay.call("list devices of", dc.overlay.name(), link::list)?;
+    let (doomed, others): (Vec<_>, Vec<_>) = devices.into_iter().partition(doomed);
+    if doomed.is_empty() {
+        return Ok(());
+    }
+    let groups: BTreeSet<u32> = doomed.iter().map(|info| info.group).collect();
+    let shared = others.iter().any(|info| groups.contains(&info.group));
+    let (bridges, rest): (Vec<_>, Vec<_>) = doomed.iter().partition(|info| info.kind == "bridge");
+    if !shared && !groups.contains(&0) && bridges.len() <= BRIDGES {
+        return groups.into_iter().try_for_each(|group| delete_group(dc, group));
+    }
+    delete_chunk(dc, &rest)?;
+    bridges.chunks(BRIDGES).try_for_each(|chunk| delete_chunk(dc, chunk))
+}
+
+fn delete_group(dc: &Datacenter, group: u32) -> DriverResult<()> {
+    let target = format!("{group} in {}", dc.overlay.name());
+    dc.overlay.call("delete link group", &target, |socket| link::delete_group(socket, group))
+}
+
+fn delete_chunk(dc: &Datacenter, devices: &[&LinkInfo]) -> DriverResult<()> {
+    dc.overlay.call("delete devices in", dc.overlay.name(), |socket| {
+        let mut moved = false;
+        for info in devices {
+            let change = link::Change { group: Some(DOOMED), ..Default::default() };
+            match link::change(socket, info.device(), &change) {
+                Err(error) if error.is_absent() => {}
+                other => {
+                    other?;
+                    moved = true;
+                }
+            }
+        }
+        if moved { link::delete_group(socket, DOOMED) } else { Ok(()) }
+    })
+}
+
+/// Whether a device is an owner's.
+pub(crate) fn is_owned(info: &LinkInfo, owner: &Owner) -> bool {
+    parse_mark(&info.alias).is_some_and(|(holder, _)| holder == *owner)
+}
+
+/// Whether a device is one of ours that a crash left before it was marked: in a namespace of ours, in an
+/// instance's group, of a kind and a name that this driver gives.
+pub(crate) fn is_unfinished(info: &LinkInfo) -> bool {
+    let (letter, number) = info.name.split_at_checked(1).unwrap_or_default();
+    let number = number.split('.').all(|part| u32::from_str_radix(part, 16).is_ok());
+    let kind = match letter {
+        "p" | "h" | "i" => "veth",
+        "v" | "w" | "x" => "vxlan",
+        "s" => "bridge",
+        _ => return false,
+    };
+    info.alias.is_empty() && info.group != 0 && number && info.kind == kind
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_names_and_kinds_count_as_unfinished() {
+        let info = |name: &str, kind: &str, group| LinkInfo {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            group,
+            ..LinkInfo::default()
+        };
+        assert!(is_unfinished(&info("p1f", "veth", 5)));
+        assert!(is_unfinished(&info("h1f.0", "veth", 5)));
+        assert!(is_unfinished(&info("sffffff", "bridge", 5)));
+        for (name, kind, group) in
+            [("p1f", "veth", 0), ("p1f", "vxlan", 5), ("eth0", "veth", 5), ("lo", "", 5), ("", "veth", 5)]
+        {
+            assert!(!is_unfinished(&info(name, kind, group)), "{name} {kind} {group}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The links between data centers: pairs of devices in the underlays, their shaping, and the routes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use llcm_names::{DcName, InstallationId};
+use llcm_runtime::{DriverResult, ErrorKind, LinkView};
+use llcm_topology::{Link, LinkEnd, LinkProperties, Topology};
+
+use crate::datacenter::Datacenter;
+use crate::names::{link_device, link_mark, parse_link_mark};
+use crate::netlink::link_kind::{Peer, add_veth};
+use crate::netlink::route::HostRoute;
+use crate::netlink::shape::{self, Bucket};
+use crate::netlink::{Device, LinkInfo, link, route};
+use crate::paths::{ends, first_hops};
+
+/// The data centers by name.
+pub(crate) type Datacenters = BTreeMap<DcName, Arc<Datacenter>>;
+
+/// What VXLAN adds to a VNF's IP packet: its Ethernet header, VXLAN, UDP and IP (RFC 7348).
+pub(crate) const VXLAN_OVERHEAD: u32 = 50;
+/// The largest packet of a link that states none: VNFs keep 9000 and more.
+pub(crate) const LINK_MTU: u32 = 9216;
+/// How long a packet may wait for its turn on a link of limited bandwidth that states no queue.
+const QUEUE_MS: u64 = 50;
+/// Bytes of a queued packet, for queues that are stated in packets: 1500 and the headers around it.
+const PACKET: u64 = 1564;
+
+/// Brings links, shaping and routes to what a topology says. Returns what this host cannot emulate.
+pub(crate) fn apply(
+    installation: &InstallationId,
+    topology: &Topology,
+    datacenters: &Datacenters,
+) -> DriverResult<Vec<String>> {
+    remove_others(installation, topology, datacenters)?;
+    let mut not_emulated = Vec::new();
+    let mut devices: BTreeMap<(&str, &DcName), Device> = BTreeMap::new();
+    for link in &topology.links {
+        let made = ensure_link(installation, link, datacenters)?;
+        for ((end, from), device) in ends(link).into_iter().zip(made) {
+            devices.insert((&link.name, &from.dc), device);
+            let to = if end == 0 { &link.b } else { &link.a };
+            let shaped = datacenters.get(&from.dc).map(|dc| shape_end(link, from, dc, device)).transpose();
+            let direction = format!("link {}, {} to {}", link.name, from.dc, to.dc);
+            match shaped {
+                Ok(_) => {}
+                Err(error) if error.kind == ErrorKind::Unsupported => {
+                    not_emulated.push(format!("{direction}: bandwidth ({})", error.message));
+                }
+                Err(error) => return Err(error),
+            }
+            not_emulated.extend(unsupported(&from.egress).map(|what| format!("{direction}: {what}")));
+        }
+    }
+    for (name, dc) in datacenters {
+        set_routes(topology, datacenters, &devices, name, dc)?;
+    }
+    Ok(not_emulated)
+}
+
+/// Properties that this driver does not emulate.
+fn unsupported(properties: &LinkProperties) -> impl Iterator<Item = String> {
+    let delay = (properties.delay_us > 0).then(|| format!("delay of {} us", properties.delay_us));
+    let jitter = (properties.jitter_us > 0).then(|| format!("jitter of {} us", properties.jitter_us));
+    let loss = (properties.loss_ppm > 0).then(|| format!("loss of {} ppm", properties.loss_ppm));
+    [delay, jitter, loss].into_iter().flatten()
+}
+
+fn device_name(link: &Link) -> String {
+    link_device(&link.name, [&link.a.dc, &link.b.dc])
+}
+
+/// Removes the devices of links that the topology does not have.
+fn remove_others(
+    installation: &InstallationId,
+    topology: &Topology,
+    datacenters: &Datacenters,
+) -> DriverResult<()> {
+    let wanted: BTreeSet<String> = topology.links.iter().map(device_name).collect();
+    for dc in datacenters.values() {
+        for info in list(dc)? {
+            let ours = parse_link_mark(installation, &info.alias).is_some();
+            if ours && !wanted.contains(&info.name) {
+                dc.underlay
+                    .call("remove link device", &info.name, |socket| link::delete(socket, info.device()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn list(dc: &Datacenter) -> DriverResult<Vec<LinkInfo>> {
+    dc.underlay.call("list devices of", dc.underlay.name(), link::list)
+}
+
+/// Makes sure that a link's two devices exist and returns them.
+fn ensure_link(
+    installation: &InstallationId,
+    link: &Link,
+    datacenters: &Datacenters,
+) -> DriverResult<[Device; 2]> {
+    let name = device_name(link);
+    let sides = [&link.a.dc, &link.b.dc].map(|dc| datacenters.get(dc));
+    let [Some(a), Some(b)] = sides else {
+        return Err(crate::invalid("make link", &link.name, "an end names no data center of the topology"));
+    };
+    let find =
+        |dc: &Datacenter| dc.underlay.call("find link", &link.name, |socket| link::find(socket, &name));
+    let mtu = mtu(link);
+    let mut found = [find(a)?, find(b)?];
+    if found.iter().any(Option::is_none) {
+        // Half a link is what a crash leaves, and deleting one device deletes both.
+        for (dc, info) in [a, b].into_iter().zip(&found) {
+            if let Some(info) = info {
+                dc.underlay
+                    .call("remove half link", &link.name, |socket| link::delete(socket, info.device()))?;
+            }
+        }
+        a.underlay.call("make link", &link.name, |socket| {
+            let peer = Peer { name: &name, netns: Some(b.underlay.fd()), mac: None };
+            add_veth(socket, &name, 0, mtu, &peer)
+        })?;
+        found = [find(a)?, find(b)?];
+    }
+    let mut devices = [Device(0); 2];
+    for (end, (dc, info)) in [a, b].into_iter().zip(found).enumerate() {
+        let Some(info) = info else {
+            return Err(crate::failed("make link", &link.name, "its device vanished"));
+        };
+        devices[end] = info.device();
+        let mark = link_mark(installation, end, &link.name);
+        if info.up && info.mtu == mtu && info.alias == mark {
+            continue;
+        }
+        let change =
+            link::Change { alias: Some(&mark), mtu: Some(mtu), up: Some(true), ..Default::default() };
+        dc.underlay.call("set up link", &link.name, |socket| link::change(socket, info.device(), &change))?;
+    }
+    Ok(devices)
+}
+
+/// The MTU of a link's devices. A pair has one in effect: the receiver drops what is larger than its own.
+fn mtu(link: &Link) -> u32 {
+    let stated = [link.a.egress.mtu, link.b.egress.mtu].into_iter().flatten().min();
+    stated.map_or(LINK_MTU, |mtu| mtu.saturating_add(VXLAN_OVERHEAD).min(65_535))
+}
+
+/// Shapes what leaves by one end of a link.
+fn shape_end(link: &Link, end: &LinkEnd, dc: &Datacenter, device: Device) -> DriverResult<()> {
+    match end.egress.bandwidth_bps.filter(|rate| *rate > 0) {
+        Some(rate) => {
+            let bucket = bucket(rate, end.egress.queue_packets, mtu(link));
+            dc.underlay.call("limit bandwidth of link", &link.name, |socket| {
+                shape::set_bucket(socket, device, bucket)
+            })
+        }
+        None => dc
+            .underlay
+            .call("unlimit bandwidth of link", &link.name, |socket| shape::remove_bucket(socket, device)),
+    }
+}
+
+/// The token bucket of a rate in bits per second: bursts of 2 ms, never less than a packet or 10 KB, and
+/// 128 KB from 1 Gb/s on, where timers are too coarse for less.
+fn bucket(bits_per_second: u64, queue_packets: Option<u32>, mtu: u32) -> Bucket {
+    let rate = bits_per_second.div_ceil(8);
+    let least = if bits_per_second >= 1_000_000_000 { 128 * 1024 } else { 10 * 1024 };
+    let burst = (rate / 500).max(least).max(u64::from(mtu) + 50);
+    let queue =
+        queue_packets.map_or(rate.saturating_mul(QUEUE_MS) / 1000, |packets| u64::from(packets) * PACKET);
+    let limit = queue.saturating_add(burst);
+    let clamp = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX / 2);
+    Bucket { rate, burst: clamp(burst), limit: clamp(limit) }
+}
+
+/// Sets the routes of one data center to all that it can reach, and removes others.
+fn set_routes(
+    topology: &Topology,
+    datacenters: &Datacenters,
+    devices: &BTreeMap<(&str, &DcName), Device>,
+    name: &DcName,
+    dc: &Datacenter,
+) -> DriverResult<()> {
+    let mut wanted = BTreeSet::new();
+    for (to, hop) in first_hops(topology, name) {
+        let (Some(to), Some(next)) = (datacenters.get(to), datacenters.get(hop.next)) else { continue };
+        let Some(device) = devices.get(&(hop.link.name.as_str(), name)) else { continue };
+        let via = (to.name != next.name).then_some(next.address);
+        wanted.insert(HostRoute { to: to.address, via, device: *device });
+    }
+    dc.underlay.call("set routes of", name.as_str(), |socket| {
+        let present: BTreeSet<HostRoute> = route::list_hosts(socket)?.into_iter().collect();
+        for route in wanted.difference(&present) {
+            route::set(socket, *route, dc.address)?;
+        }
+        let reachable: BTreeSet<_> = wanted.iter().map(|route| route.to).collect();
+        for route in present.iter().filter(|route| !reachable.contains(&route.to)) {
+            route::remove(socket, route.to)?;
+        }
+        Ok(())
+    })
+}
+
+/// One end of a link as the kernel has it: its data center, whether it carries frames, what limits it.
+type Side = (DcName, bool, String);
+
+/// The links as the kernel has them.
+pub(crate) fn views(installation: &InstallationId, datacenters: &Datacenters) -> DriverResult<Vec<LinkView>> {
+    // By device name: the link's name, and per end the data center, whether it is up, and its limit.
+    let mut found: BTreeMap<String, (String, [Option<Side>; 2])> = BTreeMap::new();
+    for (name, dc) in datacenters {
+        let buckets: BTreeMap<u32, u64> =
+            dc.underlay.call("list limits of", name.as_str(), shape::list_buckets)?.into_iter().collect();
+        for info in list(dc)? {
+            let Some((end, link)) = parse_link_mark(installation, &info.alias) else { continue };
+            let emulated = buckets.get(&info.index).map_or_else(|| "none".to_owned(), |_| "tbf".to_owned());
+            let entry = found.entry(info.name).or_insert((link, [None, None]));
+            entry.1[end] = Some((name.clone(), info.up && info.carrier, emulated));
+        }
+    }
+    let complete = |(name, sides): (String, [Option<Side>; 2])| match sides {
+        [Some((a, a_up, a_by)), Some((b, b_up, b_by))] => {
+            Some(LinkView { name, ends: [a, b], up: a_up && b_up, emulated_by: [a_by, b_by] })
+        }
+        _ => None,
+    };
+    let mut views: Vec<LinkView> = found.into_values().filter_map(complete).collect();
+    views.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok(views)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bursts_grow_with_the_rate() {
+        assert_eq!(bucket(100_000_000, None, LINK_MTU).burst, 25_000);
+        assert_eq!(bucket(1_000_000, None, LINK_MTU).burst, 10_240);
+        assert_eq!(bucket(1_000_000_000, None, LINK_MTU).burst, 250_000);
+        assert_eq!(bucket(5_000_000_000, None, LINK_MTU).burst, 1_250_000);
+        let bucket = bucket(1_000_000, Some(10), LINK_MTU);
+        assert_eq!((bucket.rate, bucket.limit), (125_000, 10_240 + 15_640));
+    }
+
+    #[test]
+    fn no_rate_overflows() {
+        let bucket = bucket(u64::MAX, Some(u32::MAX), u32::MAX);
+        assert!(bucket.burst > 0 && bucket.limit > 0 && bucket.rate > 0);
+    }
+}

@@ -1,0 +1,232 @@
+//! Which frames go where in a data center: decided from specs alone, no kernel asked.
+//!
+//! A port on one E-LAN or E-Tree is a port of the segment's bridge and needs no filters. All else is
+//! patches: a port's frames go to the far end of its E-Line, and a port on several segments sends each frame
+//! to the segment its receiver is on, and what has no known receiver to all of them.
+
+use std::collections::BTreeMap;
+
+use llcm_names::{DcName, PortId, SegmentId};
+use llcm_runtime::{PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
+
+use crate::names::{branch, branch_bridge_side, leaf_vxlan, port_device, sink, vxlan};
+use crate::netlink::tc::{Hook, Match};
+
+/// Segments and attached ports.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// All segments.
+    pub(crate) segments: &'a BTreeMap<SegmentId, SegmentSpec>,
+    /// All ports that are attached.
+    pub(crate) ports: &'a BTreeMap<PortId, PortSpec>,
+}
+
+/// One rule for the frames of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// Which frames.
+    pub(crate) matches: Match,
+    /// The device that they leave by.
+    pub(crate) target: String,
+    /// Whether the rules behind see the frames, too.
+    pub(crate) copy: bool,
+}
+
+/// All rules of one device at one hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wire {
+    /// The data center.
+    pub(crate) datacenter: DcName,
+    /// The device.
+    pub(crate) device: String,
+    /// The hook.
+    pub(crate) hook: Hook,
+    /// The rules, in order.
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// Whether a segment is made of bridges.
+pub(crate) fn is_bridged(kind: SegmentKind) -> bool {
+    matches!(kind, SegmentKind::ELan | SegmentKind::ETree)
+}
+
+/// Whether a segment has ends in more than one data center.
+pub(crate) fn is_remote(segment: &SegmentSpec) -> bool {
+    segment.ends.iter().any(|end| end.datacenter != segment.ends[0].datacenter)
+}
+
+/// Whether a segment keeps ends from one another.
+pub(crate) fn has_leaves(segment: &SegmentSpec) -> bool {
+    segment.kind == SegmentKind::ETree && segment.ends.iter().any(|end| end.role == TreeRole::Leaf)
+}
+
+/// Whether the end of a segment may reach roots only.
+pub(crate) fn is_leaf(segment: &SegmentSpec, port: PortId) -> bool {
+    segment.kind == SegmentKind::ETree
+        && segment.ends.iter().any(|end| end.port == port && end.role == TreeRole::Leaf)
+}
+
+/// How a port is on a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Joint {
+    /// By the device of this name, which is a port of the segment's bridge.
+    Bridge(String),
+    /// By a pair of this near and this bridge side: the port is on further segments.
+    Branch(String, String),
+    /// By patches.
+    Patch,
+}
+
+/// How a port is on the segment at a position of its list.
+pub(crate) fn joint(port: &PortSpec, index: usize, segment: &SegmentSpec) -> Joint {
+    match (is_bridged(segment.kind), port.segments.len()) {
+        (false, _) => Joint::Patch,
+        (true, 1) => Joint::Bridge(port_device(port.id)),
+        (true, _) => Joint::Branch(branch(port.id, index), branch_bridge_side(port.id, index)),
+    }
+}
+
+impl<'v> View<'v> {
+    /// The rules of all devices that a port's frames enter by.
+    pub(crate) fn port_wires(self, port: &PortSpec) -> Vec<Wire> {
+        let mut wires = Vec::new();
+        let mut bridged = false;
+        for (index, segment) in self.segments_of(port) {
+            match joint(port, index, segment) {
+                Joint::Bridge(_) => bridged = true,
+                Joint::Branch(near, _) => {
+                    let rules = vec![redirect(Match::All, port_device(port.id))];
+                    wires.push(wire(&port.datacenter, near, Hook::Ingress, rules));
+                }
+                Joint::Patch => {}
+            }
+        }
+        if !bridged && !port.segments.is_empty() {
+            let rules = self.outward(port);
+            wires.push(wire(&port.datacenter, port_device(port.id), Hook::Ingress, rules));
+        }
+        wires
+    }
+
+    /// The rules of the devices that a segment itself has.
+    pub(crate) fn segment_wires(self, segment: &SegmentSpec) -> Vec<Wire> {
+        match segment.kind {
+            SegmentKind::ELine { .. } if is_remote(segment) => {
+                segment.ends.iter().map(|end| self.inward(segment, end)).collect()
+            }
+            SegmentKind::ETree if is_remote(segment) && has_leaves(segment) => {
+                let mut sites: Vec<&DcName> = segment.ends.iter().map(|end| &end.datacenter).collect();
+                sites.sort();
+                sites.dedup();
+                sites.into_iter().map(|site| self.tree(segment, site)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// All wires that may change when a port comes or goes: its own, and those of the ports it shares
+    /// segments with.
+    pub(crate) fn wires_around(self, port: &PortSpec) -> Vec<Wire> {
+        let mut wires = if self.ports.contains_key(&port.id) { self.port_wires(port) } else { Vec::new() };
+        for (_, segment) in self.segments_of(port) {
+            wires.extend(self.segment_wires(segment));
+            let others = segment.ends.iter().filter(|end| end.port != port.id);
+            let others = others.filter_map(|end| self.ports.get(&end.port));
+            wires.extend(others.flat_map(|other| self.port_wires(other)));
+        }
+        wires
+    }
+
+    /// All wires of a segment and of the ports on it.
+    pub(crate) fn wires_of(self, segment: &SegmentSpec) -> Vec<Wire> {
+        let ports = segment.ends.iter().filter_map(|end| self.ports.get(&end.port));
+        let mut wires: Vec<Wire> = ports.flat_map(|port| self.port_wires(port)).collect();
+        wires.extend(self.segment_wires(segment));
+        wires
+    }
+
+    /// The segments that a port is on, with their position in its list.
+    pub(crate) fn segments_of<'p>(
+        self,
+        port: &'p PortSpec,
+    ) -> impl Iterator<Item = (usize, &'v SegmentSpec)> + use<'v, 'p> {
+        let segments = self.segments;
+        port.segments.iter().enumerate().filter_map(move |(index, id)| Some((index, segments.get(id)?)))
+    }
+
+    /// Where the frames that a port's container sends go.
+    fn outward(self, port: &PortSpec) -> Vec<Rule> {
+        let ways: Vec<(String, Vec<[u8; 6]>)> = self
+            .segments_of(port)
+            .filter_map(|(index, segment)| {
+                let target = match joint(port, index, segment) {
+                    Joint::Branch(near, _) => near,
+                    Joint::Bridge(_) | Joint::Patch => self.far_end(port, segment)?,
+                };
+                let others = segment.ends.iter().filter(|end| end.port != port.id);
+                let known = others.filter_map(|end| Some(self.ports.get(&end.port)?.mac.octets()));
+                Some((target, known.collect()))
+            })
+            .collect();
+        let Some(((last, _), first)) = ways.split_last() else { return Vec::new() };
+        let mut rules = Vec::new();
+        if !first.is_empty() {
+            for (target, macs) in &ways {
+                rules.extend(macs.iter().map(|mac| redirect(Match::To(*mac), target.clone())));
+            }
+            let copies = first.iter().map(|(target, _)| target.clone());
+            rules.extend(copies.map(|target| Rule { matches: Match::All, target, copy: true }));
+        }
+        rules.push(redirect(Match::All, last.clone()));
+        rules
+    }
+
+    /// The device towards the far end of an E-Line, if frames go that way and somebody is there.
+    fn far_end(self, port: &PortSpec, segment: &SegmentSpec) -> Option<String> {
+        let SegmentKind::ELine { bidirectional } = segment.kind else { return None };
+        let [first, second] = segment.ends.as_slice() else { return None };
+        let (far, open) = if first.port == port.id { (second, true) } else { (first, bidirectional) };
+        if !open {
+            None
+        } else if far.datacenter == port.datacenter {
+            self.ports.contains_key(&far.port).then(|| port_device(far.port))
+        } else {
+            Some(vxlan(segment.id))
+        }
+    }
+
+    /// What comes over an E-Line's tunnel goes to the end in that data center.
+    fn inward(self, segment: &SegmentSpec, end: &SegmentEnd) -> Wire {
+        let open = match segment.kind {
+            SegmentKind::ELine { bidirectional } => bidirectional || segment.ends[0].port != end.port,
+            SegmentKind::ELan | SegmentKind::ETree => false,
+        };
+        let rules =
+            (open && self.ports.contains_key(&end.port)).then(|| redirect(Match::All, port_device(end.port)));
+        wire(&end.datacenter, vxlan(segment.id), Hook::Ingress, rules.into_iter().collect())
+    }
+
+    /// What an E-Tree's leaves sent leaves a data center by a tunnel of its own, whose frames reach roots
+    /// only; what came in by that tunnel never leaves again.
+    fn tree(self, segment: &SegmentSpec, site: &DcName) -> Wire {
+        let mut rules = vec![redirect(Match::From(leaf_vxlan(segment.id)), sink(segment.id))];
+        let leaves = segment.ends.iter().filter(|end| end.role == TreeRole::Leaf && end.datacenter == *site);
+        for leaf in leaves.filter_map(|end| self.ports.get(&end.port)) {
+            let index = leaf.segments.iter().position(|id| *id == segment.id);
+            let device = match index.map(|index| joint(leaf, index, segment)) {
+                Some(Joint::Bridge(device) | Joint::Branch(_, device)) => device,
+                Some(Joint::Patch) | None => continue,
+            };
+            rules.push(redirect(Match::From(device), leaf_vxlan(segment.id)));
+        }
+        wire(site, vxlan(segment.id), Hook::Egress, rules)
+    }
+}
+
+fn redirect(matches: Match, target: String) -> Rule {
+    Rule { matches, target, copy: false }
+}
+
+fn wire(datacenter: &DcName, device: String, hook: Hook, rules: Vec<Rule>) -> Wire {
+    Wire { datacenter: datacenter.clone(), device, hook, rules }
+}
