@@ -1,2 +1,33 @@
-//! The llcm program.
-fn main() {}
+//! The `llcm` program: arguments, configuration, wiring, exit codes. All that it does is done by the library
+//! crates; another program can do the same with them.
+//!
+//! Reading order: [`cli`], [`commands`], [`config`], [`compose`], [`client`].
+
+mod cli;
+mod client;
+mod commands;
+mod compose;
+mod config;
+mod logging;
+mod output;
+mod pack;
+mod server;
+mod shutdown;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match commands::run(cli::Cli::parse()) {
+        Ok(code) => code,
+        // The reader of a pipe went away (`llcm ps | head -1`): that is its right.
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing can be done when standard error is closed too; the exit code still tells.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

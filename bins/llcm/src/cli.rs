@@ -1,0 +1,91 @@
+//! The command line. Verbs' own arguments stand with the verbs in [`crate::commands`].
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::commands::{
+    completions, demo, down, exec, logs, pack, plan, ps, push, rm, serve, services, up, validate,
+};
+
+/// Runs NFV service packages as containers on emulated data centers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "llcm",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage; `llcm exec` passes on the command's own.\n\
+                  Environment: LLCM_SERVER for client commands; every setting of `serve` as LLCM_<KEY>."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the server.
+    Serve(serve::Args),
+    /// Upload a package.
+    Push(push::Args),
+    /// Upload a package (or take an uploaded one) and instantiate it.
+    Up(up::Args),
+    /// List instances, or show the containers and links of one.
+    Ps(ps::Args),
+    /// Terminate instances.
+    Down(down::Args),
+    /// Run a command in a container of an instance.
+    Exec(exec::Args),
+    /// Show what a container's own process wrote.
+    Logs(logs::Args),
+    /// List uploaded services.
+    Services(services::Args),
+    /// Remove uploaded services.
+    Rm(rm::Args),
+    /// Show what instantiating a package would do; needs no server and no privileges.
+    Plan(plan::Args),
+    /// Check a package and print all findings; needs no server and no privileges.
+    Validate(validate::Args),
+    /// Make a package file of a directory with a manifest and descriptors.
+    Pack(pack::Args),
+    /// Run a chain of three VNFs over two data centers and show its traffic.
+    Demo(demo::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// The option that all commands with a result have.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Output {
+    /// How to write the result.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) output: Format,
+}
+
+impl Output {
+    pub(crate) fn is_json(self) -> bool {
+        self.output == Format::Json
+    }
+}
+
+/// The option that all client commands have.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Connection {
+    /// The server to talk to.
+    #[arg(
+        long,
+        env = "LLCM_SERVER",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:5000"
+    )]
+    pub(crate) server: String,
+}

@@ -1,0 +1,212 @@
+//! Talks to a server's native routes under `/api/llcm/v1`.
+
+pub(crate) mod model;
+pub(crate) mod select;
+pub(crate) mod stream;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use futures_util::TryStreamExt as _;
+use reqwest::{Body, Method, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio_util::io::ReaderStream;
+
+use model::{Instance, Request, Service};
+
+/// How long a server may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a server may take to answer what it answers from its records.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long one round of waiting for a request lasts, in seconds.
+const WAIT_SECONDS: u64 = 20;
+
+/// A client of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    /// Without a slash at the end.
+    server: String,
+}
+
+impl Client {
+    /// A client; connects at the first request.
+    ///
+    /// # Errors
+    /// When the URL is no plain HTTP URL.
+    pub(crate) fn new(server: &str) -> anyhow::Result<Self> {
+        let server = server.trim_end_matches('/');
+        let server = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+        if !server.starts_with("http://") {
+            bail!("--server takes an http:// URL, not {server}");
+        }
+        // Services are reached directly: a proxy of the environment does not know the loopback address.
+        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).no_proxy().build()?;
+        Ok(Self { http, server })
+    }
+
+    /// Sends a request and returns the answer when it is a success.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        fill: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> anyhow::Result<Response> {
+        let url = format!("{}/api/llcm/v1{path}", self.server);
+        let response =
+            fill(self.http.request(method, url)).send().await.map_err(|error| self.explain(error))?;
+        if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+    }
+
+    /// Why no answer came, with what to do about it.
+    fn explain(&self, error: reqwest::Error) -> anyhow::Error {
+        if error.is_connect() {
+            return anyhow!(
+                "cannot reach a server at {}: start it with `llcm serve`, or name it with --server or LLCM_SERVER",
+                self.server
+            );
+        }
+        if error.is_builder() {
+            return anyhow!("{} is no URL of a server: write http://ADDRESS:PORT", self.server);
+        }
+        anyhow::Error::new(error.without_url()).context(format!("no answer from {}", self.server))
+    }
+
+    /// A GET whose answer is JSON.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let response = self.send(Method::GET, path, |request| request.timeout(ANSWER_TIMEOUT)).await?;
+        response.json().await.map_err(|error| self.explain(error))
+    }
+
+    /// A GET whose answer goes on for as long as there is something to tell.
+    pub(crate) async fn stream(&self, path: &str) -> anyhow::Result<stream::Lines> {
+        Ok(stream::Lines::new(self.send(Method::GET, path, |request| request).await?))
+    }
+
+    /// A POST whose answer goes on for as long as there is something to tell.
+    pub(crate) async fn post_stream(&self, path: &str, body: &Value) -> anyhow::Result<stream::Lines> {
+        Ok(stream::Lines::new(self.send(Method::POST, path, |request| request.json(body)).await?))
+    }
+
+    /// Uploads a package file as a stream; `sent` is told how many bytes went out.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the server refuses it: the findings are in the text.
+    pub(crate) async fn push(
+        &self,
+        file: &Path,
+        sent: impl Fn(u64) + Send + Sync + 'static,
+    ) -> anyhow::Result<Value> {
+        let name = file.display();
+        let opened = tokio::fs::File::open(file).await.with_context(|| format!("cannot open {name}"))?;
+        let metadata = opened.metadata().await.with_context(|| format!("cannot read {name}"))?;
+        if metadata.is_dir() {
+            bail!("{name} is a directory: make a package of it with `llcm pack {name}`");
+        }
+        let stream = ReaderStream::with_capacity(opened, 64 * 1024).inspect_ok(move |chunk| {
+            sent(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        });
+        let response = self
+            .send(Method::POST, "/packages", |request| {
+                request
+                    .header(reqwest::header::CONTENT_TYPE, "application/octet-stream")
+                    .header(reqwest::header::CONTENT_LENGTH, metadata.len())
+                    .body(Body::wrap_stream(stream))
+            })
+            .await?;
+        response.json().await.map_err(|error| self.explain(error))
+    }
+
+    /// Begins to instantiate a service.
+    pub(crate) async fn instantiate(&self, service: &str) -> anyhow::Result<Request> {
+        let body = json!({ "service": service });
+        let response = self
+            .send(Method::POST, "/instances", |request| request.json(&body).timeout(ANSWER_TIMEOUT))
+            .await?;
+        response.json().await.map_err(|error| self.explain(error))
+    }
+
+    /// Begins to terminate an instance.
+    pub(crate) async fn terminate(&self, instance: &str) -> anyhow::Result<Request> {
+        let path = format!("/instances/{instance}");
+        let response = self.send(Method::DELETE, &path, |request| request.timeout(ANSWER_TIMEOUT)).await?;
+        response.json().await.map_err(|error| self.explain(error))
+    }
+
+    /// Removes a service.
+    pub(crate) async fn remove_service(&self, service: &str) -> anyhow::Result<()> {
+        let path = format!("/services/{service}");
+        self.send(Method::DELETE, &path, |request| request.timeout(ANSWER_TIMEOUT)).await.map(drop)
+    }
+
+    /// Waits until a request is done, however long that takes.
+    ///
+    /// # Errors
+    /// What the request failed with.
+    pub(crate) async fn wait(&self, request: &str) -> anyhow::Result<Request> {
+        loop {
+            let view: Request = self.typed(&format!("/requests/{request}?wait={WAIT_SECONDS}")).await?;
+            match view.status.as_str() {
+                "READY" => return Ok(view),
+                "ERROR" => bail!(view.error.unwrap_or_else(|| "the server does not say why".to_owned())),
+                _ => {}
+            }
+        }
+    }
+
+    /// A GET whose answer has a known shape.
+    pub(crate) async fn typed<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        typed(self.get(path).await?)
+    }
+
+    /// All services, oldest first.
+    pub(crate) async fn services(&self) -> anyhow::Result<Vec<Service>> {
+        self.typed("/services").await
+    }
+
+    /// All instances, oldest first; with `ended` also those that failed lately.
+    pub(crate) async fn instances(&self, ended: bool) -> anyhow::Result<Vec<Instance>> {
+        self.typed(instances_path(ended)).await
+    }
+}
+
+/// The route of the list of instances.
+pub(crate) fn instances_path(ended: bool) -> &'static str {
+    if ended { "/instances?ended=true" } else { "/instances" }
+}
+
+/// Reads an answer.
+pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> anyhow::Result<T> {
+    serde_json::from_value(value)
+        .context("the server's answer has an unknown shape; are client and server of the same version?")
+}
+
+/// The text of an answer that is no success: the server's own words, with the package's findings below.
+async fn refusal(response: Response) -> anyhow::Error {
+    let status = response.status();
+    let Ok(bytes) = response.bytes().await else {
+        return anyhow!("the server answered {status} and hung up");
+    };
+    let Ok(answer) = serde_json::from_slice::<Value>(&bytes) else {
+        return not_ours(status);
+    };
+    let Some(message) = answer.get("error").and_then(Value::as_str) else {
+        return not_ours(status);
+    };
+    let findings = answer
+        .get("diagnostics")
+        .or_else(|| answer.pointer("/details/diagnostics"))
+        .and_then(|list| serde_json::from_value::<Vec<llcm_descriptors::Diagnostic>>(list.clone()).ok())
+        .unwrap_or_default();
+    // The server's text may already list them.
+    let missing =
+        findings.iter().map(ToString::to_string).filter(|finding| !message.contains(finding.as_str()));
+    let lines: Vec<String> = std::iter::once(message.to_owned()).chain(missing).collect();
+    anyhow!(lines.join("\n  "))
+}
+
+fn not_ours(status: StatusCode) -> anyhow::Error {
+    anyhow!("the server answered {status}: is it an llcm server of this version?")
+}

@@ -1,0 +1,60 @@
+//! `llcm exec`.
+
+use std::process::ExitCode;
+
+use anyhow::{anyhow, bail};
+use serde_json::json;
+
+use crate::cli::Connection;
+use crate::client::{Client, select, stream};
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    override_usage = "llcm exec [OPTIONS] [[INSTANCE] CONTAINER] -- COMMAND [ARGUMENTS]...",
+    after_help = "The exit code is the command's own; 1 when it could not be run."
+)]
+pub(crate) struct Args {
+    /// The instance (id, beginning of an id, or name; may be left out when there is only one) and the
+    /// container (its name, or its VNF's id where that has only one container).
+    #[arg(value_name = "[INSTANCE] CONTAINER", num_args = 0..=2)]
+    pub(crate) target: Vec<String>,
+    /// Program and arguments; write `sh -c '...'` for what needs a shell.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    /// Set a variable for the command; repeatable.
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Give the command a terminal; its output is then one stream.
+    #[arg(short, long)]
+    pub(crate) terminal: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
+    let mut environment = serde_json::Map::new();
+    for pair in &args.env {
+        let Some((name, value)) = pair.split_once('=') else {
+            bail!("--env takes NAME=VALUE, not `{pair}`");
+        };
+        environment.insert(name.to_owned(), value.into());
+    }
+    let (instance, container) = split(&args.target);
+    let instance = client.find_instance(instance).await?;
+    let container = select::container(&instance, container)?;
+    let path = format!("/instances/{}/containers/{}/exec", instance.id, container.name);
+    let body = json!({ "argv": args.command, "environment": environment, "terminal": args.terminal });
+    let code = stream::copy_output(client.post_stream(&path, &body).await?).await?;
+    let code = code.ok_or_else(|| anyhow!("the engine does not tell how the command ended"))?;
+    // The kernel's exit codes have 8 bits; what does not fit cannot have been one.
+    Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The instance, where two words were given, and the container.
+pub(crate) fn split(target: &[String]) -> (Option<&str>, Option<&str>) {
+    match target {
+        [] => (None, None),
+        [container] => (None, Some(container)),
+        [instance, container, ..] => (Some(instance), Some(container)),
+    }
+}

@@ -1,0 +1,74 @@
+//! The verbs, one a file.
+
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod down;
+pub(crate) mod exec;
+pub(crate) mod logs;
+mod offline;
+pub(crate) mod pack;
+pub(crate) mod plan;
+mod progress;
+pub(crate) mod ps;
+pub(crate) mod push;
+pub(crate) mod rm;
+pub(crate) mod serve;
+pub(crate) mod services;
+pub(crate) mod up;
+pub(crate) mod validate;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::cli::{Cli, Connection, Verb};
+use crate::client::Client;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, complete, for people.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.verb {
+        Verb::Serve(args) => serve::run(args),
+        Verb::Push(args) => {
+            with_client(&args.connection.clone(), async |client| push::run(&client, &args).await)
+        }
+        Verb::Up(args) => with_client(&args.connection.clone(), async |client| up::run(&client, &args).await),
+        Verb::Ps(args) => with_client(&args.connection.clone(), async |client| ps::run(&client, &args).await),
+        Verb::Down(args) => {
+            with_client(&args.connection.clone(), async |client| down::run(&client, &args).await)
+        }
+        Verb::Exec(args) => {
+            with_client(&args.connection.clone(), async |client| exec::run(&client, &args).await)
+        }
+        Verb::Logs(args) => {
+            with_client(&args.connection.clone(), async |client| logs::run(&client, &args).await)
+        }
+        Verb::Services(args) => {
+            with_client(&args.connection.clone(), async |client| services::run(&client, &args).await)
+        }
+        Verb::Rm(args) => with_client(&args.connection.clone(), async |client| rm::run(&client, &args).await),
+        Verb::Plan(args) => plan::run(&args),
+        Verb::Validate(args) => validate::run(&args),
+        Verb::Pack(args) => pack::run(&args),
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Runs a client command: one thread is enough to wait for a server.
+fn with_client(
+    connection: &Connection,
+    work: impl AsyncFnOnce(Client) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let client = Client::new(&connection.server)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(work(client));
+    // What is still going on (a stream of events) belongs to nobody now.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,96 @@
+//! `llcm up`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use super::progress::Progress;
+use super::{ps, push};
+use crate::cli::{Connection, Output};
+use crate::client::model::{Instance, Service};
+use crate::client::{Client, select, typed};
+use crate::output;
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Args {
+    /// The package file (.tgo or .son), or an uploaded service: its id, package name, or `latest`.
+    #[arg(value_name = "PACKAGE|SERVICE")]
+    pub(crate) package: String,
+    /// How many instances to start, one after the other.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) instances: u16,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
+    let progress = Progress::new(client);
+    let outcome = bring_up(client, args, &progress).await;
+    progress.clear();
+    let instances = outcome?;
+    if args.output.is_json() {
+        output::json(&instances)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (index, instance) in instances.into_iter().enumerate() {
+        if index > 0 {
+            output::line("")?;
+        }
+        ps::show(&typed::<Instance>(instance)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Uploads when a file is meant, instantiates, and returns the running instances as the server tells them.
+async fn bring_up(client: &Client, args: &Args, progress: &Progress) -> anyhow::Result<Vec<Value>> {
+    let service = match file_meant(&args.package)? {
+        Some(file) => {
+            let service: Service = typed(progress.push(client, &file).await?)?;
+            if !args.output.is_json() {
+                push::tell(&service)?;
+            }
+            service.id
+        }
+        None if args.package == "latest" => "latest".to_owned(),
+        None => select::service(&client.services().await?, &args.package)?.id,
+    };
+    let mut instances = Vec::new();
+    for _ in 0..args.instances {
+        let began = Instant::now();
+        let request = client.instantiate(&service).await?;
+        progress.wait(client, &request).await.context("the instance failed, and nothing of it is left")?;
+        let instance = client.get(&format!("/instances/{}", request.instance_id)).await?;
+        if !args.output.is_json() {
+            let view: Instance = typed(instance.clone())?;
+            for warning in &view.warnings {
+                output::note(warning)?;
+            }
+            output::line(format_args!(
+                "instance {} {} after {:.2} s",
+                view.name,
+                view.state,
+                began.elapsed().as_secs_f64()
+            ))?;
+        }
+        instances.push(instance);
+    }
+    Ok(instances)
+}
+
+/// The file, when the argument looks like one.
+fn file_meant(argument: &str) -> anyhow::Result<Option<PathBuf>> {
+    let path = Path::new(argument);
+    if path.exists() {
+        return Ok(Some(path.to_owned()));
+    }
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    if argument.contains('/') || matches!(extension, Some("tgo" | "son" | "zip")) {
+        bail!("there is no file {argument}");
+    }
+    Ok(None)
+}

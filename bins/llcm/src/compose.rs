@@ -1,0 +1,94 @@
+//! Picks drivers by name and wires the layers together.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use llcm_driver_docker::{DockerContainers, DockerOptions};
+use llcm_driver_linux::LinuxNetwork;
+use llcm_lifecycle::installation::installation_id;
+use llcm_lifecycle::{LifecycleError, Orchestrator, Parts, SystemClock, SystemIds};
+use llcm_names::InstallationId;
+use llcm_runtime::{Backend, simulated};
+
+use crate::config::Config;
+use crate::config::raw::Engine;
+
+/// A life-cycle manager with its drivers.
+#[derive(Debug)]
+pub(crate) struct Composed {
+    pub(crate) orchestrator: Arc<Orchestrator>,
+    pub(crate) backend: Backend,
+    pub(crate) installation: InstallationId,
+    /// The engine's name.
+    pub(crate) engine: String,
+}
+
+/// Opens the life-cycle manager that a configuration describes.
+///
+/// # Errors
+/// When the drivers cannot be had, or the store cannot be opened.
+pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
+    let installation =
+        installation_id(&config.data_dir, &SystemIds).map_err(|error| anyhow!(told(&error)))?;
+    let (engine, backend) = match config.engine {
+        Engine::Simulated => ("simulated", simulated_backend(config, &installation)?),
+        Engine::Docker => ("docker", docker_backend(config, &installation).await?),
+    };
+    let parts = Parts {
+        data_dir: config.data_dir.clone(),
+        settings: config.settings.clone(),
+        topology: config.topology.clone(),
+        backend: backend.clone(),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+    };
+    let orchestrator = Orchestrator::open(parts).await.map_err(|error| anyhow!(told(&error)))?;
+    let missing = orchestrator.not_emulated();
+    if !missing.is_empty() && !config.best_effort {
+        let told = format!(
+            "this host cannot emulate the links as the topology says; --best-effort goes on without:\n  {}",
+            missing.join("\n  ")
+        );
+        // What runs already goes on as it is; without anything, nothing stays behind.
+        let idle = orchestrator.instances(false).is_empty();
+        orchestrator.shutdown(idle).await.map_err(|error| anyhow!("{told}\n{}", self::told(&error)))?;
+        bail!(told);
+    }
+    Ok(Composed { orchestrator, backend, installation, engine: engine.to_owned() })
+}
+
+fn simulated_backend(config: &Config, installation: &InstallationId) -> anyhow::Result<Backend> {
+    let script = match &config.simulated_script {
+        None => simulated::Script::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the simulation's script {}", path.display()))?;
+            simulated::Script::parse(&text).with_context(|| path.display().to_string())?
+        }
+    };
+    Ok(simulated::backend(&simulated::World::with_script(script), installation))
+}
+
+async fn docker_backend(config: &Config, installation: &InstallationId) -> anyhow::Result<Backend> {
+    // Docker's own variable counts where nothing else is said, as for every client of Docker.
+    let host = config.docker_host.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
+    let socket = match host.filter(|host| !host.is_empty()) {
+        Some(host) => DockerOptions::socket_of_host(&host)?,
+        None => DockerOptions::DEFAULT_SOCKET.into(),
+    };
+    let options = DockerOptions::new(socket, config.data_dir.join("helper"));
+    let containers = DockerContainers::connect(&options).await.context(
+        "--engine docker needs a Docker engine on this machine (--docker-host names its socket); \
+         --engine simulated needs none",
+    )?;
+    let network = LinuxNetwork::new(installation.clone(), llcm_driver_linux::Options::default())?;
+    Ok(Backend::pair(Arc::new(containers), Arc::new(network))?)
+}
+
+/// An error with all that belongs to it, for people.
+pub(crate) fn told(error: &LifecycleError) -> String {
+    let mut lines = vec![error.message.clone()];
+    let findings = error.diagnostics.iter().map(ToString::to_string);
+    lines.extend(findings.chain(error.others.iter().cloned()).filter(|line| !error.message.contains(line)));
+    lines.join("\n  ")
+}

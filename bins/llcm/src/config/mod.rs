@@ -1,0 +1,205 @@
+//! What the server is told: flags, environment, configuration file and defaults, in this order of precedence.
+//!
+//! [`raw::RawConfig`] is the one table: each of its fields is a flag (`--port-offset`), an environment
+//! variable (`LLCM_PORT_OFFSET`) and a key of the file (`port_offset`). [`Config`] is what they come to.
+
+pub(crate) mod file;
+mod listen;
+pub(crate) mod raw;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use llcm_lifecycle::Settings;
+use llcm_packaging::Limits;
+use llcm_topology::Topology;
+
+pub(crate) use listen::Listen;
+use raw::{Engine, RawConfig};
+
+/// Everything decided; files that are named have been read.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Where to listen; never empty.
+    pub(crate) listen: Vec<Listen>,
+    /// Where state is kept.
+    pub(crate) data_dir: PathBuf,
+    /// Data centers and links.
+    pub(crate) topology: Topology,
+    /// What runs containers.
+    pub(crate) engine: Engine,
+    /// The engine's address; `None`: its usual one.
+    pub(crate) docker_host: Option<String>,
+    /// Latencies and faults of the simulated engine.
+    pub(crate) simulated_script: Option<PathBuf>,
+    /// Uploads that are received at the same time.
+    pub(crate) upload_concurrency: usize,
+    /// The life-cycle's settings.
+    pub(crate) settings: Settings,
+    /// Go on when links cannot be emulated as the topology says.
+    pub(crate) best_effort: bool,
+    /// Terminate all instances when the server ends.
+    pub(crate) stop_instances: bool,
+    /// Further names that clients may call the server by.
+    pub(crate) allowed_hosts: Vec<String>,
+    /// The log's filter.
+    pub(crate) log: String,
+}
+
+/// Where the server listens unless told otherwise.
+const DEFAULT_LISTEN: &str = "127.0.0.1:5000";
+
+impl RawConfig {
+    /// Fills in the defaults, reads the files that are named and checks what can be checked without acting.
+    ///
+    /// # Errors
+    /// When files cannot be read, or settings contradict one another.
+    pub(crate) fn resolve(self) -> anyhow::Result<Config> {
+        let settings = self.settings()?;
+        let listen = match self.listen {
+            Some(listen) if !listen.is_empty() => listen,
+            _ => vec![DEFAULT_LISTEN.parse().map_err(anyhow::Error::msg)?],
+        };
+        if !self.allow_remote.unwrap_or(false)
+            && let Some(remote) = listen.iter().find(|listen| !listen.address.ip().is_loopback())
+        {
+            bail!(
+                "{} can be reached from other machines, and whoever reaches it may run containers on this one: \
+                 listen on 127.0.0.1, or say --allow-remote if the network is trusted",
+                remote.address
+            );
+        }
+        Ok(Config {
+            listen,
+            data_dir: match self.data_dir {
+                Some(directory) => directory,
+                None => default_data_dir()?,
+            },
+            topology: read_topology(self.topology.as_deref())?,
+            engine: self.engine.unwrap_or_default(),
+            docker_host: self.docker_host,
+            simulated_script: self.simulated_script,
+            upload_concurrency: self.upload_concurrency.map_or(4, |count| count.get().into()),
+            settings,
+            best_effort: self.best_effort.unwrap_or(false),
+            stop_instances: self.stop_instances.unwrap_or(false),
+            allowed_hosts: self.allowed_hosts.unwrap_or_default(),
+            log: self.log.unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+
+    /// The limits on packages.
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        set(&mut limits.compressed_bytes, self.max_upload.map(|size| size.0));
+        set(&mut limits.unpacked_bytes, self.max_unpacked.map(|size| size.0));
+        set(&mut limits.descriptor_bytes, self.max_descriptor.map(|size| size.0));
+        set(&mut limits.entries, self.max_entries);
+        set(&mut limits.ratio, self.max_ratio);
+        set(&mut limits.depth, self.max_depth.map(usize::from));
+        limits
+    }
+
+    /// The life-cycle's settings.
+    ///
+    /// # Errors
+    /// When a file that is named cannot be read.
+    pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
+        let mut settings = Settings { limits: self.limits(), ..Settings::default() };
+        set(&mut settings.integrity, self.integrity);
+        set(&mut settings.links, self.links);
+        set(&mut settings.vcpus, self.vcpus);
+        set(&mut settings.port_offset, self.port_offset);
+        settings.publish_address = self.publish_address;
+        set(&mut settings.placement.algorithm, self.placement.clone());
+        set(&mut settings.placement.seed, self.placement_seed);
+        if let Some(path) = &self.placement_file {
+            settings.placement.fixed = read_placement(path)?;
+            if self.placement.is_none() {
+                "static".clone_into(&mut settings.placement.algorithm);
+            }
+        }
+        settings.env_dir.clone_from(&self.env_dir);
+        if let Some(words) = &self.allowed_capabilities {
+            settings.policy.capabilities = words
+                .iter()
+                .map(|word| word.to_ascii_uppercase())
+                .map(|word| word.strip_prefix("CAP_").map(str::to_owned).unwrap_or(word))
+                .collect();
+        }
+        if let Some(devices) = &self.allowed_devices {
+            settings.policy.devices = devices.iter().map(PathBuf::from).collect();
+        }
+        if let Some(modes) = &self.allowed_ipc_modes {
+            settings.policy.ipc_modes = modes.iter().cloned().collect::<BTreeSet<_>>();
+        }
+        settings.pools.eline = self.eline_pool;
+        settings.pools.elan = self.elan_pool;
+        settings.bidirectional_chain = self.bidirectional_chain;
+        set(&mut settings.build_images, self.build_images);
+        set(&mut settings.force_pull, self.force_pull);
+        set(&mut settings.start_concurrency, self.start_concurrency.map(|count| count.get().into()));
+        set(&mut settings.stop_grace, self.stop_grace.map(|seconds| Duration::from_secs(seconds.into())));
+        set(&mut settings.mtu, self.mtu);
+        Ok(settings)
+    }
+}
+
+/// Puts a value in the place of a default, when there is one.
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+/// `/var/lib/llcm` for root, else the user's own data directory (XDG base directories).
+fn default_data_dir() -> anyhow::Result<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/llcm"));
+    }
+    if let Some(data) = std::env::var_os("XDG_DATA_HOME").filter(|value| !value.is_empty()) {
+        return Ok(PathBuf::from(data).join("llcm"));
+    }
+    match std::env::home_dir() {
+        Some(home) => Ok(home.join(".local/share/llcm")),
+        None => bail!("no home directory to keep state in: give --data-dir"),
+    }
+}
+
+/// Reads a topology file; without one: dc1 and dc2, joined by one link.
+///
+/// # Errors
+/// When the file cannot be read or has errors; all of them are told.
+pub(crate) fn read_topology(path: Option<&Path>) -> anyhow::Result<Topology> {
+    let Some(path) = path else {
+        return Ok(llcm_topology::default_topology());
+    };
+    let bytes =
+        std::fs::read(path).with_context(|| format!("cannot read the topology file {}", path.display()))?;
+    let (topology, findings) = llcm_topology::load(&bytes);
+    for finding in &findings {
+        log::warn!("{}: {finding}", path.display());
+    }
+    match topology {
+        Some(topology) => Ok(topology),
+        None => {
+            let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            bail!("the topology file {} has errors:\n  {}", path.display(), findings.join("\n  "))
+        }
+    }
+}
+
+/// Reads a map of container names to data centers.
+fn read_placement(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the placement file {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| {
+        format!("the placement file {} is no map of container names to data centers", path.display())
+    })
+}

@@ -1,0 +1,167 @@
+//! The one table of settings: flags, environment variables and keys of the file.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, ValueEnum};
+use llcm_lifecycle::{Integrity, LinkRule, VcpuRule};
+use llcm_netplan::PoolConfig;
+
+use super::listen::Listen;
+use super::values::{ByteSize, pool, word};
+
+/// What runs containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Engine {
+    /// Docker, with links through the Linux kernel; needs root.
+    #[default]
+    Docker,
+    /// Nothing: containers and links exist in memory only; needs no privileges.
+    Simulated,
+}
+
+/// What was given in one place; `None`: not given there.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub(crate) struct RawConfig {
+    /// Where to listen; `tango=` before the address names the dialect. Repeatable. [default: 127.0.0.1:5000]
+    #[arg(long, env = "LLCM_LISTEN", value_name = "[DIALECT=]ADDR", value_delimiter = ',')]
+    pub(crate) listen: Option<Vec<Listen>>,
+    /// Listen on addresses that other machines can reach. Whoever reaches them may run containers here.
+    #[arg(long, env = "LLCM_ALLOW_REMOTE", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) allow_remote: Option<bool>,
+    /// Further host names that clients may call the server by.
+    #[arg(long, env = "LLCM_ALLOWED_HOSTS", value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) allowed_hosts: Option<Vec<String>>,
+    /// Where state is kept. [default: /var/lib/llcm for root, else the user's data directory]
+    #[arg(long, env = "LLCM_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The data centers and the links between them. [default: dc1 and dc2, joined by one link]
+    #[arg(long, env = "LLCM_TOPOLOGY", value_name = "FILE")]
+    pub(crate) topology: Option<PathBuf>,
+    /// What runs containers. [default: docker]
+    #[arg(long, env = "LLCM_ENGINE", value_name = "ENGINE", value_enum)]
+    pub(crate) engine: Option<Engine>,
+    /// Docker's socket (`unix:///run/docker.sock`). [default: DOCKER_HOST, else Docker's own default]
+    #[arg(long, env = "LLCM_DOCKER_HOST", value_name = "URL")]
+    pub(crate) docker_host: Option<String>,
+    /// Latencies and faults of the simulated engine.
+    #[arg(long, env = "LLCM_SIMULATED_SCRIPT", value_name = "FILE")]
+    pub(crate) simulated_script: Option<PathBuf>,
+    /// How units are placed on data centers. [default: round-robin]
+    #[arg(long, env = "LLCM_PLACEMENT", value_name = "ALGORITHM", value_parser = ["first", "round-robin", "static"])]
+    pub(crate) placement: Option<String>,
+    /// Container name -> data center, for `static` placement; implies it.
+    #[arg(long, env = "LLCM_PLACEMENT_FILE", value_name = "FILE")]
+    pub(crate) placement_file: Option<PathBuf>,
+    /// For placement algorithms that draw lots. [default: 0]
+    #[arg(long, env = "LLCM_PLACEMENT_SEED", value_name = "N")]
+    pub(crate) placement_seed: Option<u64>,
+    /// Added to published ports, times the instance's number. [default: 1000]
+    #[arg(long, env = "LLCM_PORT_OFFSET", value_name = "N")]
+    pub(crate) port_offset: Option<u32>,
+    /// The address that published ports listen on. [default: all]
+    #[arg(long, env = "LLCM_PUBLISH_ADDRESS", value_name = "IP")]
+    pub(crate) publish_address: Option<IpAddr>,
+    /// What happens when a file's SHA-256 differs from its manifest's. [default: enforce]
+    #[arg(long, env = "LLCM_INTEGRITY", value_name = "WHAT",
+        value_parser = PossibleValuesParser::new(["enforce", "warn", "off"]).try_map(word::<Integrity>))]
+    pub(crate) integrity: Option<Integrity>,
+    /// Which services' links are deployed: those with forwarding graphs, or all. [default: forwarding-graphs]
+    #[arg(long, env = "LLCM_LINKS", value_name = "RULE",
+        value_parser = PossibleValuesParser::new(["forwarding-graphs", "declared"]).try_map(word::<LinkRule>))]
+    pub(crate) links: Option<LinkRule>,
+    /// What an integer `vcpus` means: a CPU to be pinned to, or a number of CPUs. [default: pin]
+    #[arg(long, env = "LLCM_VCPUS", value_name = "RULE",
+        value_parser = PossibleValuesParser::new(["pin", "count"]).try_map(word::<VcpuRule>))]
+    pub(crate) vcpus: Option<VcpuRule>,
+    /// The subnets for E-Lines, as the first one and their number (`20.0.0.0/24x256`). [default: the dialect's]
+    #[arg(long, env = "LLCM_ELINE_POOL", value_name = "SUBNETxCOUNT", value_parser = pool)]
+    pub(crate) eline_pool: Option<PoolConfig>,
+    /// The subnets for E-LANs and E-Trees, likewise. [default: the dialect's, 30.0.0.0/24 and on]
+    #[arg(long, env = "LLCM_ELAN_POOL", value_name = "SUBNETxCOUNT", value_parser = pool)]
+    pub(crate) elan_pool: Option<PoolConfig>,
+    /// Whether E-Lines carry traffic both ways. [default: yes]
+    #[arg(long, env = "LLCM_BIDIRECTIONAL_CHAIN", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) bidirectional_chain: Option<bool>,
+    /// Where `<container name>.env.yml` files are looked up.
+    #[arg(long, env = "LLCM_ENV_DIR", value_name = "DIR")]
+    pub(crate) env_dir: Option<PathBuf>,
+    /// Build images from Dockerfiles inside packages.
+    #[arg(long, env = "LLCM_BUILD_IMAGES", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) build_images: Option<bool>,
+    /// Pull images even when they are present.
+    #[arg(long, env = "LLCM_FORCE_PULL", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) force_pull: Option<bool>,
+    /// Containers of one instance that are started at the same time. [default: 8]
+    #[arg(long, env = "LLCM_START_CONCURRENCY", value_name = "N")]
+    pub(crate) start_concurrency: Option<NonZeroU16>,
+    /// Seconds that stop scripts may take. [default: 5]
+    #[arg(long, env = "LLCM_STOP_GRACE", value_name = "SECONDS")]
+    pub(crate) stop_grace: Option<u32>,
+    /// Largest IP packet of VNF interfaces, in bytes. [default: 1500]
+    #[arg(long, env = "LLCM_MTU", value_name = "BYTES", value_parser = clap::value_parser!(u32).range(576..=9000))]
+    pub(crate) mtu: Option<u32>,
+    /// Capabilities that packages may ask for. [default: NET_ADMIN,NET_RAW,NET_BIND_SERVICE,SYS_NICE,IPC_LOCK]
+    #[arg(long, env = "LLCM_ALLOWED_CAPABILITIES", value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) allowed_capabilities: Option<Vec<String>>,
+    /// Devices that packages may ask for. [default: /dev/net/tun, /dev/null, /dev/zero, /dev/random, /dev/urandom]
+    #[arg(long, env = "LLCM_ALLOWED_DEVICES", value_name = "PATHS", value_delimiter = ',')]
+    pub(crate) allowed_devices: Option<Vec<String>>,
+    /// IPC modes that packages may ask for. [default: private,shareable,none]
+    #[arg(long, env = "LLCM_ALLOWED_IPC_MODES", value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) allowed_ipc_modes: Option<Vec<String>>,
+    /// Largest upload (`512MiB`, `100000`). [default: 512MiB]
+    #[arg(long, env = "LLCM_MAX_UPLOAD", value_name = "SIZE")]
+    pub(crate) max_upload: Option<ByteSize>,
+    /// Bytes of all files of a package together. [default: 2GiB]
+    #[arg(long, env = "LLCM_MAX_UNPACKED", value_name = "SIZE")]
+    pub(crate) max_unpacked: Option<ByteSize>,
+    /// Largest descriptor. [default: 1MiB]
+    #[arg(long, env = "LLCM_MAX_DESCRIPTOR", value_name = "SIZE")]
+    pub(crate) max_descriptor: Option<ByteSize>,
+    /// Files and directories in a package. [default: 10000]
+    #[arg(long, env = "LLCM_MAX_ENTRIES", value_name = "N")]
+    pub(crate) max_entries: Option<u64>,
+    /// How many times its compressed size a file may expand to. [default: 200]
+    #[arg(long, env = "LLCM_MAX_RATIO", value_name = "N")]
+    pub(crate) max_ratio: Option<u64>,
+    /// Levels of directories in a package. [default: 16]
+    #[arg(long, env = "LLCM_MAX_DEPTH", value_name = "N")]
+    pub(crate) max_depth: Option<u16>,
+    /// Uploads that are received at the same time. [default: 4]
+    #[arg(long, env = "LLCM_UPLOAD_CONCURRENCY", value_name = "N")]
+    pub(crate) upload_concurrency: Option<NonZeroU16>,
+    /// Go on when this host cannot emulate links as the topology says.
+    #[arg(long, env = "LLCM_BEST_EFFORT", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) best_effort: Option<bool>,
+    /// Terminate all instances when the server ends.
+    #[arg(long, env = "LLCM_STOP_INSTANCES", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) stop_instances: Option<bool>,
+    /// What is logged: a level, or levels by module (`info,llcm_lifecycle=debug`). [default: info]
+    #[arg(long, env = "LLCM_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+}
+
+/// Takes each field from the first place that has it. A field that is left out does not compile.
+macro_rules! first_of {
+    ($upper:ident, $lower:ident; $($field:ident),+ $(,)?) => {{
+        let RawConfig { $($field),+ } = $upper;
+        RawConfig { $($field: $field.or($lower.$field)),+ }
+    }};
+}
+
+impl RawConfig {
+    /// What `self` says, and where it says nothing, what `below` says.
+    #[must_use]
+    pub(crate) fn over(self, below: Self) -> Self {
+        first_of!(self, below;
+            listen, allow_remote, allowed_hosts, data_dir, topology, engine, docker_host, simulated_script,
+            placement, placement_file, placement_seed, port_offset, publish_address, integrity, links, vcpus,
+            eline_pool, elan_pool, bidirectional_chain, env_dir, build_images, force_pull, start_concurrency, stop_grace, mtu, allowed_capabilities,
+            allowed_devices, allowed_ipc_modes, max_upload, max_unpacked, max_descriptor,
+            max_entries, max_ratio, max_depth, upload_concurrency, best_effort, stop_instances, log,
+        )
+    }
+}

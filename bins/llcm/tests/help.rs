@@ -1,0 +1,62 @@
+//! The command line as its users see it: changes are seen in review.
+
+mod common;
+
+use common::llcm;
+
+#[test]
+fn help_of_every_command() {
+    insta::assert_snapshot!("help", llcm(&["--help"]).expect(0));
+    for verb in [
+        "serve",
+        "push",
+        "up",
+        "ps",
+        "down",
+        "exec",
+        "logs",
+        "services",
+        "rm",
+        "plan",
+        "validate",
+        "pack",
+        "demo",
+        "completions",
+    ] {
+        insta::assert_snapshot!(format!("help-{verb}"), llcm(&[verb, "--help"]).expect(0));
+    }
+}
+
+#[test]
+fn wrong_usage_is_told_apart_from_failure() {
+    for args in [
+        &["unknown"][..],
+        &["serve", "--port-offset", "many"],
+        &["exec", "vnf0"],
+        &["down", "--all", "x"],
+        &[],
+    ] {
+        let error = llcm(args).expect_error(2);
+        assert!(error.contains("Usage") || error.contains("--help"), "{error}");
+    }
+}
+
+#[test]
+fn completions_name_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = llcm(&["completions", shell]).expect(0);
+        assert!(
+            script.contains("validate") && script.contains("--simulated-script") || shell != "bash",
+            "{shell}"
+        );
+        assert!(script.contains("services"), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut child = common::command(&["completions", "bash"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}");
+}
