@@ -1,7 +1,59 @@
 //! Emulated data centers, the links between them, the links' properties and the paths over them.
 //!
-//! Knows no VNF. See [`Topology`].
+//! Knows no VNF and does no I/O: [`load`] takes the bytes of a topology file and gives a [`Topology`] together
+//! with everything there is to say about the file.
+//!
+//! ```
+//! let file = b"
+//! datacenters: [dc1, dc2, dc3]
+//! links:
+//!   - ends: [dc1, dc2]
+//!     bandwidth: 100Mbps
+//!     delay: 10ms
+//!   - [dc2, dc3]
+//! ";
+//! let (topology, findings) = llcm_topology::load(file);
+//! let topology = topology.unwrap();
+//! assert!(findings.is_empty());
+//! assert_eq!(topology.links[0].a.egress.bandwidth_bps, Some(100_000_000));
+//!
+//! let paths = llcm_topology::Paths::new(&topology);
+//! let path = paths.between(&topology.datacenters[0].name, &topology.datacenters[2].name).unwrap();
+//! assert_eq!(path.hops.len(), 2);
+//! ```
+//!
+//! # The file
+//! ```yaml
+//! datacenters:                  # in the order that placement follows
+//!   - dc1                       # a name, or
+//!   - name: dc2                 # a map
+//!     metadata: {country: eu}   # anything; nothing is decided by it
+//!     capacity: {cpu: 4, memory: 8GiB}
+//!     engine: docker            # where it is not the server's default
+//! links:                        # without this key: none
+//!   - [dc1, dc2]                # two ends, or
+//!   - ends: [dc1, dc2]          # a map; all else may be missing
+//!     name: backbone
+//!     bandwidth: 100Mbps        # bps, kbps, Mbps, Gbps, Tbps
+//!     delay: 10ms               # us, ms, s; one way
+//!     jitter: 1ms
+//!     loss: 0.1%
+//!     mtu: 1500                 # largest IP packet of VNFs, 1280 to 9000 bytes
+//!     queue: 1000               # packets
+//!     forward: {delay: 20ms}    # from the first end to the second, where it differs
+//!     backward: {loss: 1%}      # and back
+//! ```
+//!
+//! Suggested reading order: [`model`], [`load`](mod@load), [`units`], [`paths`], [`finding`].
 
+pub mod finding;
+pub mod load;
 pub mod model;
+pub mod paths;
+pub mod units;
+mod yaml;
 
-pub use model::{Capacity, DataCenter, Link, LinkEnd, LinkProperties, Topology};
+pub use finding::{Finding, Severity};
+pub use load::load;
+pub use model::{Capacity, DataCenter, Link, LinkEnd, LinkProperties, Topology, default_topology};
+pub use paths::{Hop, Path, Paths};

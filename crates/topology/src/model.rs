@@ -75,3 +75,35 @@ pub struct LinkProperties {
     /// Packets that may wait in the link's queue. `None`: as the rate needs.
     pub queue_packets: Option<u32>,
 }
+
+impl Topology {
+    /// The data center of a name.
+    #[must_use]
+    pub fn datacenter(&self, name: &DcName) -> Option<&DataCenter> {
+        self.datacenters.iter().find(|dc| dc.name == *name)
+    }
+}
+
+/// What is used without a file: dc1 and dc2, joined by one link without limits.
+#[must_use]
+pub fn default_topology() -> Topology {
+    let names: Vec<DcName> = ["dc1", "dc2"].into_iter().filter_map(|name| DcName::parse(name).ok()).collect();
+    let end = |dc: &DcName| LinkEnd { dc: dc.clone(), egress: LinkProperties::default() };
+    let links = names.windows(2).map(|pair| Link {
+        name: format!("{}-{}", pair[0], pair[1]),
+        a: end(&pair[0]),
+        b: end(&pair[1]),
+    });
+    Topology {
+        links: links.collect(),
+        datacenters: names
+            .iter()
+            .map(|name| DataCenter {
+                name: name.clone(),
+                metadata: BTreeMap::new(),
+                capacity: Capacity::default(),
+                engine: None,
+            })
+            .collect(),
+    }
+}

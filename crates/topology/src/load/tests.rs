@@ -1,0 +1,105 @@
+use super::*;
+
+fn findings(file: &str) -> Vec<String> {
+    let (topology, findings) = load(file.as_bytes());
+    let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
+    assert_eq!(topology.is_none(), failed, "{file}");
+    findings.iter().map(ToString::to_string).collect()
+}
+
+fn topology(file: &str) -> Topology {
+    let (topology, findings) = load(file.as_bytes());
+    assert!(findings.is_empty(), "{findings:?}");
+    topology.unwrap()
+}
+
+#[test]
+fn the_default_is_two_data_centers_and_a_link() {
+    assert_eq!(crate::default_topology(), topology("datacenters: [dc1, dc2]\nlinks:\n- [dc1, dc2]\n"));
+}
+
+#[test]
+fn every_key_is_read() {
+    let file = "
+datacenters:
+  - name: edge
+    metadata: {country: eu, rack: 7}
+    capacity: {cpu: 0.5, memory: 2GiB}
+    engine: docker
+  - core
+links:
+  - ends: [edge, core]
+    name: uplink
+    bandwidth: 100Mbps
+    delay: 10ms
+    jitter: 1ms
+    loss: 0.1%
+    mtu: 1500
+    queue: 1000
+    forward: {bandwidth: 10Mbps, loss: 0}
+    backward: {delay: 20ms, jitter: 0}
+";
+    insta::assert_json_snapshot!(topology(file));
+}
+
+#[test]
+fn links_are_named_by_their_ends() {
+    let links = topology("datacenters: [a, b]\nlinks: [[a, b], [a, b], [b, a]]").links;
+    assert_eq!(links.iter().map(|link| link.name.as_str()).collect::<Vec<_>>(), ["a-b", "a-b.2", "b-a"]);
+}
+
+#[test]
+fn all_findings_come_back_together_with_their_places() {
+    let file = "datacenters:
+  - dc1
+  - name: dc2
+    colour: red
+    capacity: {cpu: many}
+  - dc1
+  - {metadata: 3}
+links:
+  - [dc1, dc9]
+  - [dc1, dc1]
+  - [dc1]
+  - ends: [dc1, dc2]
+    bandwidth: fast
+    delay: 10
+    jitter: 1ms
+    mtu: 64
+    forward: 7
+  - delay: 1ms
+  - dc1
+";
+    insta::assert_snapshot!(findings(file).join("\n"));
+}
+
+#[test]
+fn what_is_no_topology_at_all_is_an_error() {
+    for (file, expected) in [
+        ("", "expected a map"),
+        ("- dc1", "expected a map"),
+        ("datacenters: []", "at least one data center"),
+        ("{}", "at least one data center"),
+        ("datacenters: dc1", "expected a list"),
+        ("datacenters: [\"../x\"]", "data center name"),
+        ("datacenters: [dc1, a: b: c]", "error: 1:"),
+        ("datacenters: [dc1]\nlinks:\n- {ends: [dc1, dc1]}", "to itself"),
+    ] {
+        let found = findings(file).join("\n");
+        assert!(found.contains(expected), "{file:?}: {found}");
+    }
+    assert!(load(b"\xff").1[0].message.contains("UTF-8"));
+}
+
+/// The budget of the reader: memory and time stay small whatever a file holds.
+#[test]
+fn hostile_files_are_refused_quickly() {
+    let mut bomb = String::from("a: &a [x, x, x, x, x, x, x, x, x]\n");
+    for (from, to) in ["a", "b", "c", "d", "e", "f", "g", "h"].windows(2).map(|w| (w[0], w[1])) {
+        bomb.push_str(&format!(
+            "{to}: &{to} [*{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}]\n"
+        ));
+    }
+    assert!(load(bomb.as_bytes()).0.is_none());
+    assert!(load("[".repeat(100_000).as_bytes()).0.is_none());
+}

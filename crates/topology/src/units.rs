@@ -1,0 +1,167 @@
+//! Quantities with units: parsed once, kept as integers.
+
+/// Parses a bandwidth in bits per second: `100Mbps`, `2.5 Gbit/s`, or a bare number. Units are decimal, in
+/// any case: `bps`, `kbps`, `Mbps`, `Gbps`, `Tbps`, each also as `bit`, `kbit` ... and with `/s`.
+///
+/// # Errors
+/// What is expected instead.
+pub fn bandwidth_bps(text: &str) -> Result<u64, &'static str> {
+    const EXPECTED: &str = "expected a bandwidth from 1bps to 100Tbps, for example 100Mbps";
+    let (number, unit) = split(text).ok_or(EXPECTED)?;
+    let unit = unit.to_ascii_lowercase();
+    let unit = unit.strip_suffix("/s").unwrap_or(&unit);
+    let prefix = unit.strip_suffix("bps").or_else(|| unit.strip_suffix("bit")).ok_or(EXPECTED);
+    let factor = match if unit.is_empty() { Ok("") } else { prefix }? {
+        "" => 1,
+        "k" => 1_000,
+        "m" => 1_000_000,
+        "g" => 1_000_000_000,
+        "t" => 1_000_000_000_000,
+        _ => return Err(EXPECTED),
+    };
+    scaled(number, factor).filter(|bps| (1..=100_000_000_000_000).contains(bps)).ok_or(EXPECTED)
+}
+
+/// Parses a duration in microseconds: `10ms`, `500us`, `0.2s`; 0 needs no unit.
+///
+/// # Errors
+/// What is expected instead.
+pub fn duration_us(text: &str) -> Result<u64, &'static str> {
+    const EXPECTED: &str = "expected a duration up to 60s, for example 10ms";
+    let (number, unit) = split(text).ok_or(EXPECTED)?;
+    let factor = match unit {
+        "us" | "µs" => 1,
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "" if scaled(number, 1) == Some(0) => 1,
+        _ => return Err(EXPECTED),
+    };
+    scaled(number, factor).filter(|us| *us <= 60_000_000).ok_or(EXPECTED)
+}
+
+/// Parses a loss in packets per million: `0.1%`, `50ppm`, or a share from 0 to 1.
+///
+/// # Errors
+/// What is expected instead.
+pub fn loss_ppm(text: &str) -> Result<u32, &'static str> {
+    const EXPECTED: &str = "expected a loss from 0% to 100%, for example 0.1%";
+    let (number, unit) = split(text).ok_or(EXPECTED)?;
+    let factor = match unit {
+        "%" => 10_000,
+        "ppm" => 1,
+        "" => 1_000_000,
+        _ => return Err(EXPECTED),
+    };
+    let ppm = scaled(number, factor).filter(|ppm| *ppm <= 1_000_000).ok_or(EXPECTED)?;
+    u32::try_from(ppm).map_err(|_| EXPECTED)
+}
+
+/// Parses an amount of memory in bytes: `8GiB`, `512MB`, or a bare number of bytes. As in descriptors, `K`,
+/// `M`, `G` and `T` are powers of 1024 whatever follows them.
+///
+/// # Errors
+/// What is expected instead.
+pub fn memory_bytes(text: &str) -> Result<u64, &'static str> {
+    const EXPECTED: &str = "expected an amount of memory, for example 8GiB";
+    let (number, unit) = split(text).ok_or(EXPECTED)?;
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1 << 40,
+        _ => return Err(EXPECTED),
+    };
+    scaled(number, factor).filter(|bytes| *bytes > 0).ok_or(EXPECTED)
+}
+
+/// Parses a number of CPUs as thousandths of one: `4`, `0.5`.
+///
+/// # Errors
+/// What is expected instead.
+pub fn cpu_milli(text: &str) -> Result<u64, &'static str> {
+    const EXPECTED: &str = "expected a number of CPUs, for example 4 or 0.5";
+    let (number, unit) = split(text).ok_or(EXPECTED)?;
+    let milli = scaled(number, 1_000).filter(|milli| *milli > 0);
+    milli.filter(|_| unit.is_empty()).ok_or(EXPECTED)
+}
+
+/// A decimal number and what follows it.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    (!number.is_empty()).then(|| (number, unit.trim_start()))
+}
+
+/// `number x factor`, rounded to the nearest integer, in integers throughout; `None` when the number is none
+/// or the product too large.
+fn scaled(number: &str, factor: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.len() + fraction.len() == 0 || fraction.len() > 18 || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let unit = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let part: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let product = whole.checked_mul(unit)?.checked_add(part)?.checked_mul(u128::from(factor))?;
+    u64::try_from(product.checked_add(unit / 2)? / unit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_as_people_write_them() {
+        for (text, bps) in [
+            ("100Mbps", 100_000_000),
+            ("2.5 Gbit/s", 2_500_000_000),
+            ("64kbps", 64_000),
+            ("1000", 1000),
+            ("1 bps", 1),
+            ("1e0bps", 0),
+            ("10Mb", 0),
+            ("0", 0),
+            ("-1Mbps", 0),
+            ("1000Tbps", 0),
+        ] {
+            assert_eq!(bandwidth_bps(text).unwrap_or(0), bps, "{text}");
+        }
+        for (text, us) in [
+            ("10ms", Some(10_000)),
+            ("0.5 ms", Some(500)),
+            ("1us", Some(1)),
+            ("2s", Some(2_000_000)),
+            ("0", Some(0)),
+            ("10", None),
+            ("1h", None),
+            ("61s", None),
+            ("", None),
+            (".", None),
+            ("1.2.3ms", None),
+            ("99999999999999999999999999999999999999999s", None),
+        ] {
+            assert_eq!(duration_us(text).ok(), us, "{text}");
+        }
+        for (text, ppm) in [
+            ("0.1%", Some(1000)),
+            ("100 %", Some(1_000_000)),
+            ("50ppm", Some(50)),
+            ("0.01", Some(10_000)),
+            ("1", Some(1_000_000)),
+            ("101%", None),
+            ("3 percent", None),
+        ] {
+            assert_eq!(loss_ppm(text).ok(), ppm, "{text}");
+        }
+        assert_eq!(memory_bytes("8GiB"), Ok(8 << 30));
+        assert_eq!(memory_bytes("0.5 g"), Ok(1 << 29));
+        assert!(memory_bytes("lots").is_err());
+        assert_eq!(cpu_milli("0.5"), Ok(500));
+        assert_eq!(cpu_milli("4"), Ok(4000));
+        assert!(cpu_milli("4 cores").is_err());
+        assert!(cpu_milli("0").is_err());
+    }
+}
