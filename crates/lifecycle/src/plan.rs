@@ -22,9 +22,17 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Dialect;
 
 mod build;
+mod containers;
+mod drafts;
 mod environment;
+mod findings;
 mod images;
+mod limits;
+mod links;
+mod paths;
+mod policy;
 mod reserve;
+mod service;
 mod state;
 
 pub use build::{PlanRequest, build};

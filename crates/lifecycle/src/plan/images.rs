@@ -1,9 +1,11 @@
 //! The images that a service needs.
 
-use llcm_descriptors::{Descriptors, Diagnostic};
+use llcm_descriptors::{Descriptors, Diagnostic, ImageSource};
 use serde::{Deserialize, Serialize};
 
-use crate::settings::Settings;
+use super::findings::Findings;
+use super::service::{Service, UnitRef};
+use crate::settings::{Dialect, Settings};
 
 /// The image of a deployment unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +24,75 @@ pub struct ImageNeed {
 ///
 /// # Errors
 /// When a unit's image is a Dockerfile and building is switched off.
-#[expect(clippy::unimplemented, reason = "skeleton")]
 pub fn images(descriptors: &Descriptors, settings: &Settings) -> Result<Vec<ImageNeed>, Vec<Diagnostic>> {
-    let _ = (descriptors, settings);
-    unimplemented!()
+    let mut findings = Findings::default();
+    let service = Service::new(descriptors, Dialect::Tango, &mut findings);
+    let mut needs = Vec::with_capacity(service.units.len());
+    for unit in &service.units {
+        check(unit, settings, &mut findings);
+        let dockerfile = match &unit.unit.image {
+            ImageSource::Reference { .. } => None,
+            ImageSource::Dockerfile { path } => Some(path.clone()),
+        };
+        needs.push(ImageNeed {
+            vnf_id: unit.vnf_id.to_owned(),
+            du_id: unit.unit.id.clone(),
+            reference: reference(unit),
+            dockerfile,
+        });
+    }
+    findings.finish(needs).map(|(needs, _)| needs)
+}
+
+/// Reports a Dockerfile that must not be built.
+pub(super) fn check(unit: &UnitRef<'_>, settings: &Settings, findings: &mut Findings) {
+    if let ImageSource::Dockerfile { path } = &unit.unit.image
+        && !settings.build_images
+    {
+        findings.error(
+            "dockerfile-not-built",
+            (&unit.vnfd.document, &unit.unit.path),
+            format!("the image of {}.{} is built from {path}", unit.vnf_id, unit.unit.id),
+            "allow building with the setting `build_images`",
+        );
+    }
+}
+
+/// What the engine calls a unit's image.
+pub(super) fn reference(unit: &UnitRef<'_>) -> String {
+    match &unit.unit.image {
+        ImageSource::Reference { reference } => reference.clone(),
+        ImageSource::Dockerfile { .. } => tag(unit.vnf_id, &unit.unit.id),
+    }
+}
+
+/// `vnf_id.du_id`, as far as image names allow: lower case, and nothing but letters, digits and single
+/// separators between them (the distribution project's reference grammar).
+fn tag(vnf_id: &str, du_id: &str) -> String {
+    let mut tag = String::new();
+    for c in format!("{vnf_id}.{du_id}").chars() {
+        if c.is_ascii_alphanumeric() {
+            tag.push(c.to_ascii_lowercase());
+        } else if tag.ends_with(|last: char| last.is_ascii_alphanumeric()) {
+            tag.push(if matches!(c, '.' | '_' | '-') { c } else { '-' });
+        }
+    }
+    tag.trim_end_matches(['.', '_', '-']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tag;
+
+    #[test]
+    fn tags_follow_the_grammar_of_image_names() {
+        for (vnf_id, du_id, expected) in [
+            ("vnf0", "vdu01", "vnf0.vdu01"),
+            ("vnf_cc", "CDU-01", "vnf_cc.cdu-01"),
+            ("fw", "vdu01:eth0", "fw.vdu01-eth0"),
+            ("_a__b", "c.", "a_b.c"),
+        ] {
+            assert_eq!(tag(vnf_id, du_id), expected);
+        }
+    }
 }

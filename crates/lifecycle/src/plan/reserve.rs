@@ -4,22 +4,104 @@ use std::collections::BTreeSet;
 
 use ipnetwork::Ipv4Network;
 use llcm_descriptors::{Descriptors, Diagnostic};
+use llcm_netplan::{NetplanError, PoolConfig, Shape, SubnetPool};
 
 use super::Reserved;
+use super::drafts::{Draft, drafts};
+use super::findings::Findings;
+use super::service::Service;
 use crate::settings::{Dialect, Settings};
 
 /// The subnets that a service needs, lowest free ones first; `taken` is [`super::PlanState::subnets`]. In
 /// dialect `tango` called once at onboarding; in `sonata` onboarding reserves nothing and the result is empty.
 ///
+/// In `tango`, every declared link gets one, also an E-Line that will be skipped because it ends at a service
+/// connection point - but only where links are deployed at all (the originals' rule).
+///
 /// # Errors
-/// When a pool is exhausted.
-#[expect(clippy::unimplemented, reason = "skeleton")]
+/// When a pool is exhausted or its definition makes no sense.
 pub fn reserve(
     descriptors: &Descriptors,
     settings: &Settings,
     dialect: Dialect,
     taken: &BTreeSet<Ipv4Network>,
 ) -> Result<Reserved, Vec<Diagnostic>> {
-    let _ = (descriptors, settings, dialect, taken);
-    unimplemented!()
+    if dialect == Dialect::Sonata {
+        return Ok(Reserved::default());
+    }
+    let mut findings = Findings::default();
+    let mut reading = Findings::default();
+    let service = Service::new(descriptors, dialect, &mut reading);
+    let drafts = drafts(descriptors, &service, settings, dialect, &mut reading);
+    // What is wrong with the links is for the plan to say; here only subnets matter.
+    let reserved = lease(&drafts, settings, dialect, taken, &mut findings);
+    findings.finish(reserved).map(|(reserved, _)| reserved)
+}
+
+/// Leases a subnet for each of the links.
+pub(super) fn lease(
+    drafts: &[Draft<'_>],
+    settings: &Settings,
+    dialect: Dialect,
+    taken: &BTreeSet<Ipv4Network>,
+    findings: &mut Findings,
+) -> Reserved {
+    let mut reserved = Reserved::default();
+    let pools = pool(settings.pools.eline, default_pool(dialect, Shape::Line), taken)
+        .and_then(|eline| Ok((eline, pool(settings.pools.elan, default_pool(dialect, Shape::Lan), taken)?)));
+    let (mut eline, mut elan) = match pools {
+        Ok(pools) => pools,
+        Err(error) => {
+            findings.error("bad-pool", ("", ""), error.to_string(), "correct the setting `pools`");
+            return reserved;
+        }
+    };
+    for draft in drafts {
+        let (pool, list, name) = match draft.shape {
+            Shape::Line => (&mut eline, &mut reserved.eline, "eline"),
+            Shape::Lan | Shape::Tree => (&mut elan, &mut reserved.elan, "elan"),
+        };
+        match pool.lease_for(draft.members.len()) {
+            Ok(subnet) => list.push(subnet),
+            Err(error) => {
+                let message = format!("no subnet for {} {}: {error}", draft.connectivity.as_str(), draft.id);
+                findings.error(
+                    "pool-exhausted",
+                    draft.place(),
+                    message,
+                    &format!("the pool is the setting `pools.{name}`"),
+                );
+            }
+        }
+    }
+    reserved
+}
+
+/// The pools that the originals have, with as many subnets as their one counting byte can tell apart.
+fn default_pool(dialect: Dialect, shape: Shape) -> Result<PoolConfig, NetplanError> {
+    let (base, prefix) = match (dialect, shape) {
+        (Dialect::Tango, Shape::Line) => ([20, 0, 0, 0], 24),
+        (Dialect::Tango, Shape::Lan | Shape::Tree) => ([30, 0, 0, 0], 24),
+        (Dialect::Sonata, Shape::Line) => ([10, 30, 0, 0], 30),
+        (Dialect::Sonata, Shape::Lan | Shape::Tree) => ([10, 20, 0, 0], 24),
+    };
+    PoolConfig::new(base.into(), prefix, 24, 256)
+}
+
+fn pool(
+    set: Option<PoolConfig>,
+    default: Result<PoolConfig, NetplanError>,
+    taken: &BTreeSet<Ipv4Network>,
+) -> Result<SubnetPool, NetplanError> {
+    let config = match set {
+        Some(config) => config,
+        None => default?,
+    };
+    let mut pool = SubnetPool::new(config);
+    for subnet in taken {
+        if !pool.take(*subnet) {
+            pool.avoid(*subnet);
+        }
+    }
+    Ok(pool)
 }

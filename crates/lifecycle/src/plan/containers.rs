@@ -1,0 +1,273 @@
+//! Units -> containers: names, places, limits, ports, environment, interfaces.
+
+use std::collections::BTreeMap;
+
+use llcm_names::{ContainerName, EngineName, MacAddr};
+use llcm_netplan::{PortBook, published_port};
+use llcm_placement::{Demand, Placed, Site, Unit, place_all, select};
+use llcm_runtime::{ContainerSpec, CpuLimit, ExposedPort, PortBinding, PortSpec};
+
+use super::build::{Making, PlanRequest};
+use super::environment::{environment, scripts};
+use super::findings::Findings;
+use super::policy::privileges;
+use super::service::{Service, Socket, UnitRef};
+use super::{ContainerPlan, InterfacePlan, Load, images, limits};
+
+/// The containers of an instance, without the addresses and segments of their interfaces. Empty when there is
+/// an error that leaves no sensible containers.
+pub(super) fn containers(making: &mut Making<'_>) -> Vec<ContainerPlan> {
+    let (request, service) = (making.request, making.service);
+    let findings = &mut making.findings;
+    let names = names(request, service, findings);
+    let cpus = request.facts.map(|facts| &facts.cpus);
+    let limits: Vec<CpuLimit> =
+        service.units.iter().map(|unit| limits::cpu(unit, request.settings.vcpus, cpus, findings)).collect();
+    let Some(names) = names else { return Vec::new() };
+    let Some(placed) = place(request, service, &names, &limits, findings) else { return Vec::new() };
+    let mut book = port_book(request);
+    let mut containers = Vec::with_capacity(service.units.len());
+    let decided = limits.into_iter().zip(names).zip(placed);
+    for (position, (unit, ((cpu, (name, engine_name)), placed))) in
+        service.units.iter().zip(decided).enumerate()
+    {
+        images::check(unit, request.settings, &mut making.findings);
+        let privileges = privileges(unit, &request.settings.policy, &mut making.findings);
+        let environment = environment(unit, &name, request.env_files.get(name.as_str()));
+        let (start, stop) = scripts(&environment);
+        let spec = ContainerSpec {
+            owner: making.owner.clone(),
+            name: engine_name,
+            logical_name: name.to_string(),
+            datacenter: placed.datacenter,
+            image: images::reference(unit),
+            environment,
+            cpu,
+            memory_bytes: unit.unit.memory.map(|memory| memory.0),
+            exposed: exposed(unit),
+            published: published(request, unit, &name, &mut book, &mut making.findings),
+            binds: Vec::new(),
+            devices: privileges.devices,
+            cap_add: privileges.cap_add,
+            ipc_mode: privileges.ipc_mode,
+            interfaces: unit.interfaces.iter().map(|interface| interface.name.clone()).collect(),
+        };
+        containers.push(ContainerPlan {
+            name,
+            vnf_id: unit.vnf_id.to_owned(),
+            du_id: unit.unit.id.clone(),
+            load: load(placed.unit.demand),
+            interfaces: interfaces(making, position, unit, &spec),
+            spec,
+            start,
+            stop,
+        });
+    }
+    containers
+}
+
+/// The logical and engine names; `None` when one of them cannot be.
+fn names(
+    request: &PlanRequest<'_>,
+    service: &Service<'_>,
+    findings: &mut Findings,
+) -> Option<Vec<(ContainerName, EngineName)>> {
+    let mut seen: BTreeMap<ContainerName, &UnitRef<'_>> = BTreeMap::new();
+    let mut names = Vec::with_capacity(service.units.len());
+    for unit in &service.units {
+        let place = (unit.vnfd.document.as_str(), unit.unit.path.as_str());
+        let name = match unit.container_name(request.dialect, request.ssiid) {
+            Ok(name) => name,
+            Err(error) => {
+                findings.error(
+                    "bad-container-name",
+                    place,
+                    error.to_string(),
+                    "change vnf_id or the unit's id",
+                );
+                continue;
+            }
+        };
+        if let Some(other) = seen.get(&name) {
+            let (vnf, du) = (other.vnf_id, &other.unit.id);
+            findings.error(
+                "container-name-twice",
+                place,
+                format!("{} {} and {vnf} {du} would both be called {name}", unit.vnf_id, unit.unit.id),
+                "change one of the ids",
+            );
+            continue;
+        }
+        seen.insert(name.clone(), unit);
+        let plain = name.engine_name();
+        let engine_name = if request.state.engine_names.contains(&plain) {
+            name.qualified_engine_name(request.instance)
+        } else {
+            plain
+        };
+        names.push((name, engine_name));
+    }
+    (names.len() == service.units.len()).then_some(names)
+}
+
+fn place(
+    request: &PlanRequest<'_>,
+    service: &Service<'_>,
+    names: &[(ContainerName, EngineName)],
+    cpus: &[CpuLimit],
+    findings: &mut Findings,
+) -> Option<Vec<Placed>> {
+    let sites: Vec<Site> = request
+        .topology
+        .datacenters
+        .iter()
+        .map(|dc| {
+            let load = request.state.load.get(&dc.name).copied().unwrap_or_default();
+            Site {
+                datacenter: llcm_placement::DataCenter {
+                    name: dc.name.clone(),
+                    cpu_milli: dc.capacity.cpu_milli,
+                    memory_bytes: dc.capacity.memory_bytes,
+                },
+                load: Demand { cpu_milli: load.cpu_milli, memory_bytes: load.memory_bytes },
+                units: load.units,
+            }
+        })
+        .collect();
+    let units: Vec<Unit> = service
+        .units
+        .iter()
+        .zip(names)
+        .zip(cpus)
+        .map(|((unit, (name, _)), cpu)| Unit {
+            name: name.to_string(),
+            vnf_id: unit.vnf_id.to_owned(),
+            demand: Demand {
+                // Microseconds of a period of a second, as thousandths.
+                cpu_milli: cpu.quota_us.unwrap_or(limits::PERIOD_US).div_ceil(limits::PERIOD_US / 1000),
+                memory_bytes: unit.unit.memory.map_or(0, |memory| memory.0),
+            },
+        })
+        .collect();
+    let settings = &request.settings.placement;
+    let turn = request.state.placement_turn;
+    let result = match request.placement {
+        Some(algorithm) => place_all(algorithm, &sites, &units, turn),
+        None => select(&settings.algorithm, &settings.fixed)
+            .and_then(|algorithm| place_all(algorithm.as_ref(), &sites, &units, turn)),
+    };
+    match result {
+        Ok(placed) => {
+            for (placed, unit) in placed.iter().zip(&service.units) {
+                if let Some(warning) = &placed.warning {
+                    let place = (unit.vnfd.document.as_str(), unit.unit.path.as_str());
+                    findings.warn("placement", place, warning.clone(), "");
+                }
+            }
+            Some(placed)
+        }
+        Err(error) => {
+            findings.error(
+                "placement",
+                ("", ""),
+                error.to_string(),
+                "see the setting `placement` and the topology",
+            );
+            None
+        }
+    }
+}
+
+/// Host ports that are taken before this instance.
+fn port_book(request: &PlanRequest<'_>) -> PortBook {
+    let mut book = PortBook::new();
+    // Each can be taken once only, so that a claim that fails was made before.
+    for (protocol, port) in &request.state.host_ports {
+        let _ = book.claim(*protocol, *port, "another instance");
+    }
+    for (protocol, port) in request.facts.iter().flat_map(|facts| &facts.ports_in_use) {
+        let _ = book.claim(*protocol, *port, "another program on this host");
+    }
+    book
+}
+
+/// The declared ports, then those that are published without being declared.
+fn exposed(unit: &UnitRef<'_>) -> Vec<ExposedPort> {
+    let mut ports: Vec<ExposedPort> = Vec::new();
+    let published = unit.unit.published.iter().map(|&(port, protocol, _)| (port, protocol));
+    for (port, protocol) in unit.unit.exposed.iter().copied().chain(published) {
+        let port = ExposedPort { port, protocol };
+        if !ports.contains(&port) {
+            ports.push(port);
+        }
+    }
+    ports
+}
+
+fn published(
+    request: &PlanRequest<'_>,
+    unit: &UnitRef<'_>,
+    name: &ContainerName,
+    book: &mut PortBook,
+    findings: &mut Findings,
+) -> Vec<PortBinding> {
+    let place = (unit.vnfd.document.as_str(), unit.unit.path.as_str());
+    let mut bindings = Vec::with_capacity(unit.unit.published.len());
+    for &(container, protocol, declared) in &unit.unit.published {
+        let claimed = published_port(declared, request.settings.port_offset, request.ssiid.get())
+            .map_err(|error| ("port-overflow", error))
+            .and_then(|host| match book.claim(protocol, host, name.as_str()) {
+                Ok(()) => Ok(host),
+                Err(error) => Err(("port-taken", error)),
+            });
+        match claimed {
+            Ok(host) => bindings.push(PortBinding {
+                container,
+                protocol,
+                host,
+                host_ip: request.settings.publish_address,
+            }),
+            Err((code, error)) => findings.error(
+                code,
+                place,
+                format!("{name} cannot publish {container}/{protocol}: {error}"),
+                "publish another port, stop what holds it, or change the setting `port_offset`",
+            ),
+        }
+    }
+    bindings
+}
+
+fn interfaces(
+    making: &mut Making<'_>,
+    position: usize,
+    unit: &UnitRef<'_>,
+    spec: &ContainerSpec,
+) -> Vec<InterfacePlan> {
+    let mut plans = Vec::with_capacity(unit.interfaces.len());
+    for (interface, point) in unit.interfaces.iter().enumerate() {
+        let static_address = making.service.static_address(Socket { unit: position, interface });
+        let endpoint = format!("{}:{}", spec.logical_name, point.id);
+        plans.push(InterfacePlan {
+            id: point.id.clone(),
+            static_address,
+            port: PortSpec {
+                owner: making.owner.clone(),
+                id: making.ids.port(),
+                group: making.group,
+                datacenter: spec.datacenter.clone(),
+                container: spec.name.clone(),
+                ifname: point.name.clone(),
+                mac: point.mac.unwrap_or_else(|| MacAddr::derive(making.request.instance, &endpoint)),
+                addresses: static_address.into_iter().collect(),
+                mtu: making.request.settings.mtu,
+                segments: Vec::new(),
+            },
+        });
+    }
+    plans
+}
+
+fn load(demand: Demand) -> Load {
+    Load { units: 1, cpu_milli: demand.cpu_milli, memory_bytes: demand.memory_bytes }
+}

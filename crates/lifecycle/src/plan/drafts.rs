@@ -1,0 +1,199 @@
+//! Which links a service has, of which shape and with which members - before any of them has an address.
+
+use std::collections::BTreeSet;
+
+use llcm_descriptors::{ConnectivityType, Descriptors, Endpoint, VirtualLink};
+use llcm_netplan::{Shape, shape};
+use llcm_runtime::TreeRole;
+
+use super::findings::Findings;
+use super::service::{Service, Socket};
+use crate::settings::{Dialect, LinkRule, Settings};
+
+/// A link before addresses are given. One without members is declared, but not deployed.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    /// Its id in the plan.
+    pub(super) id: String,
+    /// What it is called: its own type, or E-LAN for an E-Line with more than two endpoints.
+    pub(super) connectivity: ConnectivityType,
+    pub(super) shape: Shape,
+    /// In the order of the references, each once.
+    pub(super) members: Vec<(Socket, TreeRole)>,
+    pub(super) document: &'a str,
+    pub(super) path: &'a str,
+}
+
+impl Draft<'_> {
+    /// Where it stands, for findings.
+    pub(super) fn place(&self) -> (&str, &str) {
+        (self.document, self.path)
+    }
+}
+
+/// All links of a service: the NSD's in order, then the functions' internal ones. In dialect `tango` those
+/// that are declared but not deployed are among them, because subnets are reserved for them, too.
+pub(super) fn drafts<'a>(
+    descriptors: &'a Descriptors,
+    service: &Service<'a>,
+    settings: &Settings,
+    dialect: Dialect,
+    findings: &mut Findings,
+) -> Vec<Draft<'a>> {
+    let nsd = &descriptors.nsd;
+    let mut reader = Reader { service, document: &nsd.document, findings, used: BTreeSet::new() };
+    let mut list = Vec::new();
+    if nsd.has_forwarding_graphs || settings.links == LinkRule::Declared {
+        list.extend(nsd.links.iter().map(|link| reader.service_link(link)));
+    } else if !nsd.links.is_empty() {
+        reader.findings.warn(
+            "links-not-deployed",
+            (&nsd.document, "virtual_links"),
+            format!("{} links are declared and left out: there is no forwarding_graphs", nsd.links.len()),
+            "add the key forwarding_graphs, or deploy links always with the setting `links: declared`",
+        );
+    }
+    let used = reader.used;
+    for &(vnf_id, vnfd, first) in &service.functions {
+        for internal in service.internal_links(vnfd) {
+            // Where a service's link goes on from a connection point of the function, this link is the inner
+            // part of that one and not a segment of its own.
+            if internal.points.iter().any(|point| used.contains(&(vnf_id, *point))) {
+                continue;
+            }
+            let line = internal.link.connectivity == ConnectivityType::ELine;
+            let roots = internal.spots.iter().filter(|(_, root)| *root).count();
+            let shape = shape(line, roots, internal.spots.len());
+            let members = internal.spots.iter().map(|&(spot, root)| (spot.of(first), role(shape, root)));
+            list.push(Draft {
+                id: format!("{vnf_id}:{}", internal.link.id),
+                connectivity: name_of(internal.link, shape),
+                shape,
+                members: members.collect(),
+                document: &vnfd.document,
+                path: &internal.link.path,
+            });
+        }
+    }
+    if dialect == Dialect::Sonata {
+        list.retain(|draft| !draft.members.is_empty());
+    }
+    list
+}
+
+fn role(shape: Shape, root: bool) -> TreeRole {
+    if shape == Shape::Tree && !root { TreeRole::Leaf } else { TreeRole::Root }
+}
+
+fn name_of(link: &VirtualLink, shape: Shape) -> ConnectivityType {
+    match (link.connectivity, shape) {
+        (ConnectivityType::ELine, Shape::Lan | Shape::Tree) => ConnectivityType::ELan,
+        (connectivity, _) => connectivity,
+    }
+}
+
+struct Reader<'a, 'r> {
+    service: &'r Service<'a>,
+    document: &'a str,
+    findings: &'r mut Findings,
+    /// Connection points of functions that are on a deployed link: `vnf_id`, connection point.
+    used: BTreeSet<(&'a str, &'a str)>,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn service_link(&mut self, link: &'a VirtualLink) -> Draft<'a> {
+        let line = link.connectivity == ConnectivityType::ELine;
+        let shape = shape(line, link.roots.len(), link.endpoints.len());
+        let mut draft = Draft {
+            id: link.id.clone(),
+            connectivity: name_of(link, shape),
+            shape,
+            members: Vec::new(),
+            document: self.document,
+            path: &link.path,
+        };
+        if shape == Shape::Line {
+            self.line(link, &mut draft);
+        } else {
+            if line {
+                self.findings.warn(
+                    "eline-with-many-endpoints",
+                    draft.place(),
+                    format!("E-Line {} has {} endpoints: treated as an E-LAN", link.id, link.endpoints.len()),
+                    "an E-Line joins two; write E-LAN",
+                );
+            }
+            self.lan(link, &mut draft);
+        }
+        if !draft.members.is_empty() {
+            self.used.extend(link.endpoints.iter().filter_map(|endpoint| match endpoint {
+                Endpoint::Function { id, cp } => Some((id.as_str(), cp.as_str())),
+                Endpoint::Own { .. } => None,
+            }));
+        }
+        draft
+    }
+
+    fn line(&mut self, link: &VirtualLink, draft: &mut Draft<'a>) {
+        let (from, to) = match link.endpoints.as_slice() {
+            [Endpoint::Function { id: a, cp: x }, Endpoint::Function { id: b, cp: y }] => ((a, x), (b, y)),
+            [_, _] => {
+                return self.skip(draft, "ends at a service connection point, and no SAP is deployed there");
+            }
+            _ => return self.skip(draft, "does not have two endpoints"),
+        };
+        let mut ends = Vec::with_capacity(2);
+        for (vnf_id, cp) in [from, to] {
+            match self.service.resolve(vnf_id, cp).as_slice() {
+                [] => {
+                    return self.skip(draft, &format!("has the endpoint {vnf_id}:{cp}, which there is not"));
+                }
+                [socket] => ends.push(*socket),
+                several => {
+                    self.findings.error(
+                        "ambiguous-endpoint",
+                        draft.place(),
+                        format!("E-Line {} ends at {vnf_id}:{cp}: {} units", link.id, several.len()),
+                        "an E-Line joins two interfaces; write E-LAN, or let the connection point lead to one unit",
+                    );
+                    return;
+                }
+            }
+        }
+        if ends.first() == ends.last() {
+            return self.skip(draft, "joins an interface to itself");
+        }
+        draft.members = ends.into_iter().map(|socket| (socket, TreeRole::Root)).collect();
+    }
+
+    fn skip(&mut self, draft: &Draft<'_>, why: &str) {
+        self.findings.warn(
+            "link-skipped",
+            draft.place(),
+            format!("{} {} {why}: skipped", draft.connectivity.as_str(), draft.id),
+            "",
+        );
+    }
+
+    fn lan(&mut self, link: &VirtualLink, draft: &mut Draft<'a>) {
+        let mut seen = BTreeSet::new();
+        for endpoint in &link.endpoints {
+            let Endpoint::Function { id, cp } = endpoint else { continue };
+            let sockets = self.service.resolve(id, cp);
+            // An unknown function was noted when the package was read.
+            if sockets.is_empty() && self.service.has_function(id) {
+                self.findings.warn(
+                    "unresolved-endpoint",
+                    draft.place(),
+                    format!("{} {}: {id}:{cp} leads to no interface: left out", link.connectivity.as_str(), link.id),
+                    "name a connection point of the function, or join it to a unit's in the VNFD's virtual_links",
+                );
+            }
+            let role = role(draft.shape, link.roots.contains(endpoint));
+            draft.members.extend(sockets.into_iter().filter(|s| seen.insert(*s)).map(|s| (s, role)));
+        }
+        if draft.members.is_empty() {
+            self.skip(draft, "joins no interface of any function");
+        }
+    }
+}
