@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use llcm_names::{DcName, InstallationId};
@@ -19,6 +20,9 @@ use crate::records::Records;
 use crate::removal::{delete_where, is_unfinished};
 use crate::underlay::{self, Datacenters};
 use crate::wiring::View;
+
+/// The lock file's name in an installation's run directory.
+const LOCK: &str = "lock";
 
 /// The driver's synchronous half.
 #[derive(Debug)]
@@ -50,22 +54,7 @@ impl Installation {
     /// Takes the installation's lock and reads its records.
     pub(crate) fn open(id: InstallationId, run_dir: PathBuf, netns_dir: PathBuf) -> DriverResult<Self> {
         let dir = run_dir.join(id.as_str());
-        fs::create_dir_all(&dir).during("make run directory", &dir.display().to_string())?;
-        let path = dir.join("lock");
-        let shown = path.display().to_string();
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .during("open lock file", &shown)?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let message = "another program drives this installation; stop it first";
-                return Err(DriverError::new(ErrorKind::Conflict, "lock installation", id.as_str(), message));
-            }
-            other => other.during("lock", &shown)?,
-        }
+        let lock = lock(&dir, &id)?;
         let records = Records::load(&dir)?;
         Ok(Self {
             id,
@@ -161,6 +150,48 @@ impl Installation {
             self.remove_datacenter(&name)?;
         }
         self.state().records.remove_where(|_| true, |_| true)
+    }
+}
+
+impl Drop for Installation {
+    /// Removes the run directory of an installation that has nothing left. The lock is held until after.
+    fn drop(&mut self) {
+        let dir = self.run_dir.join(self.id.as_str());
+        let unused = matches!(datacenter_names(&self.namespaces, &self.id), Ok(names) if names.is_empty());
+        // A directory that is not empty stays, which is what keeps records.
+        if unused && ["segments", "ports"].iter().all(|part| fs::remove_dir(dir.join(part)).is_ok()) {
+            let removed = fs::remove_file(dir.join(LOCK)).and_then(|()| fs::remove_dir(&dir));
+            if let Err(error) = removed {
+                log::warn!("run directory {} stays: {error}", dir.display());
+            }
+        }
+    }
+}
+
+/// Takes the lock of an installation, whose directory is made when it is missing.
+fn lock(dir: &Path, id: &InstallationId) -> DriverResult<File> {
+    let path = dir.join(LOCK);
+    let shown = path.display().to_string();
+    loop {
+        fs::create_dir_all(dir).during("make run directory", &dir.display().to_string())?;
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = match opened {
+            // Removed in between by the holder before us.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            other => other.during("open lock file", &shown)?,
+        };
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let message = "another program drives this installation; stop it first";
+                return Err(DriverError::new(ErrorKind::Conflict, "lock installation", id.as_str(), message));
+            }
+            other => other.during("lock", &shown)?,
+        }
+        // The holder before us may have removed the file that we locked: then it locks nobody out.
+        let locked = file.metadata().during("read lock file", &shown)?.ino();
+        if fs::metadata(&path).is_ok_and(|current| current.ino() == locked) {
+            return Ok(file);
+        }
     }
 }
 

@@ -1,0 +1,11 @@
+//! The driver against the real kernel, in namespaces made for the tests, looked at with other tools.
+//!
+//! Without root, or without the tools, the tests are skipped with a message; with
+//! `LLCM_REQUIRE_SYSTEM_TESTS=1` that is a failure.
+
+mod bed;
+mod instances;
+mod links;
+mod ports;
+mod segments;
+mod trees;
