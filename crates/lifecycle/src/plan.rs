@@ -12,6 +12,7 @@
 //! 3. [`build`]: one instance; then [`PlanState::occupy`] makes what it uses unavailable to the next plan, and
 //!    [`PlanState::release`] gives it back.
 //!
+//! [`plan_offline`] does all of it without a server, and [`document`] is its public JSON.
 
 use ipnetwork::{IpNetwork, Ipv4Network};
 use llcm_descriptors::{ConnectivityType, Diagnostic};
@@ -23,12 +24,15 @@ use crate::settings::Dialect;
 
 mod build;
 mod containers;
+mod display;
+pub mod document;
 mod drafts;
 mod environment;
 mod findings;
 mod images;
 mod limits;
 mod links;
+pub mod offline;
 mod paths;
 mod policy;
 mod reserve;
@@ -36,8 +40,10 @@ mod service;
 mod state;
 
 pub use build::{PlanRequest, build};
+pub use document::{InstanceDocument, PlanDocument};
 pub use environment::{container_names, parse_env_file};
 pub use images::{ImageNeed, images};
+pub use offline::{PackageInput, plan_offline};
 pub use reserve::reserve;
 pub use state::{HostFacts, PlanState};
 
@@ -211,6 +217,13 @@ pub struct Reserved {
 }
 
 impl Reserved {
+    /// Adds what somebody else holds.
+    pub fn append(&mut self, other: Self) {
+        self.eline.extend(other.eline);
+        self.elan.extend(other.elan);
+        self.sap.extend(other.sap);
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = Ipv4Network> + '_ {
         self.eline.iter().chain(&self.elan).chain(&self.sap).copied()

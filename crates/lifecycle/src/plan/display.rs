@@ -1,0 +1,132 @@
+//! A plan as text for people: one line per decision, in the order of doing.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::{ContainerPlan, InstancePlan, InterfacePlan, LinkPlan, Script, limits::PERIOD_US};
+
+impl Display for InstancePlan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        writeln!(f, "instance {} (mark {}, link group {})", self.name, self.owner.mark(), self.group.get())?;
+        for warning in &self.warnings {
+            writeln!(f, "{warning}")?;
+        }
+        for link in &self.links {
+            write!(f, "{link}")?;
+        }
+        for container in &self.containers {
+            write!(f, "{container}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for LinkPlan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(
+            f,
+            "{} {}: segment {}, {}",
+            self.connectivity.as_str(),
+            self.id,
+            self.segment.id,
+            self.subnet
+        )?;
+        if let Some(chain) = &self.chain {
+            let arrow = if chain.bidirectional { "both ways" } else { "one way" };
+            write!(f, ", {arrow}, cookie {}, priority {}", chain.cookie, chain.priority)?;
+        }
+        writeln!(f)?;
+        for (end, on) in self.ends.iter().zip(&self.segment.ends) {
+            write!(
+                f,
+                "  {}:{} {} (port {} in {}",
+                end.container, end.interface, end.address, end.port, on.datacenter
+            )?;
+            let tree = self.segment.kind == llcm_runtime::SegmentKind::ETree;
+            match on.role {
+                llcm_runtime::TreeRole::Root if tree => writeln!(f, ", root)")?,
+                llcm_runtime::TreeRole::Leaf if tree => writeln!(f, ", leaf)")?,
+                _ => writeln!(f, ")")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for ContainerPlan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let spec = &self.spec;
+        writeln!(f, "container {} in {}: {} of {}", self.name, spec.datacenter, spec.name, spec.image)?;
+        write!(f, "  cpu {}", share(spec.cpu.quota_us))?;
+        if let Some(cpus) = &spec.cpu.cpuset {
+            write!(f, " on {cpus}")?;
+        }
+        match spec.memory_bytes {
+            Some(bytes) => writeln!(f, ", memory {bytes} bytes")?,
+            None => writeln!(f, ", memory not limited")?,
+        }
+        for (key, value) in &spec.environment {
+            writeln!(f, "  env {key}={value}")?;
+        }
+        for port in &spec.exposed {
+            writeln!(f, "  listens on {}/{}", port.port, port.protocol)?;
+        }
+        for binding in &spec.published {
+            write!(f, "  publishes {}/{} as ", binding.container, binding.protocol)?;
+            if let Some(ip) = binding.host_ip {
+                write!(f, "{ip} ")?;
+            }
+            writeln!(f, "{}", binding.host)?;
+        }
+        for bind in &spec.binds {
+            writeln!(f, "  mounts {} at {}", bind.host.display(), bind.container.display())?;
+        }
+        for device in &spec.devices {
+            let (host, container) = (device.host.display(), device.container.display());
+            writeln!(f, "  device {host} at {container} ({})", device.permissions)?;
+        }
+        for capability in &spec.cap_add {
+            writeln!(f, "  capability {capability}")?;
+        }
+        if let Some(mode) = &spec.ipc_mode {
+            writeln!(f, "  ipc {mode}")?;
+        }
+        for interface in &self.interfaces {
+            write!(f, "{interface}")?;
+        }
+        for (phase, script) in [("start", &self.start), ("stop", &self.stop)] {
+            match script {
+                Script::Given { command } => writeln!(f, "  {phase} script: {command}")?,
+                Script::FromImage { keys } => writeln!(f, "  {phase} script: image's {}", keys.join(" or "))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A quota as CPUs, exactly.
+fn share(quota_us: Option<u64>) -> String {
+    let Some(quota) = quota_us else { return "not limited".to_owned() };
+    let text = format!("{}.{:06}", quota / PERIOD_US, quota % PERIOD_US);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+impl Display for InterfacePlan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let port = &self.port;
+        write!(
+            f,
+            "  interface {} ({}): port {}, {}, MTU {}",
+            port.ifname, self.id, port.id, port.mac, port.mtu
+        )?;
+        for address in &port.addresses {
+            write!(f, ", {address}")?;
+        }
+        match port.segments.as_slice() {
+            [] => writeln!(f, ", on no link"),
+            segments => {
+                let ids: Vec<_> = segments.iter().map(ToString::to_string).collect();
+                writeln!(f, ", segments {}", ids.join(" "))
+            }
+        }
+    }
+}
