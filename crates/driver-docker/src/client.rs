@@ -1,6 +1,7 @@
 //! The connection to the engine. Every request has a deadline.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ const LIBRARY_LIMIT_S: u64 = 24 * 3600;
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     docker: Docker,
+    socket: PathBuf,
     deadlines: Deadlines,
     /// Which engine answered ("docker", "podman"), and its version.
     product: Arc<(String, String)>,
@@ -37,8 +39,12 @@ impl Client {
         }
         let docker = Docker::connect_with_unix(&path, LIBRARY_LIMIT_S, API_DEFAULT_VERSION)
             .map_err(|error| attempt.failed(&error))?;
-        let mut client =
-            Self { docker, deadlines: options.deadlines, product: Arc::new(<(String, String)>::default()) };
+        let mut client = Self {
+            docker,
+            socket: options.socket.clone(),
+            deadlines: options.deadlines,
+            product: Arc::new(<(String, String)>::default()),
+        };
         let docker = client.docker.clone();
         client.docker = client.call(attempt, async |_| docker.negotiate_version().await).await?;
         let version = client.call(attempt, async |docker| docker.version().await).await?;
@@ -55,6 +61,11 @@ impl Client {
     /// The library's client, for streams; whoever uses it brings a deadline.
     pub(crate) fn docker(&self) -> &Docker {
         &self.docker
+    }
+
+    /// The engine's socket.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// The deadlines that were asked for.

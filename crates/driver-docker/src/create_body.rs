@@ -66,7 +66,8 @@ pub(crate) fn create_body(
 /// Whether a container's own process has to be held back: it has interfaces to wait for, and the image says
 /// what to run then. An image without a command is refused by the engine, in better words than the gate has.
 pub(crate) fn needs_gate(spec: &ContainerSpec, image: &ImageView) -> bool {
-    !spec.interfaces.is_empty() && !(image.entrypoint.is_empty() && image.command.is_empty())
+    let runs_something = !image.entrypoint.is_empty() || !image.command.is_empty();
+    !spec.interfaces.is_empty() && runs_something
 }
 
 /// The logical name, cut to what the kernel takes.

@@ -1,17 +1,18 @@
 //! Running commands in containers.
 
 use async_trait::async_trait;
-use bollard::container::LogOutput;
-use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
-use futures_util::StreamExt;
 use llcm_names::{EngineName, Owner};
-use llcm_runtime::{
-    DriverResult, ErrorKind, Exec, ExecOutcome, ExecSpec, OutputChunk, OutputSink, OutputStream,
-};
+use llcm_runtime::{DriverResult, ErrorKind, Exec, ExecOutcome, ExecSpec, OutputSink};
 
 use crate::driver::DockerContainers;
 use crate::map_error::Attempt;
+use crate::raw::{Output, Streams};
+
+/// How the engine begins when there is no such program, sometimes as an answer, sometimes as output.
+const REFUSAL: &str = "OCI runtime exec failed";
+/// How much of the last output is looked at for the engine's refusal.
+const REFUSAL_BYTES: usize = 512;
 
 #[async_trait]
 impl Exec for DockerContainers {
@@ -38,25 +39,30 @@ impl Exec for DockerContainers {
             }
             result => result?,
         };
-        let options = StartExecOptions { detach: false, tty: spec.terminal, output_capacity: None };
-        let started = self.client.call(attempt, |docker| docker.start_exec(&exec.id, Some(options))).await?;
-        // The input's end must stay open: a command with a terminal would be hung up.
-        let StartExecResults::Attached { mut output, input: _input } = started else {
-            return Err(attempt.error(ErrorKind::Failed, "the engine did not attach to the command"));
-        };
+        let path = format!("/exec/{}/start", exec.id);
+        let body = format!("{{\"Detach\":false,\"Tty\":{}}}", spec.terminal);
+        let upgrade = |_| Output::upgrade(self.client.socket(), &path, body);
+        let mut output = self.client.call(attempt, upgrade).await.map_err(|mut error| {
+            if error.message.contains(REFUSAL) {
+                error.kind = ErrorKind::Invalid;
+            }
+            error
+        })?;
+        let mut streams = Streams::new(spec.terminal);
         let mut last = Vec::new();
-        while let Some(piece) = output.next().await {
-            let chunk = chunk(piece.map_err(|error| attempt.failed(&error))?);
-            last.clear();
-            last.extend_from_slice(&chunk.bytes[..chunk.bytes.len().min(512)]);
-            if !sink.write(chunk).await {
-                // The command goes on; the engine has no way to end it.
-                return Ok(ExecOutcome { exit_code: None });
+        while let Some(bytes) = output.next().await.map_err(|error| attempt.failed(&error))? {
+            for chunk in streams.push(&bytes) {
+                last.clear();
+                last.extend_from_slice(&chunk.bytes[..chunk.bytes.len().min(REFUSAL_BYTES)]);
+                if !sink.write(chunk).await {
+                    // The command goes on; the engine has no way to end it.
+                    return Ok(ExecOutcome { exit_code: None });
+                }
             }
         }
         let seen = self.client.call(attempt, |docker| docker.inspect_exec(&exec.id)).await?;
         let refusal = String::from_utf8_lossy(&last);
-        if matches!(seen.exit_code, Some(126 | 127)) && refusal.starts_with("OCI runtime exec failed") {
+        if matches!(seen.exit_code, Some(126 | 127)) && refusal.starts_with(REFUSAL) {
             // The engine tells on the command's own output that there was no command.
             return Err(attempt.error(ErrorKind::Invalid, refusal.trim()));
         }
@@ -74,15 +80,4 @@ fn config(spec: &ExecSpec) -> ExecConfig {
         cmd: Some(spec.argv.clone()),
         ..ExecConfig::default()
     }
-}
-
-/// One piece of output as the contract has it.
-pub(crate) fn chunk(output: LogOutput) -> OutputChunk {
-    let stream = match output {
-        LogOutput::StdErr { .. } => OutputStream::Stderr,
-        LogOutput::StdOut { .. } | LogOutput::StdIn { .. } | LogOutput::Console { .. } => {
-            OutputStream::Stdout
-        }
-    };
-    OutputChunk { stream, bytes: output.into_bytes().to_vec() }
 }

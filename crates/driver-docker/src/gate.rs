@@ -104,7 +104,7 @@ pub(crate) fn still_waits(pid: u32) -> bool {
 /// The gate's own tests; the program is no part of this library.
 #[cfg(test)]
 #[path = "../gate/main.rs"]
-#[expect(dead_code, clippy::print_stderr, reason = "it is a program of its own, compiled by build.rs")]
+#[expect(dead_code, reason = "it is a program of its own, compiled by build.rs")]
 mod program;
 
 #[cfg(test)]

@@ -26,7 +26,7 @@
 //! ```
 //!
 //! Suggested reading order: `options`, `containers` (the steps), `create_body` (the request), `driver` and
-//! `view` (what is found, and whose it is), `gate`, `images`, `build`, `exec`, `logs`, `client`,
+//! `view` (what is found, and whose it is), `gate`, `images`, `build`, `exec`, `logs`, `raw`, `client`,
 //! `map_error`.
 
 mod build;
@@ -42,6 +42,7 @@ mod labels;
 mod logs;
 mod map_error;
 mod options;
+mod raw;
 mod reference;
 mod view;
 

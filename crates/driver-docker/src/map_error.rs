@@ -84,6 +84,10 @@ fn classify(status: Option<u16>, message: &str) -> (ErrorKind, Option<&'static s
     if says(&["manifest unknown", "manifest for", "repository name not known", "no matching manifest"]) {
         return (ErrorKind::NotFound, Some("check the image's name and tag"));
     }
+    if says(&["oci runtime"]) && !says(&["is not running"]) {
+        // The engine answers 400 when the program is not in the image, 500 for the rest.
+        return (ErrorKind::Failed, None);
+    }
     if says(&["error gathering device information"]) {
         return (ErrorKind::Failed, Some("the host has no such device"));
     }
@@ -190,6 +194,7 @@ mod tests {
             (403, "forbidden by plugin", ErrorKind::Denied),
             (503, "", ErrorKind::Unavailable),
             (500, "OCI runtime create failed", ErrorKind::Failed),
+            (400, "OCI runtime create failed: exec: \"/x\": no such file or directory", ErrorKind::Failed),
         ] {
             assert_eq!(answer(status, message).kind, kind, "{status} {message}");
         }

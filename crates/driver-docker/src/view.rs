@@ -17,6 +17,8 @@ pub(crate) struct Found {
     pub(crate) spec: Option<String>,
     /// The first process, in the engine's numbering, while it runs.
     pub(crate) pid: Option<u32>,
+    /// Whether it has a terminal.
+    pub(crate) terminal: bool,
     /// What it does.
     pub(crate) state: ContainerState,
     response: Box<ContainerInspectResponse>,
@@ -33,6 +35,7 @@ impl Found {
             owner: labels::owner(label),
             spec: label(labels::SPEC).cloned(),
             pid: pid.filter(|&pid| pid != 0),
+            terminal: config.and_then(|config| config.tty).unwrap_or_default(),
             state: state.map_or(ContainerState::Created, container_state),
             response: Box::new(response),
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Output;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use llcm_driver_docker::{DockerContainers, DockerOptions};
@@ -19,6 +20,7 @@ pub(crate) struct Bed {
     pub(crate) driver: DockerContainers,
     pub(crate) owner: Owner,
     pub(crate) home: tempfile::TempDir,
+    images: Mutex<Vec<String>>,
 }
 
 /// The engine's socket, if there is one to test against.
@@ -38,7 +40,8 @@ impl Bed {
         let socket = socket()?;
         let home = tempfile::tempdir().unwrap();
         let driver = DockerContainers::connect(&DockerOptions::new(socket, home.path())).await.unwrap();
-        Some(Self { driver, owner: fresh_owner(), home }.with_images().await)
+        let images = Mutex::default();
+        Some(Self { driver, owner: fresh_owner(), home, images }.with_images().await)
     }
 
     async fn with_images(self) -> Self {
@@ -86,6 +89,12 @@ impl Bed {
         std::fs::write(context.join("Dockerfile"), dockerfile).unwrap();
         let spec = BuildSpec { context, dockerfile: "Dockerfile".to_owned(), tag: tag.to_owned() };
         self.driver.build_image(&spec, &()).await.unwrap();
+        self.forget_image(tag);
+    }
+
+    /// An image is to be removed at the end.
+    pub(crate) fn forget_image(&self, tag: &str) {
+        self.images.lock().unwrap().push(tag.to_owned());
     }
 }
 
@@ -95,6 +104,9 @@ impl Drop for Bed {
         let ids = docker(&["ps", "--all", "--quiet", "--filter", &label]);
         for id in ids.split_whitespace() {
             docker(&["rm", "--force", "--volumes", id]);
+        }
+        for image in self.images.lock().unwrap().iter().filter(|&image| image != IMAGE) {
+            docker(&["rmi", image]);
         }
     }
 }

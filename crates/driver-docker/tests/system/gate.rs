@@ -129,8 +129,6 @@ async fn the_images_own_words_are_kept() {
     assert_eq!(output(&spec.name).replace('\r', ""), "a b c --\n65534\n/odd\nready\n");
     assert_eq!(crate::probe::environment(&spec.name)["SON_EMU_CMD"], "./start.sh");
     assert_eq!(crate::probe::environment(&spec.name)["PATH"], "/odd:/bin");
-    bed.driver.remove(&spec.owner, &spec.name).await.unwrap();
-    docker(&["rmi", &image]);
 }
 
 /// The gate's mount does not need a root file system that can be written to.
@@ -149,6 +147,4 @@ async fn a_program_that_is_not_there_is_told_by_exit_code_and_output() {
     let view = bed.driver.inspect(&spec.name).await.unwrap().unwrap();
     assert_eq!(view.state, ContainerState::Exited { code: Some(127) });
     assert!(output(&spec.name).starts_with("no-such-program: "), "{}", output(&spec.name));
-    bed.driver.remove(&spec.owner, &spec.name).await.unwrap();
-    docker(&["rmi", &image]);
 }

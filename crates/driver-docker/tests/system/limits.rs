@@ -105,8 +105,6 @@ async fn an_image_whose_command_is_a_shell_stays_up() {
     docker(&["exec", spec.name.as_str(), "true"]);
     let view = bed.driver.inspect(&spec.name).await.unwrap().unwrap();
     assert_eq!(view.state, ContainerState::Running);
-    bed.driver.remove(&spec.owner, &spec.name).await.unwrap();
-    docker(&["rmi", &image]);
 }
 
 #[tokio::test]

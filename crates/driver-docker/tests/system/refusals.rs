@@ -72,8 +72,6 @@ async fn a_process_that_cannot_be_executed_fails_the_start() {
     let error = bed.driver.start(&spec.owner, &spec.name).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Failed, "{error}");
     assert!(error.message.contains("/no/such/program"), "{error}");
-    bed.driver.remove(&spec.owner, &spec.name).await.unwrap();
-    docker(&["rmi", &image]);
 }
 
 #[tokio::test]
