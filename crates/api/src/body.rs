@@ -3,7 +3,8 @@
 //! `curl -d '{}'` and the clients of the emulators label JSON as a form, or not at all: the content type is
 //! never looked at, and an empty body is an empty object.
 
-use actix_web::web::Payload;
+use actix_web::error::QueryPayloadError;
+use actix_web::web::{Payload, Query};
 use actix_web::{FromRequest, HttpRequest, dev};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
@@ -65,9 +66,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 
 /// The query of a request's URL.
 pub(crate) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
-    actix_web::web::Query::<T>::from_query(request.query_string())
-        .map(actix_web::web::Query::into_inner)
-        .map_err(|error| ApiError::new(Code::BadRequest, format!("the query cannot be understood: {error}")))
+    let parsed = Query::<T>::from_query(request.query_string());
+    parsed.map(Query::into_inner).map_err(|error| {
+        let reason = match error {
+            QueryPayloadError::Deserialize(reason) => reason.to_string(),
+            other => other.to_string(),
+        };
+        ApiError::new(Code::BadRequest, format!("the query cannot be understood: {reason}"))
+    })
 }
 
 #[cfg(test)]

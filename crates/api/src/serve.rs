@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 
+use actix_web::dev::Server;
 use actix_web::{App, HttpServer};
 use thiserror::Error;
 
@@ -47,17 +48,7 @@ pub async fn serve(
     state: ApiState,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let shared = state.clone();
-    let mut server = HttpServer::new(move || {
-        let state = shared.clone();
-        App::new().configure(move |config| crate::configure(config, state))
-    })
-    .disable_signals()
-    .shutdown_timeout(state.settings().drain.as_secs().max(1));
-    for listener in listeners {
-        server = server.listen(listener).map_err(ServeError::Server)?;
-    }
-    let running = server.run();
+    let running = start(listeners, &state)?;
     let handle = running.handle();
     let stop = async {
         shutdown.await;
@@ -68,4 +59,19 @@ pub async fn serve(
         outcome = running => outcome.map_err(ServeError::Server),
         () = stop => Ok(()),
     }
+}
+
+/// Apart from [`serve`], whose future may then be sent to another thread: an `HttpServer` may not.
+fn start(listeners: Vec<TcpListener>, state: &ApiState) -> Result<Server, ServeError> {
+    let shared = state.clone();
+    let mut server = HttpServer::new(move || {
+        let state = shared.clone();
+        App::new().configure(move |config| crate::configure(config, state))
+    })
+    .disable_signals()
+    .shutdown_timeout(state.settings().drain.as_secs().max(1));
+    for listener in listeners {
+        server = server.listen(listener).map_err(ServeError::Server)?;
+    }
+    Ok(server.run())
 }

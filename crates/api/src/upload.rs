@@ -134,7 +134,7 @@ impl Source {
         let (mut found, mut others, mut skipped) = (false, Vec::new(), 0);
         while let Some(field) = self.next(&mut parts).await? {
             let mut field = field.map_err(multipart_error)?;
-            let name = field.name().unwrap_or_default().to_owned();
+            let name: String = field.name().unwrap_or_default().chars().take(40).collect();
             if name == FIELD {
                 if found {
                     return Err(ApiError::new(
@@ -154,7 +154,9 @@ impl Source {
                     return Err(ApiError::new(Code::NoFile, message));
                 }
             }
-            others.push(name);
+            if others.len() < 8 {
+                others.push(name);
+            }
         }
         if found {
             return Ok(());

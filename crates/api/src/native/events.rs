@@ -23,6 +23,7 @@ pub(super) async fn stream(state: Data<ApiState>) -> HttpResponse {
         heartbeat.tick().await;
         loop {
             let connected = tokio::select! {
+                biased;
                 event = events.recv() => match event {
                     Ok(event) => lines.send(&event).await,
                     Err(RecvError::Lagged(count)) => lines.send(&json!({"event": "missed", "count": count})).await,

@@ -1,0 +1,77 @@
+//! A server on a socket, and a client that writes what it is told to.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use llcm_api::{listen, serve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::common::Server;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) fn start(server: &Server) -> Self {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, asked) = oneshot::channel::<()>();
+        let state = server.state.clone();
+        let served = tokio::spawn(async move {
+            let shutdown = async move { drop(asked.await) };
+            serve(vec![listener], state, shutdown).await.unwrap();
+        });
+        Self { address, stop, served }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        tokio::time::timeout(PATIENCE, self.served).await.unwrap().unwrap();
+    }
+}
+
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+}
+
+impl Client {
+    pub(crate) async fn connect(running: &Running) -> Self {
+        Self { stream: TcpStream::connect(running.address).await.unwrap() }
+    }
+
+    pub(crate) async fn write(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// What comes at once: a short reply.
+    pub(crate) async fn reply(&mut self) -> String {
+        let mut bytes = vec![0; 16 * 1024];
+        let count = tokio::time::timeout(PATIENCE, self.stream.read(&mut bytes)).await.unwrap().unwrap();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    /// All that comes until the server closes the connection.
+    pub(crate) async fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        tokio::time::timeout(PATIENCE, self.stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// Waits, not for ever, until something holds.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let poll = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, poll).await.is_ok(), "in vain: {what}");
+}
