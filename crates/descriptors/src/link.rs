@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{ConnectivityType, Endpoint, VirtualLink};
-use crate::yaml::{Field, cut};
+use crate::yaml::{Field, Kind, cut};
 
 /// What endpoints can refer to.
 #[derive(Debug)]
@@ -56,7 +56,8 @@ fn link(field: &Field<'_>, position: usize, scope: &Scope) -> Option<VirtualLink
     };
     let connectivity = connectivity(&kind);
     let mut endpoints = Vec::new();
-    for reference in field.list("connection_points_reference") {
+    let references = field.get("connection_points_reference");
+    for reference in references.iter().flat_map(Field::items) {
         let Some(endpoint) = reference.text().and_then(|text| endpoint(&reference, &text, scope)) else {
             continue;
         };
@@ -70,7 +71,7 @@ fn link(field: &Field<'_>, position: usize, scope: &Scope) -> Option<VirtualLink
             endpoints.push(endpoint);
         }
     }
-    if endpoints.is_empty() {
+    if references.is_none_or(|list| matches!(&list.node().kind, Kind::List(items) if items.is_empty())) {
         field.warn(
             "empty-link",
             format!("the link `{}` joins nothing", cut(&id)),

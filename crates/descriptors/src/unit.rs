@@ -59,7 +59,7 @@ pub(crate) fn unit(field: &Field<'_>, kind: UnitKind, context: &Context<'_>) -> 
 }
 
 fn id(field: &Field<'_>) -> Option<String> {
-    let Some(id) = field.text_of("id") else {
+    let Some(id) = field.text_of("id").filter(|id| !id.is_empty()) else {
         field.error(
             "missing-id",
             "the deployment unit has no `id`",

@@ -18,8 +18,10 @@ pub(crate) fn vnfd(root: &Field<'_>, id: Triple, context: &Context<'_>) -> Vnfd 
     ];
     let mut units = Vec::new();
     let mut ids = BTreeSet::new();
+    let mut described = false;
     for (key, kind) in kinds {
         for field in root.list(key) {
+            described = true;
             // The ids of broken units count as well: links that name them are not to be blamed.
             if let Some(id) = field.get("id").and_then(|id| id.node().scalar()).map(str::trim)
                 && !ids.insert(id.to_owned())
@@ -33,7 +35,7 @@ pub(crate) fn vnfd(root: &Field<'_>, id: Triple, context: &Context<'_>) -> Vnfd 
             units.extend(unit(&field, kind, context));
         }
     }
-    if ids.is_empty() {
+    if !described {
         root.warn(
             "no-units",
             "the function has no virtual or cloud-native deployment unit: nothing is started for it",
