@@ -113,11 +113,15 @@ pub fn check_text(name: &Path, text: &str) -> Vec<String> {
 }
 
 /// Words that stand in no file, put together so that this file does not hold them either.
-fn forbidden() -> [(String, &'static str); 3] {
+fn forbidden() -> [(String, &'static str); 4] {
     [
         ("/wo".to_owned() + "rk/", "a path of one machine: make it relative"),
         ("/home".to_owned() + "/", "a path of one machine: make it relative"),
         ("#[al".to_owned() + "low(", "use #[expect(lint, reason = \"...\")]: it ends with its cause"),
+        (
+            "#[ig".to_owned() + "nore",
+            "run the test, or say at run time why it cannot: a skipped test is forgotten",
+        ),
     ]
 }
 
