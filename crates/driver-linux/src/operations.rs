@@ -14,7 +14,7 @@ use crate::netlink::link;
 use crate::netns::Netns;
 use crate::port::{configure, ensure_pair, join, raise};
 use crate::records::read_segments;
-use crate::removal::{delete_where, is_owned};
+use crate::removal::{delete_where, is_owned, is_unfinished};
 use crate::segment::{check, device_names, ensure_site, sites};
 use crate::underlay::Datacenters;
 use crate::wiring::Wire;
@@ -187,9 +187,9 @@ impl Installation {
         match self.all_datacenters() {
             Ok(datacenters) => {
                 for dc in datacenters.values() {
-                    let unmarked =
-                        |info: &link::LinkInfo| info.alias.is_empty() && groups.contains(&info.group);
-                    errors.extend(delete_where(dc, |info| is_owned(info, owner) || unmarked(info)).err());
+                    let unfinished =
+                        |info: &link::LinkInfo| is_unfinished(info) && groups.contains(&info.group);
+                    errors.extend(delete_where(dc, |info| is_owned(info, owner) || unfinished(info)).err());
                 }
             }
             Err(error) => errors.push(error),

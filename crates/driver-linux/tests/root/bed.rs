@@ -68,6 +68,11 @@ impl Bed {
         self.network = Some(open(&self.id, self.run_dir.path()).unwrap());
     }
 
+    /// Closes the driver for good.
+    pub(crate) fn close(&mut self) {
+        self.network = None;
+    }
+
     pub(crate) fn network(&self) -> &LinuxNetwork {
         self.network.as_ref().unwrap()
     }
@@ -203,6 +208,13 @@ impl Bed {
             }
         }
         text
+    }
+
+    /// Index and name of every device of a namespace: what changes when one is made anew.
+    pub(crate) fn indexes(&self, netns: &str) -> Vec<String> {
+        let output = run("ip", &["-n", netns, "-o", "link", "show"]);
+        let words = |line: &str| line.split_whitespace().take(2).collect::<String>();
+        output.lines().map(words).collect()
     }
 
     /// Device names in a namespace, without `lo`.
