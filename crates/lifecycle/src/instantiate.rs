@@ -1,7 +1,6 @@
 //! Planning an instance, recording it, and making it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use llcm_descriptors::{Diagnostic, Severity};
@@ -13,14 +12,12 @@ use crate::core::{Core, KEPT_FAILED};
 use crate::error::{ErrorCode, LifecycleError};
 use crate::instance::Instance;
 use crate::journal::{InstanceRecord, Planned, Record};
-use crate::plan::{self, InstancePlan, PlanRequest, PlanState, container_names, parse_env_file};
+use crate::package::read_env_file;
+use crate::plan::{self, InstancePlan, PlanRequest, PlanState, container_names};
 use crate::request::{InstanceState, RequestType, RequestView, ServiceRef};
 use crate::requests::RequestRecord;
 use crate::saga;
 use crate::store::{Change, Counters};
-
-/// The largest environment file that is read.
-const ENV_FILE_MAX: u64 = 1024 * 1024;
 
 /// Plans an instance and records it, and begins to make it.
 pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestView, LifecycleError> {
@@ -149,23 +146,6 @@ pub(crate) fn plan_against(
             Err(cannot_plan(findings))
         }
     }
-}
-
-fn read_env_file(dir: &Path, container: &str) -> Result<Option<BTreeMap<String, String>>, Diagnostic> {
-    use std::io::Read;
-    let path = dir.join(format!("{container}.env.yml"));
-    let shown = path.display().to_string();
-    let bad = |message: String| Diagnostic::new(Severity::Error, "env-file", shown.clone(), "", message);
-    let file = match std::fs::File::open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(|error| bad(format!("cannot be read: {error}")))?,
-    };
-    let mut bytes = Vec::new();
-    file.take(ENV_FILE_MAX + 1).read_to_end(&mut bytes).map_err(|e| bad(format!("cannot be read: {e}")))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > ENV_FILE_MAX) {
-        return Err(bad(format!("is larger than {ENV_FILE_MAX} bytes")));
-    }
-    parse_env_file(&shown, &bytes).map(Some)
 }
 
 /// The error of findings about a plan: all of them, and the first in words.

@@ -15,6 +15,7 @@ pub mod journal;
 mod onboard;
 mod open;
 pub mod orchestrator;
+pub mod package;
 pub mod plan;
 pub mod recovery;
 pub mod request;

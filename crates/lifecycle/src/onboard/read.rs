@@ -1,16 +1,15 @@
 //! From a package file to checked descriptors. Blocks; runs off the async threads.
 
-use std::borrow::Cow;
 use std::path::Path;
 
-use llcm_descriptors::{ContentEntry, Descriptors, Diagnostic, LoadOptions, Severity, Source};
-use llcm_packaging::{ContentDir, ErrorKind, Expected, PackagingError, Unpacked};
+use llcm_descriptors::{Descriptors, Diagnostic, Severity};
+use llcm_packaging::{ErrorKind, PackagingError, Unpacked};
 
 use super::{invalid, staging};
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
+use crate::package::load;
 use crate::request::Upload;
-use crate::settings::Integrity;
 
 /// A package that was read and found to be in order.
 pub(super) struct Package {
@@ -30,66 +29,16 @@ pub(super) fn read(core: &Core, upload: Upload) -> Result<Package, LifecycleErro
     let unpacked = llcm_packaging::unpack(file, &staging(&core.parts.data_dir), &limits).map_err(refused)?;
     drop(upload);
     let content = unpacked.content(&limits).map_err(refused)?;
-    let options = LoadOptions { build_images: settings.build_images };
-    let loaded = llcm_descriptors::load(&Files(&content), &options);
-    let mut findings = loaded.diagnostics;
-    findings.extend(check_hashes(&content, &loaded.contents, settings.integrity));
-    let wrong = findings.iter().any(|finding| finding.severity == Severity::Error);
+    let loaded = load(&content, settings);
     match loaded.descriptors {
-        Some(descriptors) if !wrong => Ok(Package { descriptors, warnings: findings, unpacked }),
-        _ => Err(invalid(findings)),
+        Some(descriptors) => Ok(Package { descriptors, warnings: loaded.diagnostics, unpacked }),
+        None => Err(invalid(loaded.diagnostics)),
     }
 }
 
 /// Moves a package's files into place.
 pub(super) fn commit(unpacked: Unpacked, target: &Path) -> Result<(), LifecycleError> {
     unpacked.commit(target).map(|_path| ()).map_err(refused)
-}
-
-/// The files of a package for the descriptors' loader.
-struct Files<'a>(&'a ContentDir);
-
-impl Source for Files<'_> {
-    fn paths(&self) -> Vec<String> {
-        self.0.paths()
-    }
-
-    fn read(&self, path: &str) -> Result<Option<Cow<'_, [u8]>>, String> {
-        self.0.read(path).map(|bytes| bytes.map(Cow::Owned))
-    }
-}
-
-fn check_hashes(content: &ContentDir, entries: &[ContentEntry], integrity: Integrity) -> Vec<Diagnostic> {
-    let usual = match integrity {
-        Integrity::Enforce => Severity::Error,
-        Integrity::Warn => Severity::Warning,
-        Integrity::Off => return Vec::new(),
-    };
-    let expected: Vec<_> = entries
-        .iter()
-        .map(|entry| Expected { path: &entry.path, algorithm: &entry.algorithm, hash: &entry.hash })
-        .collect();
-    let problems = llcm_packaging::verify(content, &expected);
-    problems
-        .into_iter()
-        .map(|(index, problem)| {
-            let severity = if problem.only_warns() { Severity::Warning } else { usual };
-            let entry = &entries[index];
-            let finding = Diagnostic::new(
-                severity,
-                "hash",
-                entry.document.clone(),
-                entry.location.clone(),
-                problem.to_string(),
-            )
-            .at(entry.line, entry.column);
-            if severity == Severity::Error {
-                finding.hint("setting `integrity: warn` accepts the package nevertheless")
-            } else {
-                finding
-            }
-        })
-        .collect()
 }
 
 fn refused(error: PackagingError) -> LifecycleError {
