@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use llcm_names::{InstallationId, InstanceId, Owner, RequestId, ServiceId};
+use llcm_names::{InstallationId, InstanceId, ServiceId};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -84,10 +84,6 @@ impl Core {
     /// The records in memory. Held for moments only, never across an await.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn owner(&self, instance: InstanceId) -> Owner {
-        Owner { installation: self.installation.clone(), instance }
     }
 
     pub(crate) fn check_open(&self) -> Result<(), LifecycleError> {
@@ -272,10 +268,6 @@ impl Core {
                 format!("there is no service with the id or package name {given:?}"),
             )
         })
-    }
-
-    pub(crate) fn request(&self, id: RequestId) -> Option<RequestRecord> {
-        self.state().requests.get(id)
     }
 }
 
