@@ -1,7 +1,6 @@
 //! A server without sockets: the real orchestrator on simulated drivers, with ids and time that are the same in
 //! every run, so that replies can be compared as they are.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -154,48 +153,6 @@ impl Reply {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-}
-
-/// Requests and their replies as one readable text.
-pub(crate) struct Transcript<'a> {
-    server: &'a Server,
-    pub(crate) text: String,
-}
-
-impl<'a> Transcript<'a> {
-    pub(crate) fn of(server: &'a Server) -> Self {
-        Self { server, text: String::new() }
-    }
-
-    /// Sends a JSON body (none when empty) and writes down what comes back.
-    pub(crate) async fn step(&mut self, method: Method, uri: &str, body: &str) -> Reply {
-        let reply = self.server.send(method.clone(), uri, body.to_owned()).await;
-        self.note(&format!("{method} {uri} {body}"), &reply);
-        self.server.clock.advance(1000);
-        reply
-    }
-
-    /// Uploads a package as the body.
-    pub(crate) async fn upload(&mut self, uri: &str, package: Vec<u8>) -> Reply {
-        let reply = self.server.post(uri, package).await;
-        self.note(&format!("POST {uri} <package>"), &reply);
-        self.server.clock.advance(1000);
-        reply
-    }
-
-    pub(crate) fn note(&mut self, head: &str, reply: &Reply) {
-        writeln!(self.text, "> {}\n< {}", head.trim_end(), reply.status).unwrap();
-        for name in ["allow", "retry-after"] {
-            if let Some(value) = reply.header(name) {
-                writeln!(self.text, "{name}: {value}").unwrap();
-            }
-        }
-        if !reply.body.is_empty() {
-            assert_eq!(reply.header("content-type"), Some("application/json"), "{reply:?}");
-            writeln!(self.text, "{}", serde_json::to_string_pretty(&reply.json()).unwrap()).unwrap();
-        }
-        self.text.push('\n');
     }
 }
 

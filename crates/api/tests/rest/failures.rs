@@ -1,6 +1,7 @@
 //! Failures of the life-cycle as replies: status, code and message, and what is left.
 
-use crate::common::{Server, Transcript};
+use crate::common::Server;
+use crate::transcript::Transcript;
 use actix_web::http::Method;
 use llcm_api::ApiSettings;
 use llcm_runtime::ErrorKind;
@@ -38,7 +39,7 @@ async fn an_image_that_nobody_has() {
     let mut log = Transcript::of(&server);
     log.upload("/packages", demo_chain().build()).await;
     log.upload("/api/llcm/v1/packages", demo_chain().build()).await;
-    insta::assert_snapshot!(log.text);
+    insta::assert_snapshot!(log.into_text());
     server.assert_empty().await;
 }
 
@@ -51,7 +52,7 @@ async fn an_engine_that_does_not_answer() {
     let server = scripted(Script::default().with(fault)).await;
     let mut log = Transcript::of(&server);
     log.upload("/packages", demo_chain().build()).await;
-    insta::assert_snapshot!(log.text);
+    insta::assert_snapshot!(log.into_text());
     server.assert_empty().await;
 }
 
@@ -64,7 +65,7 @@ async fn a_container_that_does_not_start() {
     log.step(Method::POST, "/instantiations", "{}").await;
     log.step(Method::GET, "/instantiations", "").await;
     log.step(Method::GET, "/api/v3/requests", "").await;
-    insta::assert_snapshot!(log.text);
+    insta::assert_snapshot!(log.into_text());
     assert!(server.world.snapshot().containers.is_empty());
     let ended = server.get("/api/llcm/v1/instances?ended=true").await;
     assert_eq!(ended[0]["state"], "failed", "{ended}");
@@ -84,7 +85,7 @@ async fn a_container_that_cannot_be_removed_is_stuck_until_it_can() {
     server.world.clear_faults();
     log.step(Method::DELETE, "/instantiations", "{}").await;
     log.step(Method::GET, "/instantiations", "").await;
-    insta::assert_snapshot!(log.text);
+    insta::assert_snapshot!(log.into_text());
     assert!(server.world.snapshot().containers.is_empty());
 }
 
@@ -97,7 +98,7 @@ async fn a_port_beyond_the_range() {
     log.step(Method::POST, "/instantiations", "{}").await;
     log.step(Method::POST, "/api/v3/requests", "{}").await;
     log.step(Method::POST, "/api/llcm/v1/instances", "{\"service\": \"latest\"}").await;
-    insta::assert_snapshot!(log.text);
+    insta::assert_snapshot!(log.into_text());
     assert_eq!(server.get("/instantiations").await.as_array().map(Vec::len), Some(1));
 }
 

@@ -6,5 +6,6 @@ mod native;
 mod refusals;
 mod sockets;
 mod tango;
+mod transcript;
 mod uploads;
 mod wire;

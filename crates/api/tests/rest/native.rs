@@ -1,6 +1,7 @@
 //! The program's own routes.
 
-use crate::common::{Reply, Server, Transcript};
+use crate::common::{Reply, Server};
+use crate::transcript::Transcript;
 use actix_web::http::Method;
 use llcm_api::OutputLine;
 use llcm_api::native::view::{Instance, Request, Service, Version};
@@ -51,7 +52,7 @@ async fn a_service_from_upload_to_removal() {
     log.step(Method::GET, &format!("{V1}/instances"), "").await;
     log.step(Method::DELETE, &format!("{V1}/services/{service}"), "").await;
     log.step(Method::GET, &format!("{V1}/services"), "").await;
-    insta::assert_snapshot!(log.text);
+    insta::assert_snapshot!(log.into_text());
     assert!(server.world.snapshot().containers.is_empty());
 }
 
@@ -78,7 +79,7 @@ async fn what_is_not_there() {
     log.step(Method::POST, &exec, "{\"argv\": [\"true\"]}").await;
     let exec = format!("{V1}/instances/{}/containers/vnf0.vdu01.0/exec", instance.id);
     log.step(Method::POST, &exec, "{\"argv\": []}").await;
-    insta::assert_snapshot!(log.text);
+    insta::assert_snapshot!(log.into_text());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What is refused before any package or instance comes into it: for every resource.
 
-use crate::common::{Server, Transcript};
+use crate::common::Server;
+use crate::transcript::Transcript;
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use llcm_api::{ApiSettings, resources};
@@ -70,7 +71,7 @@ async fn unknown_urls_are_json_too() {
         transcript.step(Method::GET, uri, "").await;
     }
     transcript.step(Method::POST, "/nothing", "{}").await;
-    insta::assert_snapshot!(transcript.text);
+    insta::assert_snapshot!(transcript.into_text());
 }
 
 #[tokio::test]
@@ -91,7 +92,7 @@ async fn malformed_and_oversized_json() {
     transcript.step(Method::POST, "/api/llcm/v1/instances", "{\"service\": \"x\", \"more\": 1}").await;
     transcript.step(Method::GET, "/api/llcm/v1/instances?ended=perhaps", "").await;
     transcript.step(Method::GET, "/api/llcm/v1/instances?order=name", "").await;
-    insta::assert_snapshot!(transcript.text);
+    insta::assert_snapshot!(transcript.into_text());
 
     let long = format!("{{\"service_uuid\": \"{}\"}}", "x".repeat(64 * 1024));
     let reply = server.post("/instantiations", long).await;

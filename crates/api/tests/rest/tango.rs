@@ -1,6 +1,7 @@
 //! Dialect `tango`, route by route, as its clients use it.
 
-use crate::common::{Server, Transcript, multipart};
+use crate::common::{Server, multipart};
+use crate::transcript::Transcript;
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use llcm_testkit::{PackageBuilder, demo_chain};
@@ -58,7 +59,7 @@ async fn a_service_from_upload_to_removal() {
     log.step(Method::DELETE, &format!("/packages/{service}"), "").await;
     log.step(Method::GET, &format!("/packages/{service}"), "").await;
     log.step(Method::GET, "/packages", "").await;
-    insta::assert_snapshot!(log.text);
+    insta::assert_snapshot!(log.into_text());
 }
 
 #[tokio::test]
@@ -197,7 +198,7 @@ async fn requests_instantiate_and_terminate() {
         log.step(Method::GET, &format!("/packages/{id}"), "").await;
         log.step(Method::DELETE, &format!("/packages/{id}"), "").await;
     }
-    insta::assert_snapshot!(log.text);
+    insta::assert_snapshot!(log.into_text());
 }
 
 #[tokio::test]
