@@ -1,7 +1,11 @@
 //! Package builder, scenarios and assertions for tests (development only).
 
 pub mod package;
+mod package_broken;
+mod package_hostile;
 mod package_samples;
+pub mod raw_zip;
 
 pub use package::PackageBuilder;
+pub use package_hostile::{Hostile, Stage, hostile};
 pub use package_samples::{TEST_IMAGE, demo_chain, every_step};

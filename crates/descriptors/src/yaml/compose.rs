@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, Span, Tag};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, Span, Tag};
 
 use super::node::{Entry, Key, Kind, Node};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -13,6 +13,8 @@ const MAX_DEPTH: usize = 48;
 /// Nodes plus bytes of text, everything that aliases stand for counted: 3000 aliases of a megabyte are refused
 /// at the sixteenth, although sharing makes them cheap, because whoever walks the tree would pay.
 const MAX_WEIGHT: usize = 16 << 20;
+const TOO_DEEP: &str = "lists and maps are nested more than 48 levels deep";
+const TOO_DEEP_HINT: &str = "descriptors need no more than ten levels: is this the right file?";
 /// Warnings kept: more than anybody reads.
 const MAX_WARNINGS: usize = 100;
 
@@ -65,11 +67,16 @@ pub(crate) fn compose(document: &str, bytes: &[u8]) -> Result<(Rc<Node>, Vec<Dia
     };
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|scan| {
+            let finding = match scan.kind() {
+                ErrorKind::RecursionLimitExceeded => error("too-deep", TOO_DEEP, TOO_DEEP_HINT),
+                _ => error(
+                    "broken-yaml",
+                    &format!("not valid YAML: {}", scan.info()),
+                    "correct the syntax here",
+                ),
+            };
             let marker = scan.marker();
-            Box::new(
-                error("broken-yaml", &format!("not valid YAML: {}", scan.info()), "correct the syntax here")
-                    .at(number(marker.line()), number(marker.col() + 1)),
-            )
+            Box::new(finding.at(number(marker.line()), number(marker.col() + 1)))
         })?;
         composer.event(event, &span)?;
     }
@@ -151,12 +158,7 @@ impl Composer<'_> {
         if height <= MAX_DEPTH {
             return Ok(());
         }
-        Err(self.stop(
-            span,
-            "too-deep",
-            "lists and maps are nested more than 48 levels deep",
-            "descriptors need no more than ten levels: is this the right file?",
-        ))
+        Err(self.stop(span, "too-deep", TOO_DEEP, TOO_DEEP_HINT))
     }
 
     fn close(&mut self, span: &Span) -> Result<(), Box<Diagnostic>> {
