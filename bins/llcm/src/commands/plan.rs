@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use llcm_lifecycle::Dialect;
 use llcm_lifecycle::plan::plan_offline;
 
-use super::offline::{Package, Sets};
+use super::offline::{Sets, add_env_files, read};
 use crate::cli::Output;
 use crate::config::read_topology;
 use crate::output;
@@ -58,14 +58,16 @@ impl From<DialectName> for Dialect {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let raw = args.sets.read()?;
     let settings = raw.settings()?;
-    let topology = read_topology(args.topology.as_deref().or(raw.topology.as_deref()))?;
-    let package = Package::read(&args.file, &settings)?;
-    let document =
-        plan_offline(&package.into_input(), &topology, &settings, args.dialect.into(), args.instances);
+    let (topology, notes) = read_topology(args.topology.as_deref().or(raw.topology.as_deref()))?;
+    notes.iter().try_for_each(output::note)?;
+    let dialect = args.dialect.into();
+    let mut package = read(&args.file, &settings)?;
+    add_env_files(&mut package, &settings, dialect, args.instances);
+    let document = plan_offline(&package, &topology, &settings, dialect, args.instances);
     if args.output.is_json() {
         output::json(&document)?;
     } else {
-        show::show(serde_json::from_value(serde_json::to_value(&document)?)?)?;
+        show::show(&document)?;
     }
     let failed = document.instances.is_empty() && args.instances > 0;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

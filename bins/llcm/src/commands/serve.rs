@@ -29,6 +29,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let below = file::read(args.config.as_deref())?;
     let config = args.settings.without_empty_words().over(below).resolve()?;
     logging::start(&config.log)?;
+    config.notes.iter().for_each(|note| log::warn!("{note}"));
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         let stop = shutdown::listen()?;

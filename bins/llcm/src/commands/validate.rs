@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::offline::{Package, Sets};
+use super::offline::{Sets, counts, read};
 use crate::cli::Output;
 use crate::output;
 
@@ -23,15 +23,15 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let raw = args.sets.read()?;
-    let package = Package::read(&args.file, &raw.settings()?)?;
-    let (errors, warnings) = package.counts();
+    let package = read(&args.file, &raw.settings()?)?;
+    let (errors, warnings) = counts(&package.diagnostics);
     if args.output.is_json() {
-        output::json(&json!({ "errors": errors, "warnings": warnings, "diagnostics": package.findings }))?;
+        output::json(&json!({ "errors": errors, "warnings": warnings, "diagnostics": package.diagnostics }))?;
     } else {
-        for finding in &package.findings {
+        for finding in &package.diagnostics {
             output::line(finding)?;
         }
-        let what = package.loaded.and_then(|loaded| loaded.package).map_or_else(
+        let what = package.package.map_or_else(
             || args.file.display().to_string(),
             |package| format!("{} ({})", package.id, args.file.display()),
         );

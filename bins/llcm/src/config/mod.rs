@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Data centers and links.
     pub(crate) topology: Topology,
+    /// What the files that were read give cause to say.
+    pub(crate) notes: Vec<String>,
     /// What runs containers.
     pub(crate) engine: Engine,
     /// The engine's address; `None`: its usual one.
@@ -51,6 +53,9 @@ pub(crate) struct Config {
     /// The log's filter.
     pub(crate) log: String,
 }
+
+/// What is logged unless told otherwise: the HTTP library's own doings are of no interest.
+const DEFAULT_LOG: &str = "info,actix_server=warn";
 
 /// Where the server listens unless told otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:5000";
@@ -75,13 +80,15 @@ impl RawConfig {
                 remote.address
             );
         }
+        let (topology, notes) = read_topology(self.topology.as_deref())?;
         Ok(Config {
             listen,
             data_dir: match self.data_dir {
                 Some(directory) => directory,
                 None => default_data_dir()?,
             },
-            topology: read_topology(self.topology.as_deref())?,
+            topology,
+            notes,
             engine: self.engine.unwrap_or_default(),
             docker_host: self.docker_host,
             simulated_script: self.simulated_script,
@@ -90,7 +97,7 @@ impl RawConfig {
             best_effort: self.best_effort.unwrap_or(false),
             stop_instances: self.stop_instances.unwrap_or(false),
             allowed_hosts: self.allowed_hosts.unwrap_or_default(),
-            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            log: self.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
         })
     }
 
@@ -172,26 +179,21 @@ fn default_data_dir() -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Reads a topology file; without one: dc1 and dc2, joined by one link.
+/// Reads a topology file, with what there is to say about it; without one: dc1 and dc2, joined by one link.
 ///
 /// # Errors
 /// When the file cannot be read or has errors; all of them are told.
-pub(crate) fn read_topology(path: Option<&Path>) -> anyhow::Result<Topology> {
+pub(crate) fn read_topology(path: Option<&Path>) -> anyhow::Result<(Topology, Vec<String>)> {
     let Some(path) = path else {
-        return Ok(llcm_topology::default_topology());
+        return Ok((llcm_topology::default_topology(), Vec::new()));
     };
-    let bytes =
-        std::fs::read(path).with_context(|| format!("cannot read the topology file {}", path.display()))?;
+    let name = path.display();
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read the topology file {name}"))?;
     let (topology, findings) = llcm_topology::load(&bytes);
-    for finding in &findings {
-        log::warn!("{}: {finding}", path.display());
-    }
+    let findings: Vec<String> = findings.iter().map(|finding| format!("{name}: {finding}")).collect();
     match topology {
-        Some(topology) => Ok(topology),
-        None => {
-            let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
-            bail!("the topology file {} has errors:\n  {}", path.display(), findings.join("\n  "))
-        }
+        Some(topology) => Ok((topology, findings)),
+        None => bail!("the topology file has errors:\n  {}", findings.join("\n  ")),
     }
 }
 

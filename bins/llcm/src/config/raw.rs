@@ -139,7 +139,7 @@ pub(crate) struct RawConfig {
     /// Terminate all instances when the server ends.
     #[arg(long, env = "LLCM_STOP_INSTANCES", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) stop_instances: Option<bool>,
-    /// What is logged: a level, or levels by module (`info,llcm_lifecycle=debug`). [default: info]
+    /// What is logged: a level, or levels by module (`info,llcm_lifecycle=debug`). [default: info,actix_server=warn]
     #[arg(long, env = "LLCM_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
 }

@@ -1,111 +1,43 @@
 //! A plan for people, from its public JSON form.
 
-use std::collections::BTreeMap;
+use llcm_lifecycle::Dialect;
+use llcm_lifecycle::plan::document::{ContainerDocument, EndDocument, InstanceDocument, PlanDocument};
 
-use llcm_descriptors::{Diagnostic, Severity};
-use serde::Deserialize;
-
+use crate::commands::offline::counts;
 use crate::output::{line, print_table, table};
 
-/// The plan document, as far as people are shown it.
-#[derive(Debug, Deserialize)]
-pub(super) struct Document {
-    dialect: String,
-    package: Option<Package>,
-    reserved: BTreeMap<String, Vec<String>>,
-    diagnostics: Vec<Diagnostic>,
-    instances: Vec<Instance>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Package {
-    vendor: String,
-    name: String,
-    version: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Instance {
-    name: String,
-    containers: Vec<Container>,
-    elines: Vec<ELine>,
-    elans: Vec<ELan>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Container {
-    name: String,
-    datacenter: String,
-    image: String,
-    cpuset_cpus: Option<String>,
-    cpu_period: Option<u64>,
-    cpu_quota: Option<i64>,
-    mem_limit: Option<u64>,
-    port_bindings: Vec<Binding>,
-    environment: BTreeMap<String, String>,
-    interfaces: Vec<Interface>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Binding {
-    container: u16,
-    protocol: String,
-    host: u16,
-}
-
-#[derive(Debug, Deserialize)]
-struct Interface {
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct ELine {
-    id: String,
-    subnet: String,
-    bidirectional: bool,
-    ends: Vec<End>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ELan {
-    id: String,
-    subnet: String,
-    members: Vec<End>,
-}
-
-#[derive(Debug, Deserialize)]
-struct End {
-    container: String,
-    interface: String,
-    address: Option<String>,
-}
-
 /// Writes a plan as tables, findings first.
-pub(super) fn show(document: Document) -> anyhow::Result<()> {
+pub(super) fn show(document: &PlanDocument) -> anyhow::Result<()> {
     for finding in &document.diagnostics {
         line(finding)?;
     }
-    if let Some(Package { vendor, name, version }) = &document.package {
-        line(format_args!("package {vendor}.{name}.{version}, dialect {}", document.dialect))?;
+    if let Some(package) = &document.package {
+        line(format_args!("package {}, dialect {}", package.id, dialect(document.dialect)))?;
     }
-    let errors = document.diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
-    if errors > 0 {
-        return line(format_args!("cannot be planned: {errors} errors"));
+    if document.instances.is_empty() {
+        let (errors, _) = counts(&document.diagnostics);
+        return line(format_args!("cannot be planned: {errors} error{}", if errors == 1 { "" } else { "s" }));
     }
-    for (kind, subnets) in document.reserved.iter().filter(|(_, subnets)| !subnets.is_empty()) {
-        line(format_args!("reserved for {kind}: {}", subnets.join(" ")))?;
+    let reserved = &document.reserved;
+    for (kind, subnets) in
+        [("E-Lines", &reserved.eline), ("E-LANs", &reserved.elan), ("service access points", &reserved.sap)]
+    {
+        if !subnets.is_empty() {
+            let subnets: Vec<String> = subnets.iter().map(ToString::to_string).collect();
+            line(format_args!("reserved for {kind}: {}", subnets.join(" ")))?;
+        }
     }
     document.instances.iter().try_for_each(show_instance)
 }
 
-fn show_instance(instance: &Instance) -> anyhow::Result<()> {
+fn show_instance(instance: &InstanceDocument) -> anyhow::Result<()> {
     line(format_args!("\ninstance {}\n", instance.name))?;
     let rows = instance.containers.iter().map(|container| {
         let ports = container.port_bindings.iter();
         let interfaces: Vec<&str> = container.interfaces.iter().map(|one| one.name.as_str()).collect();
         vec![
-            container.name.clone(),
-            container.datacenter.clone(),
+            container.name.to_string(),
+            container.datacenter.to_string(),
             container.image.clone(),
             cpu(container),
             container.mem_limit.map(crate::output::size).unwrap_or_default(),
@@ -120,10 +52,10 @@ fn show_instance(instance: &Instance) -> anyhow::Result<()> {
     print_table(&table(&header, rows))?;
     let elines = instance.elines.iter().map(|link| {
         let arrow = if link.bidirectional { " <-> " } else { " -> " };
-        vec![link.id.clone(), "E-Line".to_owned(), link.subnet.clone(), ends(&link.ends, arrow)]
+        vec![link.id.clone(), "E-Line".to_owned(), link.subnet.to_string(), ends(&link.ends, arrow)]
     });
     let elans = instance.elans.iter().map(|link| {
-        vec![link.id.clone(), "E-LAN".to_owned(), link.subnet.clone(), ends(&link.members, "  ")]
+        vec![link.id.clone(), "E-LAN".to_owned(), link.subnet.to_string(), ends(&link.members, "  ")]
     });
     let links: Vec<Vec<String>> = elines.chain(elans).collect();
     if !links.is_empty() {
@@ -141,31 +73,29 @@ fn show_instance(instance: &Instance) -> anyhow::Result<()> {
 }
 
 /// `0,1 x 0.5`: the CPUs it is pinned to, and its share of one CPU's time.
-fn cpu(container: &Container) -> String {
+fn cpu(container: &ContainerDocument) -> String {
     let mut words = Vec::new();
     words.extend(container.cpuset_cpus.iter().filter(|list| !list.is_empty()).cloned());
     if let (Some(period), Some(quota)) = (container.cpu_period, container.cpu_quota)
         && period > 0
     {
         // Thousandths are exact enough for people, and need no floating point.
-        let milli = quota.saturating_mul(1000) / i64::try_from(period).unwrap_or(i64::MAX);
-        words.push(
-            format!("x {}.{:03}", milli / 1000, milli % 1000)
-                .trim_end_matches('0')
-                .trim_end_matches('.')
-                .to_owned(),
-        );
+        let milli = quota.saturating_mul(1000) / period;
+        let share = format!("x {}.{:03}", milli / 1000, milli % 1000);
+        words.push(share.trim_end_matches('0').trim_end_matches('.').to_owned());
     }
     words.join(" ")
 }
 
-fn ends(ends: &[End], between: &str) -> String {
-    let words: Vec<String> = ends
-        .iter()
-        .map(|end| {
-            let address = end.address.as_deref().map(|address| format!("={address}")).unwrap_or_default();
-            format!("{}:{}{address}", end.container, end.interface)
-        })
-        .collect();
+fn ends(ends: &[EndDocument], between: &str) -> String {
+    let words: Vec<String> =
+        ends.iter().map(|end| format!("{}:{}={}", end.container, end.interface, end.address)).collect();
     words.join(between)
+}
+
+fn dialect(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Tango => "tango",
+        Dialect::Sonata => "sonata",
+    }
 }

@@ -1,7 +1,5 @@
 //! Runs the program as its users do, with time limits on everything.
 
-#![expect(dead_code, reason = "no test uses all of it")]
-
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,35 +11,35 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a command did.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
     /// Asserts the exit code and returns what it wrote to standard output.
     #[track_caller]
-    pub fn expect(self, code: i32) -> String {
+    pub(crate) fn expect(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "out: {}\nerr: {}", self.out, self.err);
         self.out
     }
 
     /// Asserts that it failed and returns what it wrote to standard error.
     #[track_caller]
-    pub fn expect_error(self, code: i32) -> String {
+    pub(crate) fn expect_error(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "out: {}\nerr: {}", self.out, self.err);
         self.err
     }
 
     #[track_caller]
-    pub fn json(self) -> serde_json::Value {
+    pub(crate) fn json(self) -> serde_json::Value {
         serde_json::from_str(&self.expect(0)).unwrap()
     }
 }
 
 /// The program, looking at nothing of its surroundings.
-pub fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_llcm"));
     command.args(args).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -50,13 +48,13 @@ pub fn command(args: &[&str]) -> Command {
 
 /// Runs the program to its end.
 #[track_caller]
-pub fn llcm(args: &[&str]) -> Ran {
+pub(crate) fn llcm(args: &[&str]) -> Ran {
     finish(command(args).spawn().unwrap())
 }
 
 /// Waits for a process and collects what it wrote.
 #[track_caller]
-pub fn finish(mut child: Child) -> Ran {
+pub(crate) fn finish(mut child: Child) -> Ran {
     let mut out = child.stdout.take().unwrap();
     let mut err = child.stderr.take().unwrap();
     let collect_out = std::thread::spawn(move || {
@@ -89,15 +87,15 @@ fn wait(child: &mut Child) -> Option<i32> {
 }
 
 /// A running server; ended when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Option<Child>,
-    pub url: String,
+    pub(crate) url: String,
     log: mpsc::Receiver<String>,
 }
 
 impl Server {
     /// Starts a server on a free port with the simulated engine.
-    pub fn start(data_dir: &Path, args: &[&str]) -> Self {
+    pub(crate) fn start(data_dir: &Path, args: &[&str]) -> Self {
         let data_dir = data_dir.to_str().unwrap();
         let mut all =
             vec!["serve", "--listen", "127.0.0.1:0", "--engine", "simulated", "--data-dir", data_dir];
@@ -120,7 +118,7 @@ impl Server {
 
     /// Waits for a line of the log that contains a text.
     #[track_caller]
-    pub fn log_line(&self, text: &str) -> String {
+    pub(crate) fn log_line(&self, text: &str) -> String {
         let end = Instant::now() + LIMIT;
         let mut seen = Vec::new();
         while let Ok(line) = self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -134,13 +132,13 @@ impl Server {
 
     /// Runs a client command against this server.
     #[track_caller]
-    pub fn llcm(&self, args: &[&str]) -> Ran {
+    pub(crate) fn llcm(&self, args: &[&str]) -> Ran {
         finish(command(args).env("LLCM_SERVER", &self.url).spawn().unwrap())
     }
 
     /// Asks the server to end; returns its exit code.
     #[track_caller]
-    pub fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(mut self) -> Option<i32> {
         let mut child = self.child.take().unwrap();
         signal("TERM", &child);
         wait(&mut child)
@@ -158,18 +156,18 @@ impl Drop for Server {
 }
 
 /// Sends a signal.
-pub fn signal(name: &str, child: &Child) {
+pub(crate) fn signal(name: &str, child: &Child) {
     let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
     assert!(status.success());
 }
 
 /// The root of the source tree.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Packs the package of `examples/demo-chain` into a directory.
-pub fn demo_package(directory: &Path) -> String {
+pub(crate) fn demo_package(directory: &Path) -> String {
     let file = directory.join("demo-chain.tgo").to_str().unwrap().to_owned();
     let source = root().join("examples/demo-chain");
     llcm(&["pack", source.to_str().unwrap(), "--to", &file]).expect(0);

@@ -1,8 +1,6 @@
 //! The command line as its users see it: changes are seen in review.
 
-mod common;
-
-use common::llcm;
+use crate::run::llcm;
 
 #[test]
 fn help_of_every_command() {
@@ -55,7 +53,7 @@ fn completions_name_the_commands() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    let mut child = common::command(&["completions", "bash"]).spawn().unwrap();
+    let mut child = crate::run::command(&["completions", "bash"]).spawn().unwrap();
     drop(child.stdout.take());
     let status = child.wait().unwrap();
     assert!(status.success(), "{status}");
