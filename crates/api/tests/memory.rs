@@ -1,5 +1,7 @@
 //! An upload is on disk, not in memory. Alone in its process, so that nothing else moves the figures.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::sync::Arc;
 
 use llcm_api::{ApiSettings, ApiState, listen, serve};

@@ -1,5 +1,7 @@
 //! Every route and every error of the REST interfaces, against the real orchestrator on simulated drivers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 mod failures;
 mod native;

@@ -1,6 +1,6 @@
 //! What shows only on a real connection: clients that hang up, bodies without an end, and the server's end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::Server;
 use crate::wire::{Client, Running, until};
@@ -95,12 +95,18 @@ async fn stopping_waits_for_requests_in_flight_and_ends_what_has_no_end() {
         assert!(!stream.is_empty(), "the events ended early");
     }
     let address = running.address;
-    let stopped = tokio::spawn(running.stop());
+    let stopped = tokio::spawn(async move {
+        let begun = Instant::now();
+        running.stop().await;
+        begun.elapsed()
+    });
     let reply = client.reply().await;
     assert!(reply.starts_with("HTTP/1.1 201 "), "{reply}");
     let end = events.rest().await;
     assert!(end.ends_with("\r\n0\r\n\r\n") || end == "0\r\n\r\n", "{end}");
-    tokio::time::timeout(Duration::from_secs(20), stopped).await.unwrap().unwrap();
+    // The containers had only begun to start, which takes them 300 ms.
+    let took = tokio::time::timeout(Duration::from_secs(20), stopped).await.unwrap().unwrap();
+    assert!(took > Duration::from_millis(150), "stopped before the request was done: {took:?}");
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
 }
 
@@ -111,4 +117,17 @@ async fn slow() -> Server {
         Server::with(Script::default().taking(Operation::Start, latency), ApiSettings::default()).await;
     assert_eq!(server.post("/packages", demo_chain().build()).await.status, 201);
     server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_does_not_wait_for_idle_connections() {
+    let server = Server::start().await;
+    let running = Running::start(&server);
+    let mut client = Client::connect(&running).await;
+    client.write("GET /api/llcm/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(client.reply().await.contains("{\"status\":\"ok\"}"));
+    let begun = Instant::now();
+    running.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert_eq!(client.rest().await, "", "the connection is closed");
 }
