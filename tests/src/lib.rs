@@ -1,1 +1,4 @@
-//! End-to-end tests that cross crates.
+//! Tests that cross crates.
+//!
+//! `contract/` runs the contract suite on pairs of real drivers. `e2e/` runs the whole program from the
+//! outside; it is a test of package `llcm`, so that it finds the program.

@@ -1,0 +1,101 @@
+//! The contract suite on Docker containers and the kernel's network together: what each driver's own tests
+//! leave out, because neither crate knows the other.
+//!
+//! Needs root and an engine (`scripts/private-engine run NAME -- cargo test -p llcm-tests`).
+
+mod probe;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use llcm_driver_docker::{DockerContainers, DockerOptions};
+use llcm_driver_linux::{LinuxNetwork, Options};
+use llcm_names::InstallationId;
+use llcm_runtime::contract::{Drivers, Factory, Host, Probe, Report, run_matching};
+
+use crate::probe::{HostProbe, make_image};
+
+/// What its own process says when it starts.
+const READY: &str = "ready";
+
+struct RealFactory {
+    docker: DockerOptions,
+    linux: Options,
+    host: Host,
+    probe: HostProbe,
+}
+
+#[async_trait]
+impl Factory for RealFactory {
+    async fn drivers(&self, installation: &InstallationId) -> Result<Drivers, String> {
+        let containers = DockerContainers::connect(&self.docker).await.map_err(|error| error.to_string())?;
+        let network = LinuxNetwork::new(installation.clone(), self.linux.clone());
+        let network = network.map_err(|error| error.to_string())?;
+        Ok(Drivers { containers: Arc::new(containers), network: Some(Arc::new(network)) })
+    }
+
+    fn host(&self) -> &Host {
+        &self.host
+    }
+
+    fn probe(&self) -> &dyn Probe {
+        &self.probe
+    }
+}
+
+/// The engine's socket, if system tests can run here; panics where they must and cannot.
+fn socket() -> Option<PathBuf> {
+    let required = std::env::var("LLCM_REQUIRE_SYSTEM_TESTS").is_ok_and(|value| value == "1");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let is_root = status.lines().any(|line| line.starts_with("Uid:\t0\t"));
+    let missing = match std::env::var_os("LLCM_TEST_ENGINE") {
+        Some(socket) if is_root => return Some(PathBuf::from(socket)),
+        Some(_) => "needs root",
+        None => "LLCM_TEST_ENGINE is not set: run it under scripts/private-engine",
+    };
+    assert!(!required, "LLCM_REQUIRE_SYSTEM_TESTS=1, but this test {missing}");
+    println!("skipped: {missing}");
+    None
+}
+
+async fn run(part: &str) -> Option<Report> {
+    let socket = socket()?;
+    let home = tempfile::tempdir().unwrap();
+    let image = format!("llcm-contract-{}:test", part.trim_end_matches(':'));
+    make_image(&socket, home.path(), &image, READY);
+    let mut host = Host::with_image(&image);
+    host.first_line = Some(READY.to_owned());
+    let factory = RealFactory {
+        docker: DockerOptions::new(socket.clone(), home.path().join("helper")),
+        linux: Options { run_dir: home.path().join("run"), ..Options::default() },
+        host,
+        probe: HostProbe { socket },
+    };
+    let report = run_matching(&factory, part).await;
+    println!("{report}");
+    Some(report)
+}
+
+// One test for each part, so that they run side by side: they share nothing but the host.
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn networks() {
+    if let Some(report) = run("networks::").await {
+        report.verdict(&[]).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments() {
+    if let Some(report) = run("segments::").await {
+        report.verdict(&[]).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn world() {
+    if let Some(report) = run("world::").await {
+        report.verdict(&[]).unwrap();
+    }
+}
