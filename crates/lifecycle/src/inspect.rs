@@ -9,7 +9,7 @@ use llcm_runtime::{DriverError, ErrorKind, ExecOutcome, ExecSpec, LogOptions, Ou
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError, code_of};
 use crate::instance::Instance;
-use crate::plan::ContainerPlan;
+use crate::plan::{ContainerPlan, InstanceDocument};
 use crate::request::{InstanceState, InstanceView};
 
 /// Containers that the engine is asked about at the same time.
@@ -49,7 +49,7 @@ pub(crate) async fn instance(
 /// The plan of an instance as the public JSON document of one instance.
 pub(crate) fn plan(core: &Core, id: InstanceId) -> Option<serde_json::Value> {
     let instance = core.instance(id)?;
-    serde_json::to_value(&*instance.plan).ok()
+    serde_json::to_value(InstanceDocument::from(&*instance.plan)).ok()
 }
 
 /// Runs a command in a container.

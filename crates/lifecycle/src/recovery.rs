@@ -205,5 +205,5 @@ fn end_request(core: &Core, request: RequestRecord) -> RequestRecord {
             failed(ErrorCode::StepFailed, "the server was stopped before the instance was taken down")
         }
     };
-    request.ended(outcome.as_ref().map(|()| ()).map_err(|error| error))
+    request.ended(outcome.as_ref().copied())
 }

@@ -10,8 +10,10 @@
 //! - **Assumptions.** The caller holds the instance's operation lock.
 //! - **Caveats.** Every await may be the last: what a killed server leaves has an intent, and is found by it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use llcm_runtime::{AttachPoint, DriverResult, NetworkObject};
 
@@ -25,9 +27,20 @@ use crate::step::{Step, Steps, TakeDown, apply};
 /// Segments that are made at the same time.
 const SEGMENTS_AT_ONCE: usize = 8;
 
-/// Does all steps of an instance. On an error nothing of it is running any more, but what was done is not
-/// undone yet.
+/// Does all steps of an instance. On an error no step is in flight any more, but what was done is not undone
+/// yet.
 pub(crate) async fn make(core: &Arc<Core>, instance: &Arc<Instance>) -> Result<(), LifecycleError> {
+    match AssertUnwindSafe(make_all(core, instance)).catch_unwind().await {
+        Ok(result) => result,
+        Err(_) => Err(LifecycleError::new(ErrorCode::StepFailed, PANICKED)),
+    }
+}
+
+/// What is said of an operation that panicked. A driver's mistake must not leave an instance in the middle of
+/// something, with nobody working on it and a request that never ends.
+const PANICKED: &str = "a step ended abnormally, which is an error in this program or a driver: see the log";
+
+async fn make_all(core: &Arc<Core>, instance: &Arc<Instance>) -> Result<(), LifecycleError> {
     let attach_first = core.parts.backend.containers().offers().netns_before_start;
     let steps = Steps::of(&instance.plan, attach_first, &instance.service.images);
     instance.memory().progress = (0, steps.len());
@@ -140,8 +153,14 @@ pub(crate) async fn take_down(core: &Arc<Core>, instance: &Arc<Instance>) -> Tak
     instance.scripts.wait().await;
     let undo = TakeDown::of(instance.memory().record.begun.iter());
     instance.memory().progress = (0, undo.len());
-    let mut errors = remove(core, instance, undo).await;
-    match left_of(core, instance).await {
+    let removal = async {
+        let errors = remove(core, instance, undo).await;
+        (errors, left_of(core, instance).await)
+    };
+    let Ok((mut errors, left)) = AssertUnwindSafe(removal).catch_unwind().await else {
+        return TakenDown { clean: false, errors: vec![PANICKED.to_owned()] };
+    };
+    match left {
         Ok(left) if left.is_empty() => TakenDown { clean: true, errors },
         Ok(left) => {
             errors.push(format!("still there: {}", left.join(", ")));

@@ -94,8 +94,8 @@ impl FileStore {
 
     fn read_raw(&self) -> Result<Raw, redb::Error> {
         let transaction = self.database.begin_read()?;
-        let mut raw = Raw::default();
-        raw.counters = transaction.open_table(META)?.get(KEY_COUNTERS)?.map(|value| value.value().to_vec());
+        let counters = transaction.open_table(META)?.get(KEY_COUNTERS)?.map(|value| value.value().to_vec());
+        let mut raw = Raw { counters, ..Raw::default() };
         for (table, rows) in [(SERVICES, &mut raw.services), (REQUESTS, &mut raw.requests)] {
             for row in transaction.open_table(table)?.iter()? {
                 let (key, value) = row?;

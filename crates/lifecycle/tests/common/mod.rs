@@ -77,17 +77,20 @@ impl Rig {
     }
 
     pub(crate) async fn open_on(&self, backend: Backend) -> Result<Arc<Orchestrator>, LifecycleError> {
+        Orchestrator::open(self.parts(backend)).await
+    }
+
+    pub(crate) fn parts(&self, backend: Backend) -> Parts {
         // Ids of different starts differ, as those of a real source do.
         let start = self.starts.fetch_add(1, Ordering::Relaxed);
-        let parts = Parts {
+        Parts {
             data_dir: self.dir.path().to_owned(),
             settings: self.settings.clone(),
             topology: llcm_topology::default_topology(),
             backend,
             clock: Arc::new(TickingClock::default()),
             ids: Arc::new(CountingIds::new(start)),
-        };
-        Orchestrator::open(parts).await
+        }
     }
 
     /// The names in a directory of the data directory.

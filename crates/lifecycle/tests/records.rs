@@ -1,0 +1,211 @@
+//! What is written down, read back, and decided about.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use common::{Rig, push, run};
+use llcm_lifecycle::journal::{InstanceRecord, Record, StepStatus};
+use llcm_lifecycle::recovery::decide::{Decision, Known, Observed, decide};
+use llcm_lifecycle::request::InstanceState;
+use llcm_lifecycle::step::{Step, Steps, TakeDown};
+use llcm_lifecycle::store::file::FileStore;
+use llcm_lifecycle::store::memory::MemoryStore;
+use llcm_lifecycle::store::{Change, Contents, Store, StoreError};
+use llcm_lifecycle::{Orchestrator, Parts};
+use llcm_names::{EngineName, InstanceId, Owner};
+use llcm_runtime::simulated;
+use llcm_testkit::{demo_chain, every_step};
+
+/// A run of a service with every kind of step, as a store sees it.
+async fn a_run(rig: &Rig) -> (Arc<MemoryStore>, InstanceId, Observed) {
+    let store = Arc::new(MemoryStore::default());
+    let backend = simulated::backend(&rig.world, &rig.installation());
+    let parts: Parts = rig.parts(backend.clone());
+    let llcm = Orchestrator::open_with(parts, Arc::clone(&store) as Arc<dyn Store>).await.unwrap();
+    push(&llcm, &demo_chain()).await;
+    let service = push(&llcm, &every_step()).await;
+    let instance = run(&llcm, &service).await;
+    let observed = Observed {
+        containers: backend.containers().list_owned(&rig.installation()).await.unwrap(),
+        objects: backend.network().list_owned(&rig.installation()).await.unwrap(),
+    };
+    llcm.shutdown(false).await.unwrap();
+    (store, instance.id, observed)
+}
+
+/// The changes that make an empty store hold the contents.
+fn changes(contents: &Contents) -> Vec<Change> {
+    let mut changes = vec![Change::PutCounters(contents.counters)];
+    changes.extend(contents.services.values().map(|service| Change::PutService(Box::new(service.clone()))));
+    changes.extend(contents.requests.values().map(|request| Change::PutRequest(Box::new(request.clone()))));
+    for (id, journal) in &contents.journals {
+        changes.extend(journal.iter().map(|record| Change::Append(*id, Box::new(record.clone()))));
+    }
+    changes
+}
+
+#[tokio::test]
+async fn a_file_holds_what_memory_holds() {
+    let rig = Rig::new();
+    let (memory, instance, _) = a_run(&rig).await;
+    let contents = memory.load_all().unwrap();
+    assert!(contents.counters.round_robin > 0 && contents.journals[&instance].len() > 50);
+
+    let path = rig.dir.path().join("other.redb");
+    {
+        let file = FileStore::open(&path).unwrap();
+        assert_eq!(file.load_all().unwrap(), Contents::default());
+        // One at a time, so that positions in the journal come from different transactions.
+        for change in changes(&contents) {
+            file.write(&[change]).unwrap();
+        }
+        assert_eq!(file.load_all().unwrap(), contents);
+        assert!(matches!(FileStore::open(&path), Err(StoreError::InUse { .. })));
+    }
+    let mut file = FileStore::open(&path).unwrap();
+    file.compact().unwrap();
+    assert_eq!(file.load_all().unwrap(), contents);
+
+    let mut forget = vec![Change::Forget(instance)];
+    forget.extend(contents.services.keys().map(|id| Change::RemoveService(*id)));
+    forget.extend(contents.requests.keys().map(|id| Change::RemoveRequest(*id)));
+    for store in [&file as &dyn Store, &*memory] {
+        store.write(&forget).unwrap();
+        assert_eq!(
+            store.load_all().unwrap(),
+            Contents { counters: contents.counters, ..Contents::default() }
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_named_and_nothing_is_emptied() {
+    let rig = Rig::new();
+    let (memory, instance, _) = a_run(&rig).await;
+    let path = rig.dir.path().join("other.redb");
+    FileStore::open(&path).unwrap().write(&changes(&memory.load_all().unwrap())).unwrap();
+    {
+        let database = redb::Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let journal = redb::TableDefinition::<(u128, u64), &[u8]>::new("journal");
+        let newer = br#"{"v":"2","value":{}}"#.as_slice();
+        transaction.open_table(journal).unwrap().insert((instance.uuid().as_u128(), 3), newer).unwrap();
+        transaction.commit().unwrap();
+    }
+    let error = FileStore::open(&path).unwrap().load_all().unwrap_err();
+    assert!(error.to_string().contains(&format!("journal record of instance {instance}")), "{error}");
+}
+
+#[tokio::test]
+async fn every_step_has_its_intent_first_and_is_undone_by_it() {
+    let rig = Rig::new();
+    let (memory, instance, _) = a_run(&rig).await;
+    let journal = memory.load_all().unwrap().journals.remove(&instance).unwrap();
+    let mut begun = Vec::new();
+    for record in &journal {
+        match record {
+            Record::Intent { step } => begun.push(step.clone()),
+            Record::Done { step } => assert!(begun.contains(step), "{step} was done without an intent"),
+            _ => {}
+        }
+    }
+    let record = InstanceRecord::fold(journal.clone()).unwrap();
+    assert_eq!(record.begun, begun);
+    assert_eq!(record.state, InstanceState::Running);
+    assert!(record.steps.values().all(|status| *status == StepStatus::Done));
+    let steps = Steps::of(&record.planned.plan, false, &BTreeMap::new());
+    assert_eq!(steps.len(), begun.len());
+    let place = |step: &Step| begun.iter().position(|it| it == step).unwrap();
+    for chain in &steps.chains {
+        let places: Vec<_> = chain.iter().map(place).collect();
+        assert!(places.is_sorted(), "{places:?}");
+        assert!(steps.segments.iter().all(|segment| place(segment) < places[0]));
+    }
+
+    // Whatever prefix of the journal is on disk: it can be read, and everything begun is taken down.
+    for length in 1..=journal.len() {
+        let cut = InstanceRecord::fold(journal[..length].to_vec()).unwrap();
+        let undo = TakeDown::of(cut.begun.iter());
+        for step in &cut.begun {
+            match step {
+                Step::CreateContainer { container } => assert!(undo.containers.contains(container)),
+                Step::EnsureSegment { .. } | Step::AttachPort { .. } => assert!(undo.network),
+                Step::StartContainer { .. } | Step::LaunchScript { .. } => {}
+            }
+        }
+    }
+    assert_eq!(InstanceRecord::fold(journal[1..].to_vec()), None, "a journal begins with its plan");
+    // Where the engine makes namespaces first, interfaces are there before the start.
+    for chain in Steps::of(&record.planned.plan, true, &BTreeMap::new()).chains {
+        assert!(matches!(chain.first(), Some(Step::CreateContainer { .. })));
+        assert!(matches!(chain.last(), Some(Step::StartContainer { .. })));
+    }
+}
+
+#[tokio::test]
+async fn decisions_after_a_restart() {
+    let rig = Rig::new();
+    let (memory, id, observed) = a_run(&rig).await;
+    let journal = memory.load_all().unwrap().journals.remove(&id).unwrap();
+    let record = InstanceRecord::fold(journal).unwrap();
+    let plan = &record.planned.plan;
+    let seen: BTreeMap<_, _> =
+        observed.containers.iter().map(|view| (view.name.clone(), view.state)).collect();
+    let known = |state, to_be_terminated| {
+        BTreeMap::from([(id, Known { state, plan: Arc::clone(plan), to_be_terminated })])
+    };
+    let keep = |missing: Vec<String>| Decision::Keep { instance: id, seen: seen.clone(), missing };
+    let take_down = Decision::TakeDown { instance: id };
+
+    for state in [InstanceState::Running, InstanceState::Degraded] {
+        assert_eq!(decide(&known(state, false), &observed), [keep(vec![])]);
+        assert_eq!(decide(&known(state, true), &observed), [take_down.clone()]);
+    }
+    for state in [
+        InstanceState::Planned,
+        InstanceState::Creating,
+        InstanceState::Unwinding,
+        InstanceState::Terminating,
+        InstanceState::Stuck,
+    ] {
+        assert_eq!(decide(&known(state, false), &observed), [take_down.clone()], "{state:?}");
+    }
+
+    // Of what is gone, or never was known, everything that carries our mark is removed.
+    let strays = Decision::Remove { owner: plan.owner.clone(), containers: seen.keys().cloned().collect() };
+    let gone = decide(&known(InstanceState::Terminated, false), &observed);
+    assert_eq!(gone, [Decision::Forget { instance: id }, strays.clone()]);
+    assert_eq!(decide(&known(InstanceState::Failed, false), &observed), [strays.clone()]);
+    assert_eq!(decide(&BTreeMap::new(), &observed), [strays]);
+    assert_eq!(decide(&BTreeMap::new(), &Observed::default()), []);
+
+    // Somebody else's, and what has no mark, is not ours to remove.
+    let mut foreign = observed.clone();
+    foreign.objects.clear();
+    foreign.containers.truncate(1);
+    foreign.containers[0].owner = None;
+    assert_eq!(decide(&BTreeMap::new(), &foreign), []);
+
+    // What is missing is named: a container, an interface, a link.
+    let mut less = observed.clone();
+    less.objects.remove(0);
+    less.objects.pop();
+    let [Decision::Keep { missing, .. }] = &decide(&known(InstanceState::Running, false), &less)[..] else {
+        panic!("it is kept")
+    };
+    assert_eq!(missing.len(), 2, "{missing:?}");
+    assert!(missing[0].contains("interface") && missing[1].contains("link"), "{missing:?}");
+
+    // The same name under another owner is not our container.
+    let mut stolen = observed.clone();
+    let other = Owner { instance: InstanceId::new(uuid::Uuid::from_u128(7)), ..plan.owner.clone() };
+    stolen.containers[0].owner = Some(other.clone());
+    let name: EngineName = stolen.containers[0].name.clone();
+    let decisions = decide(&known(InstanceState::Running, false), &stolen);
+    let [Decision::Keep { missing, .. }, Decision::Remove { owner, containers }] = &decisions[..] else {
+        panic!("{decisions:?}")
+    };
+    assert_eq!((missing.len(), owner, containers.as_slice()), (1, &other, [name].as_slice()));
+}
