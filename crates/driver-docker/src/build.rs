@@ -3,16 +3,19 @@
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
-use bollard::models::BuildInfo;
-use bollard::query_parameters::{BuildImageOptionsBuilder, BuilderVersion};
+use bollard::errors::Error;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use llcm_runtime::{BuildSpec, DriverResult, ErrorKind, ImageView, Progress, ProgressEvent};
+use futures_util::{TryStreamExt, stream};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use llcm_runtime::{BuildSpec, DriverResult, ErrorKind, ImageView, Progress};
 use tokio::sync::mpsc;
 
 use crate::client::Client;
 use crate::images;
 use crate::map_error::Attempt;
+use crate::messages::Messages;
+use crate::raw::encode;
 
 /// How much of the build's output goes into an error.
 const TAIL_LINES: usize = 20;
@@ -33,31 +36,31 @@ pub(crate) async fn build(
     let attempt = Attempt::new("build image", &spec.tag);
     let reference = images::reference(attempt, &spec.tag)?;
     check_dockerfile(attempt, spec)?;
-    let options = BuildImageOptionsBuilder::new()
-        .t(&spec.tag)
-        .dockerfile(&spec.dockerfile)
-        .rm(true)
-        .forcerm(true)
-        .version(BuilderVersion::BuilderV1)
-        .build();
-    let archive = archive_stream(spec.context.clone());
+    let path = format!(
+        "/build?t={}&dockerfile={}&rm=true&forcerm=true&version=1",
+        encode(&spec.tag),
+        encode(&spec.dockerfile)
+    );
     let deadline = client.deadlines().build;
     let run = async {
-        let body = bollard::body_try_stream(archive);
-        let mut messages = std::pin::pin!(client.docker().build_image(options, None, Some(body)));
+        let archive = archive_stream(spec.context.clone()).map_ok(Frame::data);
         let mut tail = Tail::default();
-        while let Some(message) = messages.next().await {
-            let message = message.map_err(|error| {
-                let mut failed = attempt.failed(&error);
-                // A step that fails and a base image that nobody has both arrive inside the stream.
-                if failed.kind != ErrorKind::Unavailable {
-                    failed.kind = ErrorKind::Failed;
-                }
-                failed.message = tail.appended_to(&failed.message);
-                failed
-            })?;
-            report(&message, &spec.tag, progress);
-            tail.push(message.stream.as_deref().unwrap_or_default());
+        // A step that fails and a base image that nobody has both arrive inside the stream.
+        let failed = |error: &Error, tail: &Tail| {
+            let mut failed = attempt.failed(error);
+            if failed.kind != ErrorKind::Unavailable {
+                failed.kind = ErrorKind::Failed;
+            }
+            failed.message = tail.appended_to(&failed.message);
+            failed
+        };
+        let begun = Messages::post(client.socket(), &path, StreamBody::new(archive).boxed_unsync()).await;
+        let mut messages = begun.map_err(|error| failed(&error, &tail))?;
+        while let Some(message) = messages.next().await.map_err(|error| failed(&error, &tail))? {
+            tail.push(message.output().unwrap_or_default());
+            if let Some(event) = message.event(&spec.tag) {
+                progress.report(event);
+            }
         }
         Ok(())
     };
@@ -77,14 +80,6 @@ fn check_dockerfile(attempt: Attempt<'_>, spec: &BuildSpec) -> DriverResult<()> 
     match std::fs::symlink_metadata(&path) {
         Ok(found) if found.is_file() => Ok(()),
         _ => Err(attempt.error(ErrorKind::Failed, format!("there is no file {}", path.display()))),
-    }
-}
-
-fn report(message: &BuildInfo, tag: &str, progress: &dyn Progress) {
-    let text = message.stream.as_deref().or(message.status.as_deref()).unwrap_or_default().trim();
-    if !text.is_empty() {
-        let subject = message.id.clone().unwrap_or_else(|| tag.to_owned());
-        progress.report(ProgressEvent { subject, status: text.to_owned(), bytes: None });
     }
 }
 

@@ -58,11 +58,6 @@ impl Client {
         Ok(client)
     }
 
-    /// The library's client, for streams; whoever uses it brings a deadline.
-    pub(crate) fn docker(&self) -> &Docker {
-        &self.docker
-    }
-
     /// The engine's socket.
     pub(crate) fn socket(&self) -> &Path {
         &self.socket

@@ -7,7 +7,8 @@ use llcm_runtime::{DriverResult, ErrorKind, Exec, ExecOutcome, ExecSpec, OutputS
 
 use crate::driver::DockerContainers;
 use crate::map_error::Attempt;
-use crate::raw::{Output, Streams};
+use crate::raw::Output;
+use crate::streams::Streams;
 
 /// How the engine begins when there is no such program, sometimes as an answer, sometimes as output.
 const REFUSAL: &str = "OCI runtime exec failed";

@@ -1,12 +1,12 @@
 //! Images: looking them up and fetching them.
 
-use bollard::models::{CreateImageInfo, ImageInspect};
-use bollard::query_parameters::CreateImageOptionsBuilder;
-use futures_util::StreamExt;
-use llcm_runtime::{DriverResult, ErrorKind, ImageView, Progress, ProgressEvent, PullPolicy};
+use bollard::models::ImageInspect;
+use llcm_runtime::{DriverResult, ErrorKind, ImageView, Progress, PullPolicy};
 
 use crate::client::Client;
 use crate::map_error::Attempt;
+use crate::messages::Messages;
+use crate::raw::{empty, encode};
 use crate::reference::Reference;
 
 /// Checks an image reference.
@@ -70,39 +70,28 @@ fn view(image: ImageInspect) -> ImageView {
 async fn pull(client: &Client, reference: &Reference, progress: &dyn Progress) -> DriverResult<()> {
     let attempt = Attempt::new("pull image", reference.as_str());
     let (name, version) = reference.name_and_version();
-    let options = CreateImageOptionsBuilder::new().from_image(name).tag(version).build();
-    let mut messages = std::pin::pin!(client.docker().create_image(Some(options), None, None));
+    let path = format!("/images/create?fromImage={}&tag={}", encode(name), encode(version));
     let silence = client.deadlines().pull_silence;
+    let silent = || {
+        let message = format!("the engine has said nothing for {} s", silence.as_secs());
+        attempt.error(ErrorKind::Unavailable, message)
+    };
+    // The engine answers only when it has reached the registry.
+    let begin = Messages::post(client.socket(), &path, empty());
+    let begun = tokio::time::timeout(silence, begin).await.map_err(|_| silent())?;
+    let mut messages = begun.map_err(|error| attempt.failed(&error))?;
     loop {
-        match tokio::time::timeout(silence, messages.next()).await {
-            Err(_) => {
-                let message = format!("the engine has said nothing for {} s", silence.as_secs());
-                return Err(attempt.error(ErrorKind::Unavailable, message));
-            }
-            Ok(None) => return Ok(()),
-            Ok(Some(Err(error))) => return Err(attempt.failed(&error)),
-            Ok(Some(Ok(message))) => {
-                if let Some(event) = event(reference.as_str(), message) {
-                    progress.report(event);
-                }
-            }
+        let next = tokio::time::timeout(silence, messages.next()).await.map_err(|_| silent())?;
+        let Some(message) = next.map_err(|error| attempt.failed(&error))? else { return Ok(()) };
+        if let Some(event) = message.event(reference.as_str()) {
+            progress.report(event);
         }
     }
 }
 
-fn event(image: &str, message: CreateImageInfo) -> Option<ProgressEvent> {
-    let size = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
-    let detail = message.progress_detail.unwrap_or_default();
-    Some(ProgressEvent {
-        subject: message.id.unwrap_or_else(|| image.to_owned()),
-        status: message.status?,
-        bytes: size(detail.current).zip(size(detail.total)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use bollard::models::{ImageConfig, ProgressDetail};
+    use bollard::models::ImageConfig;
 
     use super::*;
 
@@ -124,23 +113,5 @@ mod tests {
         assert_eq!(view.environment["BARE"], "");
         assert_eq!(view.command, ["/bin/sh"]);
         assert!(view.entrypoint.is_empty());
-    }
-
-    #[test]
-    fn progress_is_about_a_layer_or_the_image() {
-        let message = CreateImageInfo {
-            id: Some("layer".to_owned()),
-            status: Some("Downloading".to_owned()),
-            progress_detail: Some(ProgressDetail { current: Some(1), total: Some(2) }),
-            ..CreateImageInfo::default()
-        };
-        let about_layer = event("busybox", message).unwrap();
-        assert_eq!(
-            (about_layer.subject.as_str(), about_layer.status.as_str(), about_layer.bytes),
-            ("layer", "Downloading", Some((1, 2)))
-        );
-        let message = CreateImageInfo { status: Some("Pulling".to_owned()), ..CreateImageInfo::default() };
-        assert_eq!(event("busybox", message).unwrap().subject, "busybox");
-        assert_eq!(event("busybox", CreateImageInfo::default()), None);
     }
 }

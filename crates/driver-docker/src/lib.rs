@@ -26,7 +26,8 @@
 //! ```
 //!
 //! Suggested reading order: `options`, `containers` (the steps), `create_body` (the request), `driver` and
-//! `view` (what is found, and whose it is), `gate`, `images`, `build`, `exec`, `logs`, `raw`, `client`,
+//! `view` (what is found, and whose it is), `gate`, `images`, `build`, `exec`, `logs`, `raw` (and what is read through it:
+//! `messages`, `streams`), `client`,
 //! `map_error`.
 
 mod build;
@@ -41,9 +42,11 @@ mod info;
 mod labels;
 mod logs;
 mod map_error;
+mod messages;
 mod options;
 mod raw;
 mod reference;
+mod streams;
 mod view;
 
 pub use driver::DockerContainers;

@@ -6,7 +6,8 @@ use llcm_runtime::{DriverResult, ErrorKind, LogOptions, Logs, OutputSink};
 
 use crate::driver::DockerContainers;
 use crate::map_error::Attempt;
-use crate::raw::{Output, Streams};
+use crate::raw::Output;
+use crate::streams::Streams;
 
 #[async_trait]
 impl Logs for DockerContainers {

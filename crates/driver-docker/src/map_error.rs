@@ -127,6 +127,8 @@ fn transport(error: &Error) -> (ErrorKind, String) {
 
 fn kind_of_other(error: &Error) -> ErrorKind {
     match error {
+        // What we wanted to send could not be read.
+        Error::HyperResponseError { err } if err.is_user() => ErrorKind::Failed,
         Error::HyperLegacyError { .. } | Error::HyperResponseError { .. } | Error::IOError { .. } => {
             ErrorKind::Unavailable
         }

@@ -1,21 +1,22 @@
-//! Output of containers and commands, byte by byte.
+//! Requests whose answers are streams, read byte by byte.
 //!
-//! The client library reads such output in lines, which holds a line without an end back for ever, however
-//! long it grows, and takes a terminal's output that begins with a byte below 3 for a frame. So these two
-//! requests are made without it.
+//! The client library is used for all that is answered at once. Its streams are not: it reads output in
+//! lines, which holds a line without an end back for ever, however long it grows; it takes a terminal's
+//! output that begins with a byte below 3 for a frame; and a stream of messages fails when the network cuts
+//! it between a message and the line's end.
 
 use std::path::Path;
 
 use bollard::errors::Error;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, UPGRADE};
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use llcm_runtime::{OutputChunk, OutputStream};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
@@ -24,6 +25,28 @@ use tokio::task::JoinSet;
 const ERROR_BYTES: usize = 64 * 1024;
 /// How much is read at a time.
 const READ_BYTES: usize = 16 * 1024;
+
+/// What is sent to the engine.
+pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// No body.
+pub(crate) fn empty() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A word in a request's query, with every byte that could have a meaning there written as `%XX` (RFC 3986,
+/// section 2.3).
+pub(crate) fn encode(word: &str) -> String {
+    let mut text = String::with_capacity(word.len());
+    for byte in word.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
 
 /// A stream of bytes from the engine.
 #[derive(Debug)]
@@ -42,7 +65,17 @@ enum Source {
 impl Output {
     /// Asks for a path whose answer's body is the output.
     pub(crate) async fn get(socket: &Path, path: &str) -> Result<Self, Error> {
-        let request = Request::get(path).header(HOST, "docker").body(Full::default())?;
+        let request = Request::get(path).header(HOST, "docker").body(empty())?;
+        let (response, connection) = send(socket, request).await?;
+        Ok(Self { source: Source::Body(response.into_body()), _connection: connection })
+    }
+
+    /// Posts to a path whose answer's body is the output.
+    pub(crate) async fn post(socket: &Path, path: &str, body: Body) -> Result<Self, Error> {
+        let request = Request::post(path)
+            .header(HOST, "docker")
+            .header(CONTENT_TYPE, "application/x-tar")
+            .body(body)?;
         let (response, connection) = send(socket, request).await?;
         Ok(Self { source: Source::Body(response.into_body()), _connection: connection })
     }
@@ -54,7 +87,7 @@ impl Output {
             .header(CONTENT_TYPE, "application/json")
             .header(CONNECTION, "Upgrade")
             .header(UPGRADE, "tcp")
-            .body(Full::from(json))?;
+            .body(Full::from(json).map_err(|never| match never {}).boxed_unsync())?;
         let (response, connection) = send(socket, request).await?;
         let source = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             Source::Upgraded(TokioIo::new(hyper::upgrade::on(response).await?))
@@ -87,10 +120,7 @@ impl Output {
     }
 }
 
-async fn send(
-    socket: &Path,
-    request: Request<Full<Bytes>>,
-) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
+async fn send(socket: &Path, request: Request<Body>) -> Result<(Response<Incoming>, JoinSet<()>), Error> {
     let stream = UnixStream::connect(socket).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let mut task = JoinSet::new();
@@ -112,88 +142,13 @@ async fn send(
     Err(Error::DockerResponseServerError { status_code, message })
 }
 
-/// Parts standard output from standard error (Docker Engine API, "Stream format": eight bytes of header,
-/// the first telling the stream, the last four the length, then so many bytes). A terminal has one stream
-/// and no headers. Nothing is held back until a frame is whole.
-#[derive(Debug)]
-pub(crate) struct Streams {
-    terminal: bool,
-    header: Vec<u8>,
-    stream: OutputStream,
-    left: usize,
-}
-
-/// The length of a frame's header.
-const HEADER: usize = 8;
-
-impl Streams {
-    /// The reader for output from a terminal, or from two streams.
-    pub(crate) fn new(terminal: bool) -> Self {
-        Self { terminal, header: Vec::with_capacity(HEADER), stream: OutputStream::Stdout, left: 0 }
-    }
-
-    /// What these bytes hold.
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Vec<OutputChunk> {
-        if self.terminal {
-            return vec![OutputChunk { stream: OutputStream::Stdout, bytes: bytes.to_vec() }];
-        }
-        let mut chunks = Vec::new();
-        while !bytes.is_empty() {
-            if self.left == 0 {
-                let (head, rest) = bytes.split_at(bytes.len().min(HEADER - self.header.len()));
-                self.header.extend_from_slice(head);
-                bytes = rest;
-                if let &[stream, _, _, _, a, b, c, d] = self.header.as_slice() {
-                    self.stream = if stream == 2 { OutputStream::Stderr } else { OutputStream::Stdout };
-                    self.left = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
-                    self.header.clear();
-                }
-                continue;
-            }
-            let (data, rest) = bytes.split_at(bytes.len().min(self.left));
-            chunks.push(OutputChunk { stream: self.stream, bytes: data.to_vec() });
-            self.left -= data.len();
-            bytes = rest;
-        }
-        chunks
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_parted_wherever_the_bytes_are_cut() {
-        let mut bytes = Vec::new();
-        for (stream, text) in [(1, "out"), (2, "error"), (1, ""), (1, "\x01\x02")] {
-            bytes.extend_from_slice(&[stream, 0, 0, 0, 0, 0, 0, u8::try_from(text.len()).unwrap()]);
-            bytes.extend_from_slice(text.as_bytes());
-        }
-        for size in 1..=bytes.len() {
-            let mut streams = Streams::new(false);
-            let (mut out, mut error) = (Vec::new(), Vec::new());
-            for piece in bytes.chunks(size) {
-                for chunk in streams.push(piece) {
-                    match chunk.stream {
-                        OutputStream::Stdout => out.extend(chunk.bytes),
-                        OutputStream::Stderr => error.extend(chunk.bytes),
-                    }
-                }
-            }
-            assert_eq!(
-                (out.as_slice(), error.as_slice()),
-                (&b"out\x01\x02"[..], &b"error"[..]),
-                "cut at {size}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_terminals_bytes_are_passed_on_as_they_are() {
-        let mut streams = Streams::new(true);
-        let bytes = [1, 0, 0, 0, 255, 255, 255, 255, 0];
-        let expected = OutputChunk { stream: OutputStream::Stdout, bytes: bytes.to_vec() };
-        assert_eq!(streams.push(&bytes), [expected]);
+    fn words_of_a_query_cannot_leave_it() {
+        assert_eq!(encode("a/b:1&x=ä"), "a%2Fb%3A1%26x%3D%C3%A4");
+        assert_eq!(encode("sub-dir_1/Dockerfile.x~"), "sub-dir_1%2FDockerfile.x~");
     }
 }

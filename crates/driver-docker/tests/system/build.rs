@@ -66,3 +66,14 @@ async fn nothing_outside_of_the_directory_is_sent() {
     let error = bed.driver.build_image(&spec, &()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Failed, "{error}");
 }
+
+#[tokio::test]
+async fn what_is_no_file_is_refused_by_name() {
+    let Some(bed) = Bed::make().await else { return };
+    let spec = spec(&bed, &[("Dockerfile", &format!("FROM {BARE}\nCOPY . /all\n"))]);
+    let made = std::process::Command::new("mkfifo").arg(spec.context.join("pipe")).status();
+    assert!(made.unwrap().success());
+    let error = bed.driver.build_image(&spec, &()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Failed, "{error}");
+    assert!(error.message.contains("pipe is neither a file"), "{error}");
+}
