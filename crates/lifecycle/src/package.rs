@@ -78,6 +78,7 @@ fn check_hashes(content: &ContentDir, entries: &[ContentEntry], integrity: Integ
 ///
 /// # Errors
 /// A finding about the file: it cannot be read, is too large, or is no mapping of names to texts.
+#[expect(clippy::result_large_err, reason = "read once per container; a finding is what the caller collects")]
 pub fn read_env_file(dir: &Path, container: &str) -> Result<Option<BTreeMap<String, String>>, Diagnostic> {
     let path = dir.join(format!("{container}.env.yml"));
     let shown = path.display().to_string();
