@@ -45,8 +45,8 @@ impl Loader {
         self.findings.push(Finding {
             severity,
             path: path.to_owned(),
-            line: node.and_then(|node| node.line),
-            column: node.and_then(|node| node.column),
+            line: node.map(|node| node.line),
+            column: node.map(|node| node.column),
             message: message.to_owned(),
         });
     }

@@ -1,22 +1,33 @@
 //! A YAML file as a tree whose values know their places.
+//!
+//! Built from the parser's events, because values are wanted as texts, the way they are written: a data center
+//! may be called `no` or `010`, which typed readers take for a boolean and a number.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 
 use crate::finding::{Finding, Severity};
 
+/// Bytes of a file: a hundred thousand links.
+const MAX_BYTES: usize = 8 << 20;
+/// Levels of lists and maps; the format has at most 5.
+const MAX_DEPTH: usize = 16;
+/// Values plus bytes of text, aliases written out.
+const MAX_WEIGHT: usize = 16 << 20;
+
 /// A value with its place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) value: Value,
-    pub(crate) line: Option<u32>,
-    pub(crate) column: Option<u32>,
+    /// From 1.
+    pub(crate) line: u32,
+    /// From 1.
+    pub(crate) column: u32,
 }
 
-/// A value. Numbers and booleans are kept as texts: what they mean is for the reader to say.
-#[derive(Debug)]
+/// A value. Numbers and booleans are texts: what they mean is for the reader to say.
+#[derive(Debug, Clone)]
 pub(crate) enum Value {
     Null,
     Scalar(String),
@@ -36,92 +47,139 @@ impl Value {
     }
 }
 
-/// Reads a file. The reader keeps to its own budget for depth, aliases and size.
+/// Reads the one document of a file; an empty file is [`Value::Null`].
 ///
 /// # Errors
-/// What is no YAML, with the place.
+/// What is no YAML or too large, with the place.
 pub(crate) fn read(text: &str) -> Result<Node, Finding> {
-    serde_saphyr::from_str::<Node>(text).map_err(|error| {
-        let place = error.location();
-        Finding {
-            severity: Severity::Error,
-            path: String::new(),
-            line: place.map(|at| number(at.line())),
-            column: place.map(|at| number(at.column())),
-            message: error.without_snippet().to_string(),
-        }
-    })
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.len() > MAX_BYTES {
+        return Err(finding((1, 1), "the file is larger than 8 MiB"));
+    }
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    options.flow_nesting_limit = MAX_DEPTH;
+    options.block_nesting_limit = MAX_DEPTH;
+    let mut composer = Composer::default();
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(|error| {
+            let at = error.marker();
+            finding((number(at.line()), number(at.col() + 1)), &format!("not valid YAML: {}", error.info()))
+        })?;
+        composer.event(event, &span)?;
+    }
+    Ok(composer.root.unwrap_or(Node { value: Value::Null, line: 1, column: 1 }))
 }
 
-fn number(from: u64) -> u32 {
+fn finding((line, column): (u32, u32), message: &str) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        path: String::new(),
+        line: Some(line),
+        column: Some(column),
+        message: message.to_owned(),
+    }
+}
+
+fn number(from: usize) -> u32 {
     u32::try_from(from).unwrap_or(u32::MAX)
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        let (line, column) = (number(spanned.referenced.line()), number(spanned.referenced.column()));
-        let known = line > 0;
-        Ok(Self { value: spanned.value, line: known.then_some(line), column: known.then_some(column) })
-    }
+/// A list or map that is not complete yet.
+struct Frame {
+    node: Node,
+    anchor: usize,
+    /// A map's key that waits for its value.
+    key: Option<String>,
+    /// Its values and bytes, itself included.
+    weight: usize,
 }
 
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Any)
-    }
+#[derive(Default)]
+struct Composer {
+    frames: Vec<Frame>,
+    /// What anchors stand for, with its weight.
+    anchors: BTreeMap<usize, (Node, usize)>,
+    /// Of all that was read or stands for an alias.
+    weight: usize,
+    root: Option<Node>,
 }
 
-struct Any;
-
-impl<'de> Visitor<'de> for Any {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_string()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_owned()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut nodes = Vec::new();
-        while let Some(node) = list.next_element()? {
-            nodes.push(node);
+impl Composer {
+    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Finding> {
+        let place = (number(span.start.line()), number(span.start.col() + 1));
+        let node = |value| Node { value, line: place.0, column: place.1 };
+        match event {
+            Event::DocumentStart(..) if self.root.is_some() => {
+                Err(finding(place, "a second document begins here: keep one document per file"))
+            }
+            Event::Scalar(text, style, anchor, _) => {
+                let plain = style == ScalarStyle::Plain;
+                let null = plain && matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL");
+                let value = if null { Value::Null } else { Value::Scalar(text.into_owned()) };
+                let weight = match &value {
+                    Value::Scalar(text) => 1 + text.len(),
+                    _ => 1,
+                };
+                self.charge(weight, place)?;
+                self.complete(node(value), anchor, weight)
+            }
+            Event::SequenceStart(_, anchor, _) => self.open(node(Value::List(Vec::new())), anchor),
+            Event::MappingStart(_, anchor, _) => self.open(node(Value::Map(Vec::new())), anchor),
+            Event::SequenceEnd | Event::MappingEnd => match self.frames.pop() {
+                Some(frame) => self.complete(frame.node, frame.anchor, frame.weight),
+                None => Ok(()),
+            },
+            Event::Alias(id) => match self.anchors.get(&id).map(|(_, weight)| *weight) {
+                Some(weight) => {
+                    self.charge(weight, place)?;
+                    let node = self.anchors.get(&id).map(|(node, _)| node.clone());
+                    node.map_or(Ok(()), |node| self.complete(node, 0, weight))
+                }
+                None => Err(finding(place, "the alias stands inside the value that it refers to")),
+            },
+            _ => Ok(()),
         }
-        Ok(Value::List(nodes))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
+    fn open(&mut self, node: Node, anchor: usize) -> Result<(), Finding> {
+        if self.frames.len() >= MAX_DEPTH {
+            return Err(finding((node.line, node.column), "lists and maps are nested too deeply"));
         }
-        Ok(Value::Map(entries))
+        self.charge(1, (node.line, node.column))?;
+        self.frames.push(Frame { node, anchor, key: None, weight: 1 });
+        Ok(())
+    }
+
+    fn charge(&mut self, weight: usize, place: (u32, u32)) -> Result<(), Finding> {
+        self.weight += weight;
+        if self.weight > MAX_WEIGHT {
+            return Err(finding(place, "with all its aliases written out the file is larger than 16 MiB"));
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, node: Node, anchor: usize, weight: usize) -> Result<(), Finding> {
+        let place = (node.line, node.column);
+        if anchor > 0 {
+            self.anchors.insert(anchor, (node.clone(), weight));
+        }
+        let Some(frame) = self.frames.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        frame.weight += weight;
+        match (&mut frame.node.value, frame.key.take()) {
+            (Value::List(items), _) => items.push(node),
+            (Value::Map(entries), Some(key)) => entries.push((key, node)),
+            (Value::Map(_), None) => match node.value {
+                Value::Scalar(text) => frame.key = Some(text),
+                other => {
+                    return Err(finding(place, &format!("a key must be a text, found {}", other.describe())));
+                }
+            },
+            (Value::Null | Value::Scalar(_), _) => {}
+        }
+        Ok(())
     }
 }

@@ -49,6 +49,18 @@ fn links_are_named_by_their_ends() {
 }
 
 #[test]
+fn names_are_what_is_written() {
+    let names: Vec<_> = topology("datacenters: [y, no, 010, 1e3, 'true', x]")
+        .datacenters
+        .into_iter()
+        .map(|dc| dc.name.to_string())
+        .collect();
+    assert_eq!(names, ["y", "no", "010", "1e3", "true", "x"]);
+    let shared = topology("datacenters: [a, b, c]\nlinks:\n- &x {ends: [a, b], delay: 1ms}\n- *x\n").links;
+    assert_eq!(shared[0].a, shared[1].a);
+}
+
+#[test]
 fn all_findings_come_back_together_with_their_places() {
     let file = "datacenters:
   - dc1
@@ -84,6 +96,10 @@ fn what_is_no_topology_at_all_is_an_error() {
         ("datacenters: [\"../x\"]", "data center name"),
         ("datacenters: [dc1, a: b: c]", "error: 1:"),
         ("datacenters: [dc1]\nlinks:\n- {ends: [dc1, dc1]}", "to itself"),
+        ("datacenters: [dc1]\ndatacenters: [dc2]", "stands here twice"),
+        ("datacenters: [dc1]\n---\na: b", "one document"),
+        ("[a]: b", "a key must be a text"),
+        ("a: &a [*a]", "error: 1:"),
     ] {
         let found = findings(file).join("\n");
         assert!(found.contains(expected), "{file:?}: {found}");
@@ -102,4 +118,8 @@ fn hostile_files_are_refused_quickly() {
     }
     assert!(load(bomb.as_bytes()).0.is_none());
     assert!(load("[".repeat(100_000).as_bytes()).0.is_none());
+    let large = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(3000));
+    let (topology, findings) = load(large.as_bytes());
+    assert!(topology.is_none());
+    assert!(findings[0].message.contains("larger than 16 MiB"), "{findings:?}");
 }
