@@ -229,3 +229,6 @@ impl Reserved {
         self.eline.iter().chain(&self.elan).chain(&self.sap).copied()
     }
 }
+
+#[cfg(test)]
+mod tests;
