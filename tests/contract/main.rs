@@ -3,6 +3,12 @@
 //!
 //! Needs root and an engine (`scripts/private-engine run NAME -- cargo test -p llcm-tests`).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends at the first surprise, and shows its report"
+)]
+
 mod probe;
 
 use std::path::PathBuf;
@@ -89,6 +95,13 @@ async fn networks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments() {
     if let Some(report) = run("segments::").await {
+        report.verdict(&[]).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gate() {
+    if let Some(report) = run("gate::").await {
         report.verdict(&[]).unwrap();
     }
 }

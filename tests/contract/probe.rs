@@ -66,9 +66,12 @@ fn seen(interface: &Value) -> SeenInterface {
     };
     let flags = interface["flags"].as_array().into_iter().flatten();
     SeenInterface {
-        name: text("ifname").parse().unwrap(),
-        mac: text("address").parse().unwrap(),
-        mtu: interface["mtu"].as_u64().and_then(|mtu| mtu.try_into().ok()).unwrap(),
+        name: text("ifname").parse().expect("the kernel's names are valid"),
+        mac: text("address").parse().expect("the kernel's addresses are valid"),
+        mtu: interface["mtu"]
+            .as_u64()
+            .and_then(|mtu| mtu.try_into().ok())
+            .expect("every interface has an MTU"),
         addresses: addresses.map(cidr).collect(),
         up: flags.into_iter().any(|flag| flag == "UP"),
     }

@@ -1,6 +1,6 @@
 //! What fails on a real engine leaves nothing and says what it was.
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Server};
 use crate::look::assert_nothing_left;
 use crate::packages::{Unit, chain};
 
@@ -25,16 +25,22 @@ fn fails(extra: &str, serve: &[&str], says: &[&str]) {
 
 #[test]
 fn a_device_that_the_host_does_not_have() {
-    fails(
-        "  devices: [/dev/llcm-none]\n",
-        &["--set", "policy.devices=[/dev/llcm-none]"],
-        &["vnf2.vdu01.0", "/dev/llcm-none"],
-    );
+    let allow = ["--allowed-devices", "/dev/llcm-none"];
+    fails("  devices: [/dev/llcm-none]\n", &allow, &["vnf2.vdu01.0", "/dev/llcm-none"]);
 }
 
 #[test]
 fn a_device_that_the_policy_refuses() {
-    fails("  devices: [/dev/mem]\n", &[], &["vnf2", "/dev/mem", "devices"]);
+    let Some(lab) = Lab::new() else { return };
+    lab.image(&["example/vnf:1"]);
+    let unit = Unit { extra: "  devices: [/dev/mem]\n", ..Unit::new("vnf0", "example/vnf:1") };
+    let package = chain(lab.dir.path(), "refused", &[unit]);
+    let server = lab.serve(&[]);
+    let reply = server.curl(&["-F", &format!("package=@{}", package.display())], "/packages");
+    assert_eq!(reply.status, 422, "{reply:?}");
+    let said = reply.body["error"].as_str().unwrap();
+    assert!(said.contains("/dev/mem") && said.contains("policy.devices"), "{said}");
+    assert_nothing_on_boarded(&server);
 }
 
 #[test]
@@ -48,9 +54,15 @@ fn an_image_that_is_nowhere() {
     assert!((400..600).contains(&reply.status), "{reply:?}");
     assert!(reply.body["error"].as_str().unwrap().contains("example/none:1"), "{reply:?}");
     assert_eq!(reply.body["service_uuid"], serde_json::Value::Null);
+    assert_nothing_on_boarded(&server);
+}
+
+fn assert_nothing_on_boarded(server: &Server<'_>) {
     assert_eq!(server.get("/packages"), serde_json::json!([]));
-    assert_nothing_left(&server);
-    let left: Vec<_> =
-        std::fs::read_dir(server.data.join("packages")).into_iter().flatten().flatten().collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(server.lab.docker(&["ps", "-aq"]).trim(), "");
+    for name in ["packages", "staging"] {
+        let left: Vec<_> =
+            std::fs::read_dir(server.data.join(name)).into_iter().flatten().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }

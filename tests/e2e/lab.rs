@@ -120,6 +120,8 @@ impl Lab {
             .args(["serve", "--listen", "127.0.0.1:5000", "--engine", "docker", "--data-dir"])
             .arg(&data)
             .args(["--docker-host", &self.docker_host])
+            // A test that fails half-way leaves nothing either.
+            .arg("--stop-instances")
             .args(extra)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

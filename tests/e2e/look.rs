@@ -64,7 +64,7 @@ impl Capture {
         let mut said = String::new();
         std::io::Read::read_to_string(&mut stdout, &mut said).unwrap();
         self.child.wait().unwrap();
-        said.lines().map(str::to_owned).collect()
+        said.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 }
 

@@ -55,13 +55,26 @@ fn one_container_per_data_center(lab: &Lab) {
 }
 
 fn segments_do_not_hear_one_another(lab: &Lab, vnf0: &str, vnf1: &str) {
-    assert!(!pings(lab, vnf0, &["-I", "mgmt", "20.0.0.2"]), "the E-Line's peer is not on the E-LAN");
-    let heard = Capture::begin(lab, vnf1, "mgmt", "icmp or arp");
-    // Broadcast: would show up on every interface of a segment that is not isolated.
-    assert!(pings(lab, vnf0, &["20.0.0.2"]));
-    assert!(!pings(lab, vnf0, &["-I", "output", "20.0.0.77"]), "nobody has this address");
-    let strangers: Vec<String> = heard.end().into_iter().filter(|line| line.contains("20.0.0.")).collect();
-    assert_eq!(strangers, Vec::<String>::new(), "the E-LAN hears the E-Line");
+    // Asks for an address that nobody has: a broadcast, which a whole segment hears. (Which addresses a VNF's
+    // own kernel answers for on which interface is the VNF's business: looked at is what arrives.)
+    for (speaks, hears, must_not, peer, nobody) in [
+        ("output", "input", "mgmt", "20.0.0.2", "20.0.0.77"),
+        ("mgmt", "mgmt", "input", "30.0.0.2", "30.0.0.77"),
+    ] {
+        let heard = Capture::begin(lab, vnf1, hears, "icmp or arp");
+        let overheard = Capture::begin(lab, vnf1, must_not, "icmp or arp");
+        assert!(pings(lab, vnf0, &["-I", speaks, peer]));
+        assert!(!pings(lab, vnf0, &["-I", speaks, nobody]));
+        assert!(heard.end().iter().any(|line| line.contains(nobody)), "{hears} hears {speaks}");
+        assert_eq!(about(overheard, &[peer, nobody]), Vec::<String>::new(), "{must_not} hears {speaks}");
+    }
+}
+
+/// The captured packets that name one of the addresses. (A kernel goes on asking for addresses it was asked to
+/// reach before: packets of an earlier look do not count.)
+fn about(capture: Capture, addresses: &[&str]) -> Vec<String> {
+    let named = |line: &String| addresses.iter().any(|address| line.contains(address));
+    capture.end().into_iter().filter(named).collect()
 }
 
 fn second_instance_is_a_world_of_its_own(lab: &Lab) {
@@ -76,7 +89,11 @@ fn second_instance_is_a_world_of_its_own(lab: &Lab) {
         assert!(pings(lab, "mn.vnf0.vdu01.0", &["-I", near, peer]), "within the first instance");
         // Asks for an address that nobody has: a broadcast, which the whole segment hears.
         assert!(!pings(lab, "mn.vnf0.vdu01.0", &["-I", near, nobody]));
-        assert_eq!(heard.end(), Vec::<String>::new(), "the second instance hears the first on {far}");
+        assert_eq!(
+            about(heard, &[peer, nobody]),
+            Vec::<String>::new(),
+            "the second instance hears the first on {far}"
+        );
     }
 }
 

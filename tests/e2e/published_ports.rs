@@ -40,7 +40,7 @@ fn the_second_instance_publishes_a_thousand_higher() {
     }
 
     // A third instance would need 10080, which somebody else holds now.
-    let mut squatter = lab.command("nc").args(["-l", "-p", "10080"]).spawn().unwrap();
+    let mut squatter = lab.command("busybox").args(["nc", "-l", "-p", "10080"]).spawn().unwrap();
     let reply = wait_until_taken(&server, &service);
     squatter.kill().unwrap();
     squatter.wait().unwrap();

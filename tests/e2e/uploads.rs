@@ -33,7 +33,10 @@ fn an_upload_beyond_the_limit_is_refused_early_in_constant_memory() {
         let reply = server.curl(&args, "/packages");
         assert_eq!(reply.status, 413, "{reply:?}");
         assert_eq!(reply.body["service_uuid"], Value::Null);
-        assert!(reply.body["error"].as_str().unwrap().contains("512"), "the limit is named: {reply:?}");
+        assert!(
+            reply.body["error"].as_str().unwrap().contains("max_upload"),
+            "the setting is named: {reply:?}"
+        );
     }
     let grown = peak_kib(server.pid()) - before;
     println!("peak memory grew by {grown} KiB");

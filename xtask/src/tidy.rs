@@ -117,7 +117,7 @@ fn forbidden() -> [(String, &'static str); 4] {
     [
         ("/wo".to_owned() + "rk/", "a path of one machine: make it relative"),
         ("/home".to_owned() + "/", "a path of one machine: make it relative"),
-        ("#[al".to_owned() + "low(", "use #[expect(lint, reason = \"...\")]: it ends with its cause"),
+        ("[al".to_owned() + "low(", "use #[expect(lint, reason = \"...\")]: it ends with its cause"),
         (
             "#[ig".to_owned() + "nore",
             "run the test, or say at run time why it cannot: a skipped test is forgotten",

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::bed::Bed;
 use super::report::{CaseResult, Checked, Outcome, Report, Stop};
-use super::{Factory, commands, containers, networks, seconds, segments, world};
+use super::{Factory, commands, containers, gate, networks, seconds, segments, world};
 
 /// How long one case may take, clean-up not included.
 pub const CASE_TIMEOUT: Duration = seconds(60);
@@ -79,6 +79,8 @@ const CASES: &[Case] = cases! {
         an_interface_may_be_on_several_links,
         a_removed_segment_carries_nothing,
         detaching_one_end_spares_the_others;
+    gate:
+        the_process_waits_for_its_interfaces;
     world:
         a_restarted_container_is_plugged_in_again,
         a_service_goes_up_and_down_in_order,

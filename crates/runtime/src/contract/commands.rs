@@ -38,7 +38,7 @@ fn exec<'a>(bed: &'a Bed<'_>) -> Result<&'a dyn Exec, Stop> {
     bed.containers().exec().ok_or_else(cannot)
 }
 
-fn logs<'a>(bed: &'a Bed<'_>) -> Result<(&'a dyn Logs, String), Stop> {
+pub(super) fn logs<'a>(bed: &'a Bed<'_>) -> Result<(&'a dyn Logs, String), Stop> {
     let cannot = || Stop::NotSeen("the container driver cannot read output".to_owned());
     let silent = || Stop::NotSeen("the image writes no line of its own".to_owned());
     let line = bed.host().first_line.clone().ok_or_else(silent)?;
@@ -117,7 +117,7 @@ pub(super) async fn the_output_of_a_container_can_be_read(bed: &mut Bed<'_>) -> 
 }
 
 /// The output comes when the process has written it, not when the container is started.
-async fn read_until(logs: &dyn Logs, spec: &ContainerSpec, line: &str) -> Checked {
+pub(super) async fn read_until(logs: &dyn Logs, spec: &ContainerSpec, line: &str) -> Checked {
     eventually("the first line of output", || async {
         let mut all = Vec::new();
         logs.logs(&spec.owner, &spec.name, LogOptions::default(), &mut all).await?;

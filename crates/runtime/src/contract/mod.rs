@@ -23,6 +23,7 @@ mod bed;
 mod cases;
 mod commands;
 mod containers;
+mod gate;
 mod networks;
 mod report;
 mod segments;

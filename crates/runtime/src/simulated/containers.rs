@@ -252,13 +252,9 @@ fn start(state: &mut State, owner: &Owner, name: &EngineName, at: Duration) -> R
             );
         }
     }
-    let output: Vec<_> = state.script.output_of(name.as_str()).cloned().collect();
     if let Some(container) = state.containers.get_mut(name) {
         container.run();
-        for text in output {
-            container.write(crate::OutputStream::Stdout, at, &text.stdout);
-            container.write(crate::OutputStream::Stderr, at, &text.stderr);
-        }
     }
+    state.begin_process(name, at);
     Ok(())
 }

@@ -81,9 +81,11 @@ impl NetworkDriver for SimulatedNetwork {
 
     async fn attach(&self, spec: &PortSpec, point: &AttachPoint) -> DriverResult<PortView> {
         let target = format!("{}/{}", spec.container, spec.ifname);
+        let at = self.world.time();
         let attach = |state: &mut State| {
             self.check_installation(&spec.owner)?;
             attach(state, &self.installation, spec, point)?;
+            state.begin_process(&spec.container, at);
             Ok(PortView { id: spec.id, host_device: String::new() })
         };
         self.world.perform(Operation::Attach, &target, attach).await

@@ -53,7 +53,8 @@ pub struct Script {
     pub commands: Vec<ScriptedCommand>,
     /// Programs that no image has: running them is refused.
     pub missing_programs: Vec<String>,
-    /// What containers' own processes write when they start.
+    /// What containers' own processes write when they begin, which is when the interfaces of the container's
+    /// spec are there.
     pub output: Vec<ScriptedOutput>,
     /// Link properties that `prepare` reports as not emulated, in words.
     pub not_emulated: Vec<String>,

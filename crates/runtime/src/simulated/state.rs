@@ -47,6 +47,9 @@ pub(super) struct Container {
     pub(super) incarnation: u64,
     /// Whether there is a network namespace before the first start.
     pub(super) early: bool,
+    /// Whether the container's own process has begun since the last start: it is held back until the
+    /// interfaces of the spec are there.
+    pub(super) began: bool,
     pub(super) output: Vec<OutputLine>,
 }
 
@@ -70,7 +73,8 @@ pub(super) struct PluggedPort {
 impl Container {
     pub(super) fn new(id: u64, image: &str, spec: Option<ContainerSpec>) -> Self {
         let state = ContainerState::Created;
-        Self { id, image: image.to_owned(), spec, state, incarnation: 0, early: false, output: Vec::new() }
+        let (incarnation, early, began, output) = (0, false, false, Vec::new());
+        Self { id, image: image.to_owned(), spec, state, incarnation, early, began, output }
     }
 
     pub(super) fn owner(&self) -> Option<&Owner> {
@@ -97,6 +101,7 @@ impl Container {
             self.incarnation += 1;
         }
         self.state = ContainerState::Running;
+        self.began = false;
     }
 
     pub(super) fn view(&self, name: &EngineName, engine: &EngineId) -> ContainerView {
@@ -175,6 +180,23 @@ impl State {
         };
         let has = |ifname: &IfName| self.ports_of(name).any(|port| port.spec.ifname == *ifname);
         spec.interfaces.iter().filter(|ifname| !has(ifname)).cloned().collect()
+    }
+
+    /// The container's own process begins if it runs and waits for no interface: it writes what the script
+    /// says.
+    pub(super) fn begin_process(&mut self, name: &EngineName, at: Duration) {
+        if !self.waiting_for(name).is_empty() {
+            return;
+        }
+        let output: Vec<_> = self.script.output_of(name.as_str()).cloned().collect();
+        let waits = |it: &&mut Container| it.state == ContainerState::Running && !it.began;
+        if let Some(container) = self.containers.get_mut(name).filter(waits) {
+            container.began = true;
+            for text in output {
+                container.write(OutputStream::Stdout, at, &text.stdout);
+                container.write(OutputStream::Stderr, at, &text.stderr);
+            }
+        }
     }
 
     pub(super) fn has_datacenter(&self, installation: &InstallationId, name: &DcName) -> bool {

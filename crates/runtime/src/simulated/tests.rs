@@ -226,7 +226,7 @@ async fn output_is_followed_as_it_comes() {
 
 #[tokio::test]
 async fn a_container_waits_for_the_interfaces_of_its_spec() {
-    let world = World::new();
+    let world = World::with_script(Script::parse("output: [{stdout: 'ready'}]").unwrap());
     let (containers, network) = drivers(&world);
     let mut topology = line_of_three();
     network.prepare(&topology).await.unwrap();
@@ -247,8 +247,14 @@ async fn a_container_waits_for_the_interfaces_of_its_spec() {
         segments: Vec::new(),
     };
     let point = containers.start(&vnf.owner, &vnf.name).await.unwrap();
+    let logs = containers.logs().unwrap();
+    let mut output = Vec::new();
+    logs.logs(&vnf.owner, &vnf.name, LogOptions::default(), &mut output).await.unwrap();
+    assert_eq!(output, b"", "its own process has begun");
     network.attach(&port, &point).await.unwrap();
     assert!(world.snapshot().containers[0].waiting_for.is_empty());
+    logs.logs(&vnf.owner, &vnf.name, LogOptions::default(), &mut output).await.unwrap();
+    assert_eq!(output, b"ready");
     // When the VNF dies, its interface is gone and the data center's side is left.
     assert!(world.exit(&vnf.name, 1));
     assert!(!world.snapshot().ports[0].alive);
