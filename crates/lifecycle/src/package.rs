@@ -59,7 +59,7 @@ fn check_hashes(content: &ContentDir, entries: &[ContentEntry], integrity: Integ
             let entry = &entries[index];
             let finding = Diagnostic::new(
                 severity,
-                "hash",
+                "hash-mismatch",
                 entry.document.clone(),
                 entry.location.clone(),
                 problem.to_string(),

@@ -118,7 +118,7 @@ async fn a_file_that_is_not_what_the_manifest_says_is_refused_or_noted_or_not_lo
         let rig = Rig::with(Settings { integrity, ..Settings::default() });
         let llcm = rig.open().await;
         let service = push_bytes(&llcm, &bytes).await.unwrap();
-        let noted = service.warnings.iter().filter(|warning| warning.code == "hash").count();
+        let noted = service.warnings.iter().filter(|warning| warning.code == "hash-mismatch").count();
         assert_eq!(noted, warnings, "{integrity:?}");
     }
 }
