@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::catalog::ServiceRecord;
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, LifecycleError};
+use crate::ground::Ground;
 use crate::instance::Instance;
 use crate::journal::Record;
 use crate::orchestrator::Parts;
@@ -33,6 +34,7 @@ pub(crate) struct Core {
     pub(crate) facts: HostFacts,
     pub(crate) not_emulated: Vec<String>,
     pub(crate) writer: Writer,
+    pub(crate) ground: Ground,
     /// Held while something is decided that must not clash with what others decide: a plan, a reservation, the
     /// removal of a service. What is decided is recorded before it is given up.
     pub(crate) allocation: tokio::sync::Mutex<()>,
@@ -72,6 +74,7 @@ impl Core {
             facts,
             not_emulated: Vec::new(),
             writer,
+            ground: Ground::prepared(),
             allocation: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),

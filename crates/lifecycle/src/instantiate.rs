@@ -16,8 +16,8 @@ use crate::package::read_env_file;
 use crate::plan::{self, InstancePlan, PlanRequest, PlanState, container_names};
 use crate::request::{InstanceState, RequestType, RequestView, ServiceRef};
 use crate::requests::RequestRecord;
-use crate::saga;
 use crate::store::{Change, Counters};
+use crate::{ground, saga};
 
 /// Plans an instance and records it, and begins to make it.
 pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestView, LifecycleError> {
@@ -27,6 +27,7 @@ pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestV
     let instance_id = InstanceId::new(core.parts.ids.uuid());
     let ssiid = free_ssiid(&core, &service)?;
     let plan = plan(&core, &service, instance_id, ssiid).await?;
+    ground::prepare(&core).await?;
 
     let now = core.stamp();
     let request = RequestRecord::new(
@@ -182,6 +183,7 @@ async fn create(
     };
     if let Err(error) = made {
         unwind(&core, &instance, request, error).await;
+        ground::leave_if_unused(&core).await;
     }
     drop(operation);
 }

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod clock;
 mod core;
 pub mod error;
+mod ground;
 mod inspect;
 pub mod installation;
 mod instance;

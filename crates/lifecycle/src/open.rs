@@ -14,7 +14,7 @@ use crate::plan::HostFacts;
 use crate::store::file::FileStore;
 use crate::store::writer::Writer;
 use crate::store::{Store, StoreError};
-use crate::{onboard, recovery, requests, terminate};
+use crate::{ground, onboard, recovery, requests, terminate};
 
 /// The store in a data directory, made where there is none.
 pub(crate) async fn file_store(data_dir: &Path) -> Result<Arc<dyn Store>, LifecycleError> {
@@ -86,11 +86,9 @@ pub(crate) async fn shutdown(core: &Arc<Core>, stop_instances: bool) -> Result<(
         instance.scripts.close();
         instance.scripts.wait().await;
     }
-    if stop_instances && errors.is_empty() {
-        let backend = &core.parts.backend;
-        let torn_down = backend.network().teardown().await.err();
-        let cleaned = backend.containers().cleanup(&core.installation).await.err();
-        errors.extend(torn_down.into_iter().chain(cleaned).map(|error| error.to_string()));
+    let none_left = core.state().instances.values().all(|instance| !instance.state().is_live());
+    if none_left {
+        errors.extend(ground::clear(core).await.iter().map(ToString::to_string));
     }
     core.writer.close().await;
     if errors.is_empty() {

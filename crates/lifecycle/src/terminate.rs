@@ -11,7 +11,7 @@ use crate::journal::Record;
 use crate::request::{InstanceState, RequestType, RequestView};
 use crate::requests::RequestRecord;
 use crate::store::Change;
-use crate::{saga, script};
+use crate::{ground, saga, script};
 
 /// Records the wish and begins to take the instance down.
 pub(crate) async fn begin(core: Arc<Core>, id: InstanceId) -> Result<RequestView, LifecycleError> {
@@ -46,7 +46,7 @@ async fn terminate(core: Arc<Core>, instance: Arc<Instance>, request: RequestRec
         // Gone already: by another request, by a failure, or called off.
         forget(&core, &instance, request).await;
     }
-    clean_up_after_last(&core).await;
+    ground::leave_if_unused(&core).await;
 }
 
 async fn take_down(core: &Arc<Core>, instance: &Arc<Instance>, request: RequestRecord) {
@@ -97,14 +97,4 @@ async fn forget(core: &Core, instance: &Instance, request: RequestRecord) {
     let mut state = core.state();
     state.instances.remove(&instance.id);
     state.requests.put(request);
-}
-
-/// Lets the container driver remove what it keeps for the installation as a whole, when no instance is left.
-async fn clean_up_after_last(core: &Core) {
-    // No instance can be planned meanwhile.
-    let _allocation = core.allocation.lock().await;
-    let none_left = core.state().instances.values().all(|instance| !instance.state().is_live());
-    if none_left && let Err(error) = core.parts.backend.containers().cleanup(&core.installation).await {
-        log::warn!("{error}");
-    }
 }

@@ -1,0 +1,57 @@
+//! The ground that instances stand on: the emulated data centers and links, and the drivers' own helpers.
+//!
+//! It exists while an instance does. [`prepare`] lays it before the first one is made; [`leave_if_unused`]
+//! clears it after the last one has gone, so that an idle server has nothing on the host. Both are called
+//! with nobody else deciding ([`Core::allocation`]).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use llcm_runtime::DriverError;
+
+use crate::core::Core;
+use crate::error::LifecycleError;
+
+/// Whether the network is there.
+#[derive(Debug, Default)]
+pub(crate) struct Ground {
+    prepared: AtomicBool,
+}
+
+impl Ground {
+    /// The network was prepared by whoever opened the drivers.
+    pub(crate) fn prepared() -> Self {
+        Self { prepared: AtomicBool::new(true) }
+    }
+}
+
+/// Makes the data centers and links exist. The caller holds [`Core::allocation`].
+pub(crate) async fn prepare(core: &Core) -> Result<(), LifecycleError> {
+    if !core.ground.prepared.load(Ordering::Acquire) {
+        core.parts.backend.network().prepare(&core.parts.topology).await?;
+        core.ground.prepared.store(true, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// Removes the data centers and links, and what the container driver keeps for the installation as a whole,
+/// when no instance is left. What fails is tried again after the next instance.
+pub(crate) async fn leave_if_unused(core: &Core) {
+    // No instance can be planned meanwhile.
+    let _allocation = core.allocation.lock().await;
+    if core.state().instances.values().any(|instance| instance.state().is_live()) {
+        return;
+    }
+    for error in clear(core).await {
+        log::warn!("{error}");
+    }
+}
+
+/// Removes all of it, whatever stands on it; what failed.
+pub(crate) async fn clear(core: &Core) -> Vec<DriverError> {
+    let backend = &core.parts.backend;
+    // Before the first await: what is interrupted half-way is not there.
+    core.ground.prepared.store(false, Ordering::Release);
+    let (network, containers) =
+        tokio::join!(backend.network().teardown(), backend.containers().cleanup(&core.installation));
+    network.err().into_iter().chain(containers.err()).collect()
+}
