@@ -15,9 +15,9 @@ use crate::netns::Netns;
 use crate::port::{configure, ensure_pair, join, raise};
 use crate::records::read_segments;
 use crate::removal::{delete_where, is_owned, is_unfinished};
-use crate::segment::{check, device_names, ensure_site, sites};
+use crate::segment::{check, device_names, ensure_site};
 use crate::underlay::Datacenters;
-use crate::wiring::Wire;
+use crate::wiring::{Wire, sites};
 
 impl Installation {
     /// Makes a segment's devices and joins the ports that are there already.

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use llcm_names::{DcName, Owner, SegmentId};
+use llcm_names::{Owner, SegmentId};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, SegmentKind, SegmentSpec, TreeRole};
 
 use crate::datacenter::Datacenter;
@@ -35,14 +35,6 @@ pub(crate) fn check(spec: &SegmentSpec) -> DriverResult<()> {
     }
 }
 
-/// The data centers a segment has ends in.
-pub(crate) fn sites(spec: &SegmentSpec) -> Vec<&DcName> {
-    let mut sites: Vec<&DcName> = spec.ends.iter().map(|end| &end.datacenter).collect();
-    sites.sort();
-    sites.dedup();
-    sites
-}
-
 /// All names that devices of a segment can have.
 pub(crate) fn device_names(id: SegmentId) -> [String; 4] {
     [leaf_vxlan(id), sink(id), vxlan(id), bridge(id)]
@@ -54,7 +46,7 @@ pub(crate) fn ensure_site(
     site: &Datacenter,
     datacenters: &Datacenters,
 ) -> DriverResult<()> {
-    let master = if is_bridged(spec.kind) { Some(ensure_bridge(spec, site)?) } else { None };
+    let master = if is_bridged(spec) { Some(ensure_bridge(spec, site)?) } else { None };
     if !is_remote(spec) {
         return Ok(());
     }
@@ -120,7 +112,7 @@ fn ensure_tunnel(
                 id: spec.id.get(),
                 port: tunnel.port,
                 local: site.address,
-                learning: is_bridged(spec.kind),
+                learning: is_bridged(spec),
                 mtu: LINK_MTU - VXLAN_OVERHEAD,
             };
             site.underlay

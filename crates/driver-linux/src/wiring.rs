@@ -1,7 +1,7 @@
 //! Which frames go where in a data center: decided from specs alone, no kernel asked.
 //!
 //! A port on one E-LAN or E-Tree is a port of the segment's bridge and needs no filters. All else is
-//! patches: a port's frames go to the far end of its E-Line, and a port on several segments sends each frame
+//! patches: a port's frames go to the far end of its E-Line (and an E-LAN of two ends is one), and a port on several segments sends each frame
 //! to the segment its receiver is on, and what has no known receiver to all of them.
 
 use std::collections::BTreeMap;
@@ -45,9 +45,27 @@ pub(crate) struct Wire {
     pub(crate) rules: Vec<Rule>,
 }
 
-/// Whether a segment is made of bridges.
-pub(crate) fn is_bridged(kind: SegmentKind) -> bool {
-    matches!(kind, SegmentKind::ELan | SegmentKind::ETree)
+/// Whether a segment is made of bridges. An E-LAN of two ends is not: a patch between them carries the same
+/// frames, and is made and removed many times faster.
+pub(crate) fn is_bridged(segment: &SegmentSpec) -> bool {
+    match segment.kind {
+        SegmentKind::ELine { .. } => false,
+        SegmentKind::ELan => segment.ends.len() > 2,
+        SegmentKind::ETree => true,
+    }
+}
+
+/// Whether frames go from the second end of a patched segment to the first.
+fn goes_back(segment: &SegmentSpec) -> bool {
+    !matches!(segment.kind, SegmentKind::ELine { bidirectional: false })
+}
+
+/// The data centers a segment has ends in, sorted.
+pub(crate) fn sites(segment: &SegmentSpec) -> Vec<&DcName> {
+    let mut sites: Vec<&DcName> = segment.ends.iter().map(|end| &end.datacenter).collect();
+    sites.sort();
+    sites.dedup();
+    sites
 }
 
 /// Whether a segment has ends in more than one data center.
@@ -79,7 +97,7 @@ pub(crate) enum Joint {
 
 /// How a port is on the segment at a position of its list.
 pub(crate) fn joint(port: &PortSpec, index: usize, segment: &SegmentSpec) -> Joint {
-    match (is_bridged(segment.kind), port.segments.len()) {
+    match (is_bridged(segment), port.segments.len()) {
         (false, _) => Joint::Patch,
         (true, 1) => Joint::Bridge(port_device(port.id)),
         (true, _) => Joint::Branch(branch(port.id, index), branch_bridge_side(port.id, index)),
@@ -110,17 +128,14 @@ impl<'v> View<'v> {
 
     /// The rules of the devices that a segment itself has.
     pub(crate) fn segment_wires(self, segment: &SegmentSpec) -> Vec<Wire> {
-        match segment.kind {
-            SegmentKind::ELine { .. } if is_remote(segment) => {
-                segment.ends.iter().map(|end| self.inward(segment, end)).collect()
-            }
-            SegmentKind::ETree if is_remote(segment) && has_leaves(segment) => {
-                let mut sites: Vec<&DcName> = segment.ends.iter().map(|end| &end.datacenter).collect();
-                sites.sort();
-                sites.dedup();
-                sites.into_iter().map(|site| self.tree(segment, site)).collect()
-            }
-            _ => Vec::new(),
+        if !is_remote(segment) {
+            Vec::new()
+        } else if !is_bridged(segment) {
+            segment.ends.iter().map(|end| self.inward(segment, end)).collect()
+        } else if has_leaves(segment) {
+            sites(segment).into_iter().map(|site| self.tree(segment, site)).collect()
+        } else {
+            Vec::new()
         }
     }
 
@@ -181,11 +196,10 @@ impl<'v> View<'v> {
         rules
     }
 
-    /// The device towards the far end of an E-Line, if frames go that way and somebody is there.
+    /// The device towards the far end of a patched segment, if frames go that way and somebody is there.
     fn far_end(self, port: &PortSpec, segment: &SegmentSpec) -> Option<String> {
-        let SegmentKind::ELine { bidirectional } = segment.kind else { return None };
         let [first, second] = segment.ends.as_slice() else { return None };
-        let (far, open) = if first.port == port.id { (second, true) } else { (first, bidirectional) };
+        let (far, open) = if first.port == port.id { (second, true) } else { (first, goes_back(segment)) };
         if !open {
             None
         } else if far.datacenter == port.datacenter {
@@ -195,12 +209,9 @@ impl<'v> View<'v> {
         }
     }
 
-    /// What comes over an E-Line's tunnel goes to the end in that data center.
+    /// What comes over the tunnel of a patched segment goes to the end in that data center.
     fn inward(self, segment: &SegmentSpec, end: &SegmentEnd) -> Wire {
-        let open = match segment.kind {
-            SegmentKind::ELine { bidirectional } => bidirectional || segment.ends[0].port != end.port,
-            SegmentKind::ELan | SegmentKind::ETree => false,
-        };
+        let open = goes_back(segment) || segment.ends[0].port != end.port;
         let rules =
             (open && self.ports.contains_key(&end.port)).then(|| redirect(Match::All, port_device(end.port)));
         wire(&end.datacenter, vxlan(segment.id), Hook::Ingress, rules.into_iter().collect())

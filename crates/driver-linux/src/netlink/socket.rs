@@ -109,14 +109,17 @@ impl Socket {
 
     fn send(&mut self, request: &mut Request) -> Result<(), NetlinkError> {
         self.sequence = self.sequence.wrapping_add(1);
-        self.raw.send(request.finish(self.sequence), 0).map(|_| ()).map_err(NetlinkError::Socket)
+        let message = request.finish(self.sequence);
+        uninterrupted(|| self.raw.send(message, 0)).map(|_| ()).map_err(NetlinkError::Socket)
     }
 
     /// Reads until the acknowledgement or the end of a listing. Returns whether the listing is consistent.
     fn receive(&mut self, sink: &mut dyn FnMut(u16, &[u8])) -> Result<bool, NetlinkError> {
         let mut whole = true;
         loop {
-            let length = self.raw.recv(&mut &mut self.buffer[..], 0).map_err(NetlinkError::Socket)?;
+            let buffer = &mut self.buffer;
+            let length =
+                uninterrupted(|| self.raw.recv(&mut &mut buffer[..], 0)).map_err(NetlinkError::Socket)?;
             let mut rest = self.buffer.get(..length).unwrap_or_default();
             while let Some(size) = read_u32(rest, 0).and_then(|size| usize::try_from(size).ok()) {
                 let Some(message) = rest.get(..size).filter(|message| message.len() >= HEADER) else { break };
@@ -133,6 +136,16 @@ impl Socket {
                     _ => sink(kind, &message[HEADER..]),
                 }
             }
+        }
+    }
+}
+
+/// Repeats a call that a signal cut off: the kernel does not repeat those of sockets with a deadline.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
         }
     }
 }

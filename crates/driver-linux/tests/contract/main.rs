@@ -2,6 +2,8 @@
 //!
 //! Skipped without root or tools; with `LLCM_REQUIRE_SYSTEM_TESTS=1` that is a failure.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod bare;
 
 use std::net::IpAddr;

@@ -45,6 +45,7 @@ pub(crate) struct Plug<'a> {
 
 impl Bed {
     /// A prepared installation, or `None` where system tests cannot run.
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     pub(crate) async fn new(topology: &Topology) -> Option<Self> {
         if let Err(missing) = can_run() {
             assert!(std::env::var_os("LLCM_REQUIRE_SYSTEM_TESTS").is_none(), "system tests need {missing}");

@@ -106,7 +106,7 @@ async fn many_bridges_go_in_parts() {
     let Some(bed) = Bed::new(&single()).await else { return };
     let instance = bed.instance(0);
     for id in 1..=40 {
-        bed.ensure(&instance, id, SegmentKind::ELan, &[(id, "dc1")]).await;
+        bed.ensure(&instance, id, SegmentKind::ELan, &[0, 1, 2].map(|n| (id * 3 + n, "dc1"))).await;
     }
     assert_eq!(bed.devices(&bed.dc_netns("dc1")).len(), 40);
     bed.network().remove_instance(&instance.owner).await.unwrap();

@@ -45,13 +45,24 @@ fn within<T: Send>(netns: &str, work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(enter).join().unwrap())
 }
 
+/// Repeats a call that a signal cut off, which happens to sockets with timeouts.
+fn uninterrupted<T>(mut call: impl FnMut() -> std::io::Result<T>) -> T {
+    loop {
+        match call() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other.unwrap(),
+        }
+    }
+}
+
 /// Sends as fast as it goes for a time; returns received megabits per second.
 fn blast(from: &str, to: &str, time: Duration) -> f64 {
     let listener = within(to, || TcpListener::bind("0.0.0.0:5001").unwrap());
     let address = "10.0.0.2:5001".parse().unwrap();
-    let mut stream = within(from, || TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap());
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(5));
+    let mut stream = within(from, || uninterrupted(connect));
     stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-    let (mut accepted, _) = listener.accept().unwrap();
+    let (mut accepted, _) = uninterrupted(|| listener.accept());
     accepted.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -62,7 +73,7 @@ fn blast(from: &str, to: &str, time: Duration) -> f64 {
             }
         });
         let (start, mut bytes, mut buffer) = (Instant::now(), 0_u32, vec![0; 256 * 1024]);
-        while let length @ 1.. = accepted.read(&mut buffer).unwrap() {
+        while let length @ 1.. = uninterrupted(|| accepted.read(&mut buffer)) {
             bytes += u32::try_from(length).unwrap();
         }
         f64::from(bytes) * 8.0 / 1e6 / start.elapsed().as_secs_f64()

@@ -3,6 +3,8 @@
 //! Without root, or without the tools, the tests are skipped with a message; with
 //! `LLCM_REQUIRE_SYSTEM_TESTS=1` that is a failure.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod bed;
 mod instances;
 mod links;

@@ -52,7 +52,8 @@ async fn instances_with_the_same_addresses_do_not_hear_each_other() {
     for number in [0, 1] {
         let instance = bed.instance(number);
         let (lan, ports) = (number * 2 + 1, [number * 10 + 1, number * 10 + 2]);
-        bed.ensure(&instance, lan, SegmentKind::ELan, &[(ports[0], "dc1"), (ports[1], "dc2")]).await;
+        let ends = [(ports[0], "dc1"), (ports[1], "dc2"), (ports[1] + 1, "dc2")];
+        bed.ensure(&instance, lan, SegmentKind::ELan, &ends).await;
         for (port, dc, address) in [(ports[0], "dc1", "10.0.0.1/24"), (ports[1], "dc2", "10.0.0.2/24")] {
             let name = format!("i{number}p{port}");
             bed.container(&name);
@@ -109,12 +110,14 @@ fn send_frame(netns: &str, to: &str, kind: &str) {
 async fn every_kind_of_frame_passes_an_e_line_and_an_e_lan() {
     let Some(mut bed) = Bed::new(&line()).await else { return };
     let instance = bed.instance(0);
-    for (id, kind) in [(1, E_LINE), (2, SegmentKind::ELan)] {
+    // An E-LAN with a third end, which nobody attaches, is made of bridges.
+    for (id, kind, count) in [(1, E_LINE, 2), (2, SegmentKind::ELan, 3), (3, SegmentKind::ELan, 2)] {
         let (left, right) = (format!("left{id}"), format!("right{id}"));
         bed.container(&left);
         bed.container(&right);
         let ports = [id * 10, id * 10 + 1];
-        bed.ensure(&instance, id, kind, &[(ports[0], "dc1"), (ports[1], "dc2")]).await;
+        let ends = [(ports[0], "dc1"), (ports[1], "dc2"), (ports[1] + 1, "dc1")];
+        bed.ensure(&instance, id, kind, &ends[..count]).await;
         bed.attach(&instance, &plug(ports[0], "dc1", &left, "", &[id])).await;
         bed.attach(&instance, &plug(ports[1], "dc2", &right, "", &[id])).await;
         let [left, right] = [bed.netns(&left), bed.netns(&right)];
@@ -175,10 +178,10 @@ async fn a_port_on_several_segments_reaches_each_peer_on_its_own() {
 async fn removing_a_segment_leaves_its_ports_unplugged() {
     let Some(mut bed) = Bed::new(&single()).await else { return };
     let instance = bed.instance(0);
-    for (id, kind) in [(1, E_LINE), (2, SegmentKind::ELan)] {
+    for (id, kind, count) in [(1, E_LINE, 2), (2, SegmentKind::ELan, 3)] {
         let ports = [id * 10, id * 10 + 1];
         let names = ports.map(|port| format!("c{port}"));
-        let spec = bed.ensure(&instance, id, kind, &ports.map(|port| (port, "dc1"))).await;
+        let spec = bed.ensure(&instance, id, kind, &[0, 1, 2].map(|n| (ports[0] + n, "dc1"))[..count]).await;
         for (port, name) in ports.iter().zip(&names) {
             bed.container(name);
             bed.attach(&instance, &plug(*port, "dc1", name, &format!("10.0.0.{port}/24"), &[id])).await;
@@ -234,4 +237,14 @@ async fn data_centers_answer_nothing_to_their_containers() {
             .unwrap();
         assert!(!asked.success(), "{address} answers\n{}", bed.describe());
     }
+}
+
+#[tokio::test]
+async fn an_e_lan_of_two_ends_needs_no_bridge_and_one_of_three_does() {
+    let Some(bed) = Bed::new(&single()).await else { return };
+    let instance = bed.instance(0);
+    bed.ensure(&instance, 1, SegmentKind::ELan, &[(1, "dc1"), (2, "dc1")]).await;
+    assert_eq!(bed.devices(&bed.dc_netns("dc1")), Vec::<String>::new());
+    bed.ensure(&instance, 2, SegmentKind::ELan, &[(3, "dc1"), (4, "dc1"), (5, "dc1")]).await;
+    assert_eq!(bed.devices(&bed.dc_netns("dc1")), ["s2"]);
 }
