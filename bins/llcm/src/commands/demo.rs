@@ -80,7 +80,7 @@ async fn whole(config: Config) -> anyhow::Result<()> {
     let containers = backend.containers().list_owned(&installation).await?;
     let network = backend.network().list_owned(&installation).await?;
     output::line(format_args!(
-        "\nLeft of it all: {} containers, {} ports and segments.",
+        "\nLeft of it all (installation {installation}): {} containers, {} ports and segments.",
         containers.len(),
         network.len()
     ))?;
@@ -129,7 +129,7 @@ impl Stage {
         self.run(&["exec", "relay", "--", "ping", "-c", "3", "-W", "2", "20.0.1.2"], 0).await?;
 
         output::line("\n== Through the chain: client -> relay -> server ==")?;
-        self.run(&["exec", "client", "--", "wget", "-T", "5", "-q", "-O", "-", "http://20.0.0.2/"], 0)
+        self.run(&["exec", "client", "--", "timeout", "5", "wget", "-q", "-O", "-", "http://20.0.0.2/"], 0)
             .await?;
         self.run(&["exec", "relay", "--", "ifconfig", "output"], 0).await?;
 

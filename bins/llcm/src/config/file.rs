@@ -151,15 +151,14 @@ fn nearest(key: &str, keys: &[&str]) -> String {
 impl RawConfig {
     /// Lists without the empty word that an empty list is written as.
     pub(crate) fn without_empty_words(mut self) -> Self {
-        for list in [
+        let lists = [
             &mut self.allowed_hosts,
             &mut self.allowed_capabilities,
             &mut self.allowed_devices,
             &mut self.allowed_ipc_modes,
-        ] {
-            if let Some(words) = list {
-                words.retain(|word| !word.is_empty());
-            }
+        ];
+        for words in lists.into_iter().flatten() {
+            words.retain(|word| !word.is_empty());
         }
         self
     }

@@ -1,5 +1,7 @@
 //! The program as its users run it: arguments in, text, exit codes and files out.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests may")]
+
 mod help;
 mod offline;
 mod run;

@@ -255,7 +255,7 @@ fn line_with(log: &mut impl std::io::BufRead, text: &str) -> String {
 #[test]
 fn the_demo_runs_without_privileges() {
     let told = llcm(&["demo", "--engine", "simulated"]).expect(0);
-    for expected in ["$ llcm up", "relay.du.0", "$ llcm down", "0 containers, 0 ports and segments"] {
+    for expected in ["$ llcm up", "relay.du.0", "$ llcm down", "): 0 containers, 0 ports and segments"] {
         assert!(told.contains(expected), "{expected} is missing in:\n{told}");
     }
 }
