@@ -1,3 +1,5 @@
+//! Requests to the engine as golden text.
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! Pools by example and by property.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Topology files, good and bad.
+
 use super::*;
 
 fn findings(file: &str) -> Vec<String> {
