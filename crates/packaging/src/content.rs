@@ -78,7 +78,7 @@ impl ContentDir {
             Ok(Some(bytes))
         } else {
             Err(format!(
-                "it is larger than the {limit} bytes that a descriptor may have (`descriptor_bytes`)"
+                "it is larger than the {limit} bytes that a descriptor may have (`max_descriptor`)"
             ))
         }
     }

@@ -40,7 +40,7 @@ pub enum PackagingError {
     },
     /// The archive itself is too large.
     #[error(
-        "the package has {got} bytes, and {limit} are allowed: make it smaller, or raise `compressed_bytes`"
+        "the package has {got} bytes, and {limit} are allowed: make it smaller, or raise `max_upload`"
     )]
     ArchiveTooLarge {
         /// Bytes.
@@ -50,7 +50,7 @@ pub enum PackagingError {
     },
     /// Too much comes out of it.
     #[error(
-        "the package holds more than the {limit} bytes allowed (`{member}` went beyond): leave large files out, or raise `unpacked_bytes`"
+        "the package holds more than the {limit} bytes allowed (`{member}` went beyond): leave large files out, or raise `max_unpacked`"
     )]
     ContentTooLarge {
         /// The entry that went beyond.
@@ -60,7 +60,7 @@ pub enum PackagingError {
     },
     /// An entry expands suspiciously.
     #[error(
-        "`{member}` expands to more than {limit} times its compressed size: this looks like a decompression bomb; store it uncompressed, or raise `ratio`"
+        "`{member}` expands to more than {limit} times its compressed size: this looks like a decompression bomb; store it uncompressed, or raise `max_ratio`"
     )]
     RatioTooHigh {
         /// The entry.
@@ -69,7 +69,7 @@ pub enum PackagingError {
         limit: u64,
     },
     /// Too many entries.
-    #[error("the package has {got} entries, and {limit} are allowed: leave some out, or raise `entries`")]
+    #[error("the package has {got} entries, and {limit} are allowed: leave some out, or raise `max_entries`")]
     TooManyEntries {
         /// Entries.
         got: u64,
@@ -78,7 +78,7 @@ pub enum PackagingError {
     },
     /// A path too deep.
     #[error(
-        "`{member}` lies {got} levels deep, and {limit} are allowed: flatten the folders, or raise `depth`"
+        "`{member}` lies {got} levels deep, and {limit} are allowed: flatten the folders, or raise `max_depth`"
     )]
     TooDeep {
         /// The entry.
