@@ -1,0 +1,75 @@
+//! What the targets share: loading a package with one hostile document, and what must hold then.
+
+use std::collections::BTreeMap;
+
+use llcm_descriptors::{LoadOptions, Loaded, Severity, Source, load};
+
+const NAPD: &str = "\
+name: fuzz
+package_content:
+- {source: nsd.yaml, content-type: application/vnd.5gtango.nsd}
+- {source: vnfd.yaml, content-type: application/vnd.5gtango.vnfd}
+";
+const NSD: &str = "\
+name: ns
+network_functions:
+- {vnf_id: vnf0, vnf_name: fw}
+- {vnf_id: vnf1, vnf_name: fw}
+";
+const VNFD: &str = "\
+name: fw
+virtual_deployment_units:
+- {id: vdu01, vm_image: 'a:b', vm_image_format: docker}
+";
+
+/// The paths of the documents that a target replaces.
+pub const NAPD_PATH: &str = "TOSCA-Metadata/NAPD.yaml";
+/// The manifest of a SONATA package.
+pub const MANIFEST_PATH: &str = "META-INF/MANIFEST.MF";
+
+/// Loads a package whose document at `path` is `bytes`, the rest being in order.
+pub fn document(path: &str, bytes: &[u8]) {
+    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for (path, text) in [("nsd.yaml", NSD), ("vnfd.yaml", VNFD), ("docker/Dockerfile", "FROM scratch\n")] {
+        files.insert(path.to_owned(), text.as_bytes().to_vec());
+    }
+    if path != MANIFEST_PATH {
+        files.insert(NAPD_PATH.to_owned(), NAPD.as_bytes().to_vec());
+    }
+    files.insert(path.to_owned(), bytes.to_vec());
+    source(&files);
+}
+
+/// Loads a package and checks what must hold whatever is in it.
+///
+/// # Panics
+/// When it does not hold.
+pub fn source(files: &dyn Source) -> Loaded {
+    let loaded = load(files, &LoadOptions { build_images: true });
+    let failed = loaded.diagnostics.iter().any(|found| found.severity == Severity::Error);
+    assert_eq!(loaded.descriptors.is_none(), failed);
+    assert!(loaded.diagnostics.len() < 200 * 200);
+    for found in &loaded.diagnostics {
+        assert!(!found.code.is_empty() && !found.message.is_empty());
+        assert!(found.message.len() < 4096, "a message of {} bytes", found.message.len());
+    }
+    for entry in &loaded.contents {
+        assert!(
+            !entry.path.starts_with('/')
+                && entry.path.split('/').all(|part| !part.is_empty() && part != "..")
+        );
+    }
+    if let Some(descriptors) = &loaded.descriptors {
+        for function in &descriptors.nsd.functions {
+            let vnfd = &descriptors.vnfds[&function.vnf_name];
+            for unit in &vnfd.units {
+                assert!(unit.cpu_bandwidth > 0.0 && unit.cpu_bandwidth.is_finite());
+                let mut names: Vec<_> = unit.interfaces.iter().map(|interface| &interface.name).collect();
+                names.sort();
+                names.dedup();
+                assert_eq!(names.len(), unit.interfaces.len(), "interface names are unique");
+            }
+        }
+    }
+    loaded
+}
