@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// Limits on a package, settings of the same meaning in the program's configuration: `max_upload`,
-/// `max_unpacked`, `max_descriptor`, `max_entries`, `max_ratio`, `max_depth`. The defaults are well above the largest published package and well below what hurts.
+/// `max_unpacked`, `max_descriptor`, `max_entries`, `max_ratio`, `max_depth`. The defaults are well above the
+/// largest published package and well below what hurts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {

@@ -79,7 +79,7 @@ fn descriptors_have_a_size_limit() {
     let exact = unpacked.content(&Limits { descriptor_bytes: size, ..limits() }).unwrap();
     assert!(exact.read("Definitions/nsd.yaml").unwrap().is_some());
     let tight = unpacked.content(&Limits { descriptor_bytes: size - 1, ..limits() }).unwrap();
-    assert!(tight.read("Definitions/nsd.yaml").unwrap_err().contains("descriptor_bytes"));
+    assert!(tight.read("Definitions/nsd.yaml").unwrap_err().contains("max_descriptor"));
 }
 
 #[test]
