@@ -5,16 +5,16 @@
 //! same events and compared with them. Where behaviour is wanted that differs, [`DEPARTURES`] says so; a
 //! difference that is not listed fails the test, and so does a listed one that no longer occurs.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use llcm_descriptors::{LoadOptions, Severity, Source, load};
+use llcm_descriptors::Severity;
+use llcm_lifecycle::package::load;
 use llcm_lifecycle::plan::document::{ContainerDocument, EndDocument, InstanceDocument};
 use llcm_lifecycle::plan::{PackageInput, PlanDocument, plan_offline};
 use llcm_lifecycle::{Dialect, Settings};
 use llcm_names::PackageHash;
-use llcm_packaging::{ContentDir, Limits, Sha1Reader, unpack};
+use llcm_packaging::{Limits, Sha1Reader, unpack};
 use llcm_topology::default_topology;
 use serde_json::{Value, json};
 
@@ -53,18 +53,6 @@ fn corpus() -> Option<PathBuf> {
     Some(path)
 }
 
-struct Files(ContentDir);
-
-impl Source for Files {
-    fn paths(&self) -> Vec<String> {
-        self.0.paths()
-    }
-
-    fn read(&self, path: &str) -> Result<Option<Cow<'_, [u8]>>, String> {
-        Ok(self.0.read(path)?.map(Cow::Owned))
-    }
-}
-
 fn plan(path: &std::path::Path) -> Outcome {
     let bytes = std::fs::read(path).unwrap();
     let staging = tempfile::tempdir().unwrap();
@@ -72,8 +60,8 @@ fn plan(path: &std::path::Path) -> Outcome {
         Ok(unpacked) => unpacked,
         Err(error) => return Outcome::Refused(vec![error.to_string()]),
     };
-    let files = Files(unpacked.content(&Limits::default()).unwrap());
-    let loaded = load(&files, &LoadOptions::default());
+    let settings = Settings::default();
+    let loaded = load(&unpacked.content(&Limits::default()).unwrap(), &settings);
     let (_, sha1) = Sha1Reader::new(bytes.as_slice()).finish().unwrap();
     let input = PackageInput {
         sha1: PackageHash::parse(&sha1).unwrap(),
@@ -83,7 +71,7 @@ fn plan(path: &std::path::Path) -> Outcome {
         diagnostics: loaded.diagnostics,
         env_files: BTreeMap::new(),
     };
-    let document = plan_offline(&input, &default_topology(), &Settings::default(), Dialect::Tango, 2);
+    let document = plan_offline(&input, &default_topology(), &settings, Dialect::Tango, 2);
     let errors: Vec<String> = document
         .diagnostics
         .iter()

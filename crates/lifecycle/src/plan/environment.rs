@@ -33,6 +33,7 @@ pub fn container_names(descriptors: &Descriptors, dialect: Dialect, ssiid: Ssiid
 /// let variables = llcm_lifecycle::plan::parse_env_file("vnf0.vdu01.0.env.yml", file).unwrap();
 /// assert_eq!(variables["PORT"], "8080");
 /// ```
+#[expect(clippy::result_large_err, reason = "read once per container; a finding is what the caller collects")]
 pub fn parse_env_file(document: &str, bytes: &[u8]) -> Result<BTreeMap<String, String>, Diagnostic> {
     let finding = |message: String| {
         Diagnostic::new(Severity::Error, "bad-env-file", document, "", message)

@@ -111,7 +111,7 @@ fn the_environment_file_is_above_all_else() {
 
 #[test]
 fn environment_files_are_maps_of_scalars() {
-    let read = |text: &str| parse_env_file("x.env.yml", text.as_bytes());
+    let read = |text: &str| parse_env_file("x.env.yml", text.as_bytes()).map_err(Box::new);
     let variables = read("---\nA: \"keys.json\"\nB: 30.0.0.253/24\nC: 1.10\nD:\nE: true\n").unwrap();
     let pairs: Vec<_> = variables.iter().map(|(key, value)| format!("{key}={value}")).collect();
     assert_eq!(pairs, ["A=keys.json", "B=30.0.0.253/24", "C=1.10", "D=", "E=true"]);
