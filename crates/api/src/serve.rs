@@ -4,9 +4,10 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 
 use actix_web::dev::Server;
-use actix_web::{App, HttpServer};
+use actix_web::{App, HttpServer, web};
 use thiserror::Error;
 
+use crate::routes;
 use crate::state::ApiState;
 
 /// Serving that failed.
@@ -66,7 +67,10 @@ fn start(listeners: Vec<TcpListener>, state: &ApiState) -> Result<Server, ServeE
     let shared = state.clone();
     let mut server = HttpServer::new(move || {
         let state = shared.clone();
-        App::new().configure(move |config| crate::configure(config, state))
+        // Beyond every path there is `OPTIONS *`.
+        App::new()
+            .configure(move |config| crate::configure(config, state))
+            .default_service(web::to(routes::unknown))
     })
     .disable_signals()
     .shutdown_timeout(state.settings().drain.as_secs().max(1));

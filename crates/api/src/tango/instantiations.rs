@@ -89,7 +89,8 @@ pub(super) async fn stop(state: Data<ApiState>, body: Object<Stop>) -> Reply {
         Err(error) => return plain_not_found(error),
     };
     let ends = join_all(chosen.into_iter().map(|instance| terminate(&state, instance))).await;
-    let mut errors = ends.into_iter().filter_map(Result::err);
+    // An instance that somebody else terminated in the meantime is gone, as it should be.
+    let mut errors = ends.into_iter().filter_map(Result::err).filter(|e| e.code != Code::InstanceNotFound);
     match errors.next() {
         None => Ok(HttpResponse::Ok().json("Service(s) stopped.")),
         Some(first) => {
