@@ -67,6 +67,11 @@ impl Progress {
         client.wait(&request.id).await
     }
 
+    /// Writes something while the bars are out of the way.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bars.suspend(write)
+    }
+
     /// Takes all bars away.
     pub(crate) fn clear(self) {
         self.watcher.abort();

@@ -52,7 +52,7 @@ async fn bring_up(client: &Client, args: &Args, progress: &Progress) -> anyhow::
         Some(file) => {
             let service: Service = typed(progress.push(client, &file).await?)?;
             if !args.output.is_json() {
-                push::tell(&service)?;
+                progress.aside(|| push::tell(&service))?;
             }
             service.id
         }
@@ -67,15 +67,11 @@ async fn bring_up(client: &Client, args: &Args, progress: &Progress) -> anyhow::
         let instance = client.get(&format!("/instances/{}", request.instance_id)).await?;
         if !args.output.is_json() {
             let view: Instance = typed(instance.clone())?;
-            for warning in &view.warnings {
-                output::note(warning)?;
-            }
-            output::line(format_args!(
-                "instance {} {} after {:.2} s",
-                view.name,
-                view.state,
-                began.elapsed().as_secs_f64()
-            ))?;
+            let seconds = began.elapsed().as_secs_f64();
+            progress.aside(|| {
+                view.warnings.iter().try_for_each(output::note)?;
+                output::line(format_args!("instance {} {} after {seconds:.2} s", view.name, view.state))
+            })?;
         }
         instances.push(instance);
     }
