@@ -77,9 +77,7 @@ impl ContentDir {
         if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
             Ok(Some(bytes))
         } else {
-            Err(format!(
-                "it is larger than the {limit} bytes that a descriptor may have (`max_descriptor`)"
-            ))
+            Err(format!("it is larger than the {limit} bytes that a descriptor may have (`max_descriptor`)"))
         }
     }
 

@@ -39,9 +39,7 @@ pub enum PackagingError {
         reason: String,
     },
     /// The archive itself is too large.
-    #[error(
-        "the package has {got} bytes, and {limit} are allowed: make it smaller, or raise `max_upload`"
-    )]
+    #[error("the package has {got} bytes, and {limit} are allowed: make it smaller, or raise `max_upload`")]
     ArchiveTooLarge {
         /// Bytes.
         got: u64,
