@@ -142,7 +142,8 @@ pub(crate) fn manifest<'a>(root: &Field<'a>, kind: PackageKind) -> Manifest<'a> 
         PackageKind::Tgo => nsds.into_iter().next(),
         PackageKind::Son => root.get("entry_service_template").and_then(|field| Some((file(&field)?, field))),
     };
-    if nsd.is_none() && root.get("entry_service_template").is_none() {
+    // A `.son` that names an NSD by a path that is none has its error already.
+    if nsd.is_none() && (kind == PackageKind::Tgo || root.get("entry_service_template").is_none()) {
         let hint = match kind {
             PackageKind::Tgo => {
                 "list it under `package_content` with `content-type: application/vnd.5gtango.nsd`"

@@ -193,3 +193,10 @@ fn tolerances_of_the_text() {
     assert_eq!(codes("//- nsd.yaml\nkey:\n\t- tab\n"), ["broken-yaml"]);
     assert_eq!(codes("//- nsd.yaml\na: &a [*a]\n"), ["broken-yaml"]);
 }
+
+/// Found by fuzzing: the other format's key kept the error away.
+#[test]
+fn a_package_without_an_nsd_is_an_error_whatever_else_its_manifest_has() {
+    let napd = "name: x\nentry_service_template: nsd.yaml\n";
+    assert_eq!(codes(&format!("//- TOSCA-Metadata/NAPD.yaml\n{napd}")), ["no-nsd"]);
+}
