@@ -152,19 +152,20 @@ impl Core {
 
     /// As [`Core::record`], for news that are true whether they can be written down or not: they are in memory
     /// when it returns, and what keeps them from the disk is logged.
-    pub(crate) async fn record_fact(
-        &self,
-        instance: &Instance,
-        records: Vec<Record>,
-        request: Option<RequestRecord>,
-    ) {
-        if let Err(error) = self.record(instance, records.clone(), request.clone()).await {
+    pub(crate) async fn record_fact(&self, instance: &Instance, records: Vec<Record>) {
+        if let Err(error) = self.record(instance, records.clone(), None).await {
             log::error!("instance {}: {error}", instance.id);
             self.remember(instance, records);
-            if let Some(request) = request {
-                self.state().requests.put(request);
-            }
         }
+    }
+
+    /// Ends a request, on disk if that is possible, and wakes those who wait for it.
+    pub(crate) async fn end_request(&self, ended: RequestRecord) {
+        if let Err(error) = self.writer.write(vec![Change::PutRequest(Box::new(ended.clone()))]).await {
+            // The next start ends it by what has become of the instance.
+            log::error!("request {}: {error}", ended.view.id);
+        }
+        self.state().requests.put(ended);
     }
 
     /// Adds a record that only saves work after a crash: in memory at once, on disk soon.

@@ -182,22 +182,21 @@ async fn create(
         Err(error) => Err(error),
     };
     if let Err(error) = made {
-        unwind(&core, &instance, request, error).await;
+        let error = unwind(&core, &instance, error).await;
+        // Before the request ends: whoever waited for it finds nothing on the host.
         ground::leave_if_unused(&core).await;
+        core.end_request(request.ended(Err(&error))).await;
+        forget_oldest_failures(&core);
     }
     drop(operation);
 }
 
-async fn unwind(
-    core: &Arc<Core>,
-    instance: &Arc<Instance>,
-    request: RequestRecord,
-    mut error: LifecycleError,
-) {
+/// Takes down what there is of an instance that could not be made; the error, with what went wrong on the way.
+async fn unwind(core: &Arc<Core>, instance: &Arc<Instance>, mut error: LifecycleError) -> LifecycleError {
     let message = error.message.clone();
     let mut records = vec![core.enter(instance, InstanceState::Unwinding), Record::Error { message }];
     records.extend(error.others.iter().map(|message| Record::Error { message: message.clone() }));
-    core.record_fact(instance, records, None).await;
+    core.record_fact(instance, records).await;
     let taken_down = saga::take_down(core, instance).await;
     let end = match (taken_down.clean, instance.called_off.is_cancelled()) {
         (false, _) => InstanceState::Stuck,
@@ -212,8 +211,8 @@ async fn unwind(
             .push_str("; taking down what was made did not finish: terminate the instance to try again");
     }
     error.others.extend(taken_down.errors);
-    core.record_fact(instance, records, Some(request.ended(Err(&error)))).await;
-    forget_oldest_failures(core);
+    core.record_fact(instance, records).await;
+    error
 }
 
 /// Keeps the records of the latest failed instances only.

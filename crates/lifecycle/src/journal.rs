@@ -29,7 +29,7 @@ pub enum Record {
         /// When.
         at: Timestamp,
     },
-    /// A step is about to be done.
+    /// A step is going to be done, if none before it fails.
     Intent {
         /// The step.
         step: Step,
@@ -94,7 +94,7 @@ mod shared {
 /// How a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepStatus {
-    /// Begun.
+    /// It was going to be done; nobody wrote down what came of it.
     Begun,
     /// Done.
     Done,

@@ -101,7 +101,7 @@ async fn execute(core: &Arc<Core>, decision: Decision) {
                 records.push(core.enter(&instance, state));
                 records.extend(missing.into_iter().map(|message| Record::Error { message }));
             }
-            core.record_fact(&instance, records, None).await;
+            core.record_fact(&instance, records).await;
         }
         Decision::TakeDown { instance } => {
             let Some(instance) = core.instance(instance) else { return };
@@ -160,13 +160,13 @@ async fn take_down(core: &Arc<Core>, instance: &Arc<Instance>) {
         let message = "the server was stopped while the instance was being created".to_owned();
         records.push(Record::Error { message });
     }
-    core.record_fact(instance, records, None).await;
+    core.record_fact(instance, records).await;
     let taken_down = saga::take_down(core, instance).await;
     let end = if taken_down.clean { end } else { InstanceState::Stuck };
     let mut records: Vec<_> =
         taken_down.errors.into_iter().map(|message| Record::Error { message }).collect();
     records.push(core.enter(instance, end));
-    core.record_fact(instance, records, None).await;
+    core.record_fact(instance, records).await;
     if end == InstanceState::Terminated {
         core.state().instances.remove(&instance.id);
         core.writer.write_later(vec![Change::Forget(instance.id)]);

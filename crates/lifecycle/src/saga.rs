@@ -3,10 +3,10 @@
 //! - **Expected flow** ([`make`]): segments first; then every container's own chain (create, start, attach its
 //!   ports; attach before start where the engine can), so many at a time as the settings allow; when
 //!   everything is wired, the start scripts are launched.
-//! - **Guarantees.** No step is done before its intent is on disk. After the first failure no further step is
-//!   begun, and those in flight are waited for, so that nothing appears behind the back of the take-down.
-//!   [`take_down`] goes on after errors and returns them all; it says "clean" only when the drivers, asked
-//!   afterwards, know nothing of the instance any more.
+//! - **Guarantees.** No step is done before its intent is on disk; the intents of a chain are written together.
+//!   After the first failure no further step is begun, and those in flight are waited for, so that nothing
+//!   appears behind the back of the take-down. [`take_down`] goes on after errors and returns them all; it says
+//!   "clean" only when the drivers, asked afterwards, know nothing of the instance any more.
 //! - **Assumptions.** The caller holds the instance's operation lock.
 //! - **Caveats.** Every await may be the last: what a killed server leaves has an intent, and is found by it.
 
@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use llcm_runtime::{AttachPoint, DriverResult, NetworkObject};
+use tokio::sync::Semaphore;
 
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
@@ -46,10 +47,11 @@ async fn make_all(core: &Arc<Core>, instance: &Arc<Instance>) -> Result<(), Life
     instance.memory().progress = (0, steps.len());
     let run = Run { core, instance, failure: Mutex::default() };
 
-    let segments: Vec<_> = steps.segments.into_iter().map(|step| vec![step]).collect();
+    let of_segments = steps.segments.len().div_ceil(SEGMENTS_AT_ONCE).max(1);
+    let segments = steps.segments.chunks(of_segments).map(<[Step]>::to_vec).collect();
     run.chains(segments, SEGMENTS_AT_ONCE).await?;
     run.chains(steps.chains, core.parts.settings.start_concurrency).await?;
-    run.chains(steps.scripts.into_iter().map(|step| vec![step]).collect(), 1).await
+    run.chains(vec![steps.scripts], 1).await
 }
 
 /// A creation in progress.
@@ -63,14 +65,28 @@ struct Run<'a> {
 impl Run<'_> {
     /// Does chains of steps, `at_once` of them side by side, and waits for all that were begun.
     async fn chains(&self, chains: Vec<Vec<Step>>, at_once: usize) -> Result<(), LifecycleError> {
-        stream::iter(chains).for_each_concurrent(at_once.max(1), |chain| self.chain(chain)).await;
+        let places = Semaphore::new(at_once.max(1));
+        // As many again write their intents down while they wait for a place: the wait for the disk is not
+        // added to the engine's.
+        let begun = at_once.max(1).saturating_mul(2);
+        stream::iter(chains).for_each_concurrent(begun, |chain| self.chain(chain, &places)).await;
         match self.failure().take() {
             Some(error) => Err(error),
             None => Ok(()),
         }
     }
 
-    async fn chain(&self, chain: Vec<Step>) {
+    async fn chain(&self, chain: Vec<Step>, places: &Semaphore) {
+        if self.is_over() || chain.is_empty() {
+            return;
+        }
+        let intents = chain.iter().map(|step| Record::Intent { step: step.clone() }).collect();
+        if let Err(error) = self.core.record(self.instance, intents, None).await {
+            self.fail(error);
+            return;
+        }
+        // The semaphore is never closed.
+        let _place = places.acquire().await;
         let mut point = None;
         for step in chain {
             if self.is_over() {
@@ -85,7 +101,6 @@ impl Run<'_> {
 
     async fn step(&self, step: &Step, point: &mut Option<AttachPoint>) -> Result<(), LifecycleError> {
         let Self { core, instance, .. } = self;
-        core.record(instance, vec![Record::Intent { step: step.clone() }], None).await?;
         announce(core, instance, &step.to_string(), 0);
         let result = apply::apply(core, instance, step, point).await;
         let step = step.clone();

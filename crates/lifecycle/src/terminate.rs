@@ -40,23 +40,33 @@ async fn terminate(core: Arc<Core>, instance: Arc<Instance>, request: RequestRec
     instance.called_off.cancel();
     let _operation = instance.operation.lock().await;
     let request = request.started();
-    if instance.state().is_live() {
-        take_down(&core, &instance, request).await;
+    let outcome = if instance.state().is_live() {
+        take_down(&core, &instance, &request).await
     } else {
         // Gone already: by another request, by a failure, or called off.
-        forget(&core, &instance, request).await;
+        Ok(())
+    };
+    if outcome.is_ok() {
+        forget(&core, &instance).await;
     }
+    // Before the request ends: whoever waited for it finds nothing on the host.
     ground::leave_if_unused(&core).await;
+    core.end_request(request.ended(outcome.as_ref().copied())).await;
 }
 
-async fn take_down(core: &Arc<Core>, instance: &Arc<Instance>, request: RequestRecord) {
+/// Takes down what there is of an instance. On an error something may be left, and the instance says so.
+async fn take_down(
+    core: &Arc<Core>,
+    instance: &Arc<Instance>,
+    request: &RequestRecord,
+) -> Result<(), LifecycleError> {
     let with_scripts = matches!(instance.state(), InstanceState::Running | InstanceState::Degraded);
     let terminating = core.enter(instance, InstanceState::Terminating);
     if let Err(error) = core.record(instance, vec![terminating], Some(request.clone())).await {
         // Nothing was done: the instance stays what it is.
         let record = Record::Error { message: error.message.clone() };
-        core.record_fact(instance, vec![record], Some(request.ended(Err(&error)))).await;
-        return;
+        core.record_fact(instance, vec![record]).await;
+        return Err(error);
     }
     if with_scripts {
         script::run_stop_scripts(core, instance).await;
@@ -69,32 +79,24 @@ async fn take_down(core: &Arc<Core>, instance: &Arc<Instance>, request: RequestR
             log::warn!("instance {} is gone, with errors on the way: {error}", instance.id);
         }
         records.push(core.enter(instance, InstanceState::Terminated));
-        core.record_fact(instance, records, None).await;
-        forget(core, instance, request).await;
-        return;
+        core.record_fact(instance, records).await;
+        return Ok(());
     }
     records.push(core.enter(instance, InstanceState::Stuck));
-    let mut error = LifecycleError::new(
-        ErrorCode::Stuck,
-        format!(
-            "taking down instance {} did not finish: {}; terminate it again to try again",
-            instance.id,
-            taken_down.errors.join("; ")
-        ),
+    core.record_fact(instance, records).await;
+    let message = format!(
+        "taking down instance {} did not finish: {}; terminate it again to try again",
+        instance.id,
+        taken_down.errors.join("; ")
     );
-    error.others = taken_down.errors;
-    core.record_fact(instance, records, Some(request.ended(Err(&error)))).await;
+    Err(LifecycleError { others: taken_down.errors, ..LifecycleError::new(ErrorCode::Stuck, message) })
 }
 
-/// Drops the record of an instance that is gone, and ends the request well.
-async fn forget(core: &Core, instance: &Instance, request: RequestRecord) {
-    let request = request.ended(Ok(()));
-    let changes = vec![Change::Forget(instance.id), Change::PutRequest(Box::new(request.clone()))];
-    if let Err(error) = core.writer.write(changes).await {
+/// Drops the record of an instance that is gone.
+async fn forget(core: &Core, instance: &Instance) {
+    if let Err(error) = core.writer.write(vec![Change::Forget(instance.id)]).await {
         // The journal says that it is gone; the next start forgets it.
         log::error!("instance {}: {error}", instance.id);
     }
-    let mut state = core.state();
-    state.instances.remove(&instance.id);
-    state.requests.put(request);
+    core.state().instances.remove(&instance.id);
 }

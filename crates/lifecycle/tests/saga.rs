@@ -71,6 +71,8 @@ async fn a_failure_at_any_call_leaves_nothing_and_names_step_and_cause() {
                     assert!(failed.containers.iter().all(|container| container.state.is_none()));
                     assert!(llcm.instances(false).is_empty());
                 }
+                let datacenters = rig.world.snapshot().datacenters;
+                assert!(datacenters.is_empty(), "{call:?}: the network outlives the last instance");
                 assert!(rig.world.is_empty(), "{call:?}, after: {after}: {:?}", rig.world.snapshot());
             }
         }
