@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::gate::Gate;
 use crate::map_error::Attempt;
 use crate::options::DockerOptions;
+use crate::raw::Output;
 use crate::view::Found;
 
 /// Runs containers on a Docker engine of this host.
@@ -68,8 +69,11 @@ impl DockerContainers {
 
     /// Looks at a container, by name or id.
     pub(crate) async fn look(&self, attempt: Attempt<'_>, key: &str) -> DriverResult<Option<Found>> {
-        let found = self.client.find(attempt, |docker| docker.inspect_container(key, None)).await?;
-        Ok(found.map(Found::new))
+        let ask = |_| async {
+            let path = format!("/containers/{key}/json");
+            Found::parse(&Output::get(self.client.socket(), &path).await?.all().await?)
+        };
+        self.client.find(attempt, ask).await
     }
 
     /// The container of that name, if it is the owner's; `None` when there is none.

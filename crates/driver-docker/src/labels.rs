@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 
 /// The label with the data center's name.
 pub(crate) const DATACENTER: &str = "llcm.datacenter";
+/// The label with the image's name as it was asked for. Some engines tell a longer one.
+pub(crate) const IMAGE: &str = "llcm.image";
 /// The label with the digest of the specification, by which "same name, same spec" is told from a conflict.
 pub(crate) const SPEC: &str = "llcm.spec";
 
@@ -17,6 +19,7 @@ pub(crate) fn of(spec: &ContainerSpec) -> BTreeMap<String, String> {
         (Owner::LABEL_INSTALLATION.to_owned(), spec.owner.installation.to_string()),
         (Owner::LABEL_INSTANCE.to_owned(), spec.owner.instance.to_string()),
         (DATACENTER.to_owned(), spec.datacenter.to_string()),
+        (IMAGE.to_owned(), spec.image.clone()),
         (SPEC.to_owned(), digest(spec)),
     ])
 }

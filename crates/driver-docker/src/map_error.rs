@@ -70,6 +70,12 @@ fn classify(status: Option<u16>, message: &str) -> (ErrorKind, Option<&'static s
         let hint = "stop what uses the host's port, or publish another one";
         return (ErrorKind::Conflict, Some(hint));
     }
+    if says(&["name is already in use"]) {
+        return (ErrorKind::Conflict, None);
+    }
+    if says(&["requested cpus are not available", "no command"]) {
+        return (ErrorKind::Invalid, None);
+    }
     if says(&["toomanyrequests", "rate limit"]) {
         return (ErrorKind::Unavailable, Some("the registry limits requests: try again later"));
     }
@@ -177,7 +183,10 @@ mod tests {
             (409, "Conflict. The container name \"/x\" is already in use", ErrorKind::Conflict),
             (400, "invalid reference format", ErrorKind::Invalid),
             (400, "No command specified", ErrorKind::Invalid),
+            (500, "container create: no command or entrypoint provided", ErrorKind::Invalid),
             (400, "Requested CPUs are not available - requested 7, available: 0-1", ErrorKind::Invalid),
+            (500, "creating container storage: that name is already in use", ErrorKind::Conflict),
+            (500, "requested CPUs are not available - requested 7, available: 0-1", ErrorKind::Invalid),
             (500, "Bind for 0.0.0.0:8080 failed: port is already allocated", ErrorKind::Conflict),
             (500, "listen tcp4 0.0.0.0:80: bind: address already in use", ErrorKind::Conflict),
             (

@@ -1,9 +1,9 @@
 //! Requests whose answers are streams, read byte by byte.
 //!
-//! The client library is used for all that is answered at once. Its streams are not: it reads output in
-//! lines, which holds a line without an end back for ever, however long it grows; it takes a terminal's
-//! output that begins with a byte below 3 for a frame; and a stream of messages fails when the network cuts
-//! it between a message and the line's end.
+//! The client library is used for what is answered at once. Its streams are not: it reads output in lines,
+//! which holds a line without an end back for ever, however long it grows; it takes a terminal's output that
+//! begins with a byte below 3 for a frame; and a stream of messages fails when the network cuts it between a
+//! message and the line's end. Nor is its reader of containers, which knows Docker's words for states only.
 
 use std::path::Path;
 
@@ -23,6 +23,8 @@ use tokio::task::JoinSet;
 
 /// An error's body is not read beyond this.
 const ERROR_BYTES: usize = 64 * 1024;
+/// Nor is a whole answer beyond this.
+const ANSWER_BYTES: usize = 16 << 20;
 /// How much is read at a time.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -95,6 +97,18 @@ impl Output {
             Source::Body(response.into_body())
         };
         Ok(Self { source, _connection: connection })
+    }
+
+    /// All bytes; an answer beyond 16 MiB is an error.
+    pub(crate) async fn all(mut self) -> Result<Vec<u8>, Error> {
+        let mut all = Vec::new();
+        while let Some(bytes) = self.next().await? {
+            all.extend_from_slice(&bytes);
+            if all.len() > ANSWER_BYTES {
+                return Err(std::io::Error::other("the engine's answer is too long").into());
+            }
+        }
+        Ok(all)
     }
 
     /// The next bytes, as soon as there are any; `None` at the end.

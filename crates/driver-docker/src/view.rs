@@ -1,8 +1,10 @@
 //! From the engine's account of a container to ours. Pure, but for one look at `/proc`.
 
+use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, ContainerState as EngineState, ContainerStateStatusEnum};
 use llcm_names::{EngineName, Owner};
 use llcm_runtime::{AttachPoint, ContainerState, ContainerView, EngineId};
+use serde_json::Value;
 
 use crate::labels;
 
@@ -25,7 +27,21 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    pub(crate) fn new(response: ContainerInspectResponse) -> Self {
+    /// Reads the answer to a question for a container.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, Error> {
+        let mut value: Value = serde_json::from_slice(json)?;
+        if let Some(status) = value.pointer_mut("/State/Status") {
+            // Podman's words for what Docker calls otherwise.
+            match status.as_str() {
+                Some("stopped") => *status = "exited".into(),
+                Some("configured" | "initialized") => *status = "created".into(),
+                _ => {}
+            }
+        }
+        Ok(Self::new(serde_json::from_value(value)?))
+    }
+
+    fn new(response: ContainerInspectResponse) -> Self {
         let config = response.config.as_ref();
         let label = |key: &str| config.and_then(|config| config.labels.as_ref()).and_then(|map| map.get(key));
         let state = response.state.as_ref();
@@ -72,7 +88,10 @@ impl Found {
             id: self.id.clone(),
             owner: self.owner.clone(),
             datacenter: labels::datacenter(label),
-            image: config.and_then(|config| config.image.clone()).unwrap_or_default(),
+            image: label(labels::IMAGE)
+                .or_else(|| config.and_then(|config| config.image.as_ref()))
+                .cloned()
+                .unwrap_or_default(),
             state: self.state,
             attach: self.is_live().then(|| self.attach_point(engine, name)),
             management_address: self.management_address(),
@@ -173,6 +192,18 @@ mod tests {
         let point = found.attach_point(&EngineId::new("docker"), &found.name().unwrap());
         assert_eq!(point.netns, None);
         assert_eq!(point.engine, Some((EngineId::new("docker"), "mn.vnf0.vdu01.0".to_owned())));
+    }
+
+    #[test]
+    fn other_engines_words_for_states_are_understood() {
+        let state = |status: &str| {
+            let json = format!(r#"{{"Id":"1","State":{{"Status":"{status}","ExitCode":3}}}}"#);
+            Found::parse(json.as_bytes()).unwrap().state
+        };
+        assert_eq!(state("stopped"), ContainerState::Exited { code: Some(3) });
+        assert_eq!(state("initialized"), ContainerState::Created);
+        assert_eq!(state("running"), ContainerState::Running);
+        assert!(Found::parse(br#"{"State":{"Status":"odd"}}"#).is_err());
     }
 
     #[test]

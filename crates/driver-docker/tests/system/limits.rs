@@ -54,10 +54,13 @@ async fn ports_are_published_by_protocol_and_address() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert!(answered, "nobody answers at the published port");
-    assert_eq!(
-        inspect(&spec.name, ".HostConfig.PortBindings"),
-        r#"{"137/udp":[{"HostIp":"127.0.0.1","HostPort":"21137"}],"80/tcp":[{"HostIp":"","HostPort":"21080"}]}"#
-    );
+    let bindings = inspect(&spec.name, ".HostConfig.PortBindings");
+    for binding in [
+        r#""137/udp":[{"HostIp":"127.0.0.1","HostPort":"21137"}]"#,
+        r#""80/tcp":[{"HostIp":"","HostPort":"21080"}]"#,
+    ] {
+        assert!(bindings.contains(binding), "{bindings}");
+    }
     assert_eq!(inspect(&spec.name, ".Config.ExposedPorts"), r#"{"137/udp":{},"139/tcp":{},"80/tcp":{}}"#);
 }
 
@@ -88,10 +91,14 @@ async fn binds_devices_capabilities_and_names_arrive() {
     assert_eq!(shell("cat /proc/sys/kernel/hostname"), "rich.vdu01.0\n");
     assert_eq!(environment(&spec.name)["VNF_NAME"], "rich");
     assert_eq!(inspect(&spec.name, ".HostConfig.IpcMode"), "\"shareable\"");
-    assert_eq!(inspect(&spec.name, ".HostConfig.LogConfig.Config"), r#"{"max-file":"3","max-size":"10m"}"#);
+    if bed.driver.info().await.unwrap().name == "docker" {
+        let log = inspect(&spec.name, ".HostConfig.LogConfig.Config");
+        assert_eq!(log, r#"{"max-file":"3","max-size":"10m"}"#);
+    }
     let view = bed.driver.inspect(&spec.name).await.unwrap().unwrap();
-    let address = inspect(&spec.name, ".NetworkSettings.Networks.bridge.IPAddress");
-    assert_eq!(view.management_address.as_deref(), Some(address.trim_matches('"')));
+    let template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let address = docker(&["inspect", "--format", template, spec.name.as_str()]);
+    assert_eq!(view.management_address.as_deref(), Some(address.trim()));
 }
 
 #[tokio::test]
