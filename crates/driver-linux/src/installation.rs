@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use llcm_names::{DcName, InstallationId};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, PrepareReport};
@@ -18,6 +18,7 @@ use crate::netns::NetnsDir;
 use crate::patch::Patches;
 use crate::records::Records;
 use crate::removal::{delete_where, is_unfinished};
+use crate::trial::check_kernel;
 use crate::underlay::{self, Datacenters};
 use crate::wiring::View;
 
@@ -32,6 +33,8 @@ pub(crate) struct Installation {
     pub(crate) run_dir: PathBuf,
     datacenters: Mutex<Datacenters>,
     state: Mutex<State>,
+    /// Set once the kernel was found to have what is needed.
+    tried: OnceLock<()>,
     /// Held, not read: the lock lives as long as the file is open.
     _lock: File,
 }
@@ -61,6 +64,7 @@ impl Installation {
             namespaces: NetnsDir(netns_dir),
             run_dir,
             datacenters: Mutex::default(),
+            tried: OnceLock::new(),
             state: Mutex::new(State { records, patches: Patches::default() }),
             _lock: lock,
         })
@@ -105,6 +109,10 @@ impl Installation {
 
     /// Makes data centers and links those of a topology.
     pub(crate) fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
+        if self.tried.get().is_none() {
+            check_kernel()?;
+            self.tried.get_or_init(|| ());
+        }
         let named = |dc: &DcName| topology.datacenters.iter().any(|named| named.name == *dc);
         for name in datacenter_names(&self.namespaces, &self.id)?.iter().filter(|name| !named(name)) {
             self.remove_datacenter(name)?;

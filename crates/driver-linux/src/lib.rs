@@ -36,11 +36,11 @@ mod netlink;
 mod netns;
 mod operations;
 mod patch;
-mod paths;
 mod port;
 mod records;
 mod removal;
 mod segment;
+mod trial;
 mod underlay;
 mod wiring;
 

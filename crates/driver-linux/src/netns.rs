@@ -100,6 +100,14 @@ fn visit<T: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> T + Send) -> io:
     })
 }
 
+/// Runs `work` on a thread of its own in a new network namespace, which ends with it.
+pub(crate) fn throw_away<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    scratch_thread(|| {
+        unshare_network()?;
+        Ok(work())
+    })
+}
+
 fn scratch_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
         std::thread::Builder::new()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use llcm_names::{DcName, InstallationId};
 use llcm_runtime::{DriverResult, ErrorKind, LinkView};
-use llcm_topology::{Link, LinkEnd, LinkProperties, Topology};
+use llcm_topology::{Link, LinkEnd, LinkProperties, Paths, Topology};
 
 use crate::datacenter::Datacenter;
 use crate::names::{link_device, link_mark, parse_link_mark};
@@ -13,7 +13,6 @@ use crate::netlink::link_kind::{Peer, add_veth};
 use crate::netlink::route::HostRoute;
 use crate::netlink::shape::{self, Bucket};
 use crate::netlink::{Device, LinkInfo, link, route};
-use crate::paths::{ends, first_hops};
 
 /// The data centers by name.
 pub(crate) type Datacenters = BTreeMap<DcName, Arc<Datacenter>>;
@@ -38,9 +37,8 @@ pub(crate) fn apply(
     let mut devices: BTreeMap<(&str, &DcName), Device> = BTreeMap::new();
     for link in &topology.links {
         let made = ensure_link(installation, link, datacenters)?;
-        for ((end, from), device) in ends(link).into_iter().zip(made) {
+        for ((from, to), device) in [(&link.a, &link.b), (&link.b, &link.a)].into_iter().zip(made) {
             devices.insert((&link.name, &from.dc), device);
-            let to = if end == 0 { &link.b } else { &link.a };
             let shaped = datacenters.get(&from.dc).map(|dc| shape_end(link, from, dc, device)).transpose();
             let direction = format!("link {}, {} to {}", link.name, from.dc, to.dc);
             match shaped {
@@ -53,8 +51,9 @@ pub(crate) fn apply(
             not_emulated.extend(unsupported(&from.egress).map(|what| format!("{direction}: {what}")));
         }
     }
+    let paths = Paths::new(topology);
     for (name, dc) in datacenters {
-        set_routes(topology, datacenters, &devices, name, dc)?;
+        set_routes(&paths, datacenters, &devices, name, dc)?;
     }
     Ok(not_emulated)
 }
@@ -176,15 +175,17 @@ fn bucket(bits_per_second: u64, queue_packets: Option<u32>, mtu: u32) -> Bucket 
 
 /// Sets the routes of one data center to all that it can reach, and removes others.
 fn set_routes(
-    topology: &Topology,
+    paths: &Paths<'_>,
     datacenters: &Datacenters,
     devices: &BTreeMap<(&str, &DcName), Device>,
     name: &DcName,
     dc: &Datacenter,
 ) -> DriverResult<()> {
     let mut wanted = BTreeSet::new();
-    for (to, hop) in first_hops(topology, name) {
-        let (Some(to), Some(next)) = (datacenters.get(to), datacenters.get(hop.next)) else { continue };
+    for to in datacenters.values() {
+        let Some(path) = paths.between(name, &to.name) else { continue };
+        let Some(hop) = path.hops.first() else { continue };
+        let Some(next) = datacenters.get(hop.to) else { continue };
         let Some(device) = devices.get(&(hop.link.name.as_str(), name)) else { continue };
         let via = (to.name != next.name).then_some(next.address);
         wanted.insert(HostRoute { to: to.address, via, device: *device });
