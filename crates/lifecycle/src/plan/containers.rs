@@ -1,6 +1,6 @@
 //! Units -> containers: names, places, limits, ports, environment, interfaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use llcm_names::{ContainerName, EngineName, MacAddr};
 use llcm_netplan::{PortBook, published_port};
@@ -193,15 +193,10 @@ fn port_book(request: &PlanRequest<'_>) -> PortBook {
 
 /// The declared ports, then those that are published without being declared.
 fn exposed(unit: &UnitRef<'_>) -> Vec<ExposedPort> {
-    let mut ports: Vec<ExposedPort> = Vec::new();
     let published = unit.unit.published.iter().map(|&(port, protocol, _)| (port, protocol));
-    for (port, protocol) in unit.unit.exposed.iter().copied().chain(published) {
-        let port = ExposedPort { port, protocol };
-        if !ports.contains(&port) {
-            ports.push(port);
-        }
-    }
-    ports
+    let all = unit.unit.exposed.iter().copied().chain(published);
+    let mut seen = BTreeSet::new();
+    all.map(|(port, protocol)| ExposedPort { port, protocol }).filter(|port| seen.insert(*port)).collect()
 }
 
 fn published(

@@ -10,6 +10,10 @@ use super::findings::Findings;
 use super::service::{Service, Socket};
 use crate::settings::{Dialect, LinkRule, Settings};
 
+/// Ends of all links of a service together. Few bytes of descriptors can mean very many ends, because a
+/// reference may lead to many interfaces and every use of a function has all of its internal links.
+const MAX_ENDS: usize = 1 << 19;
+
 /// A link before addresses are given. One without members is declared, but not deployed.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
@@ -44,7 +48,16 @@ pub(super) fn drafts<'a>(
     let mut reader = Reader { service, document: &nsd.document, findings, used: BTreeSet::new() };
     let mut list = Vec::new();
     if nsd.has_forwarding_graphs || settings.links == LinkRule::Declared {
-        list.extend(nsd.links.iter().map(|link| reader.service_link(link)));
+        let mut ends = 0;
+        for link in &nsd.links {
+            let draft = reader.service_link(link);
+            ends += draft.members.len().max(link.endpoints.len());
+            if ends > MAX_ENDS {
+                too_many(reader.findings, draft.place());
+                return Vec::new();
+            }
+            list.push(draft);
+        }
     } else if !nsd.links.is_empty() {
         reader.findings.warn(
             "links-not-deployed",
@@ -54,10 +67,16 @@ pub(super) fn drafts<'a>(
         );
     }
     let used = reader.used;
+    let mut ends = 0;
     for &(vnf_id, vnfd, first) in &service.functions {
         for internal in service.internal_links(vnfd) {
             // Where a service's link goes on from a connection point of the function, this link is the inner
             // part of that one and not a segment of its own.
+            ends += internal.points.len() + internal.spots.len();
+            if ends > MAX_ENDS {
+                too_many(findings, (&vnfd.document, &internal.link.path));
+                return Vec::new();
+            }
             if internal.points.iter().any(|point| used.contains(&(vnf_id, *point))) {
                 continue;
             }
@@ -79,6 +98,11 @@ pub(super) fn drafts<'a>(
         list.retain(|draft| !draft.members.is_empty());
     }
     list
+}
+
+fn too_many(findings: &mut Findings, place: (&str, &str)) {
+    let message = format!("the links of the service have more than {MAX_ENDS} ends");
+    findings.error("service-too-large", place, message, "split it into several services");
 }
 
 fn role(shape: Shape, root: bool) -> TreeRole {
@@ -176,10 +200,17 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn lan(&mut self, link: &VirtualLink, draft: &mut Draft<'a>) {
+        let roots: BTreeSet<&Endpoint> = link.roots.iter().collect();
         let mut seen = BTreeSet::new();
+        let mut looked_at = 0;
         for endpoint in &link.endpoints {
             let Endpoint::Function { id, cp } = endpoint else { continue };
             let sockets = self.service.resolve(id, cp);
+            looked_at += sockets.len();
+            if looked_at > MAX_ENDS {
+                too_many(self.findings, draft.place());
+                return;
+            }
             // An unknown function was noted when the package was read.
             if sockets.is_empty() && self.service.has_function(id) {
                 self.findings.warn(
@@ -189,7 +220,7 @@ impl<'a> Reader<'a, '_> {
                     "name a connection point of the function, or join it to a unit's in the VNFD's virtual_links",
                 );
             }
-            let role = role(draft.shape, link.roots.contains(endpoint));
+            let role = role(draft.shape, roots.contains(endpoint));
             draft.members.extend(sockets.into_iter().filter(|s| seen.insert(*s)).map(|s| (s, role)));
         }
         if draft.members.is_empty() {

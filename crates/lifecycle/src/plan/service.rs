@@ -9,6 +9,14 @@ use llcm_names::{ContainerName, NameError, Ssiid};
 use super::findings::Findings;
 use crate::settings::Dialect;
 
+/// Units of a service: more than one host can run. Few bytes of descriptors can mean very many units, because
+/// every use of a function has all of its units.
+const MAX_UNITS: usize = 1 << 16;
+/// Interfaces of a service.
+const MAX_INTERFACES: usize = 1 << 19;
+/// Pairs of a function's connection points and the interfaces they lead to.
+const MAX_PAIRS: usize = 1 << 20;
+
 /// A deployment unit of one function of a service.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct UnitRef<'a> {
@@ -70,20 +78,20 @@ impl<'a> Service<'a> {
             by_id: BTreeMap::new(),
             wirings: BTreeMap::new(),
         };
+        let mut interfaces = 0;
         for function in &descriptors.nsd.functions {
+            let place = (descriptors.nsd.document.as_str(), "network_functions");
             let Some(vnfd) = descriptors.vnfds.get(&function.vnf_name) else {
                 findings.error(
                     "unknown-vnfd",
-                    (&descriptors.nsd.document, "network_functions"),
+                    place,
                     format!("{} is of {}, which no VNFD is called", function.vnf_id, function.vnf_name),
                     "put that VNFD into the package, or correct vnf_name",
                 );
                 continue;
             };
-            service.by_id.insert(&function.vnf_id, service.functions.len());
-            service.functions.push((&function.vnf_id, vnfd, service.units.len()));
-            service.wirings.entry(&function.vnf_name).or_insert_with(|| Wiring::new(vnfd, dialect));
-            service.units.extend(vnfd.units.iter().enumerate().map(|(position, unit)| UnitRef {
+            let first = service.units.len();
+            let unit = |(position, unit): (usize, &'a DeploymentUnit)| UnitRef {
                 vnf_id: &function.vnf_id,
                 vnfd,
                 unit,
@@ -92,7 +100,31 @@ impl<'a> Service<'a> {
                     Dialect::Tango => &unit.interfaces,
                     Dialect::Sonata => &vnfd.interfaces,
                 },
-            }));
+            };
+            let count = |unit: &DeploymentUnit| match dialect {
+                Dialect::Tango => unit.interfaces.len(),
+                Dialect::Sonata => vnfd.interfaces.len(),
+            };
+            interfaces += vnfd.units.iter().map(count).sum::<usize>();
+            if first + vnfd.units.len() > MAX_UNITS || interfaces > MAX_INTERFACES {
+                let message =
+                    format!("the service has more than {MAX_UNITS} units or {MAX_INTERFACES} interfaces");
+                findings.error("service-too-large", place, message, "split it into several services");
+                break;
+            }
+            service.by_id.insert(&function.vnf_id, service.functions.len());
+            service.functions.push((&function.vnf_id, vnfd, first));
+            if !service.wirings.contains_key(function.vnf_name.as_str()) {
+                let wiring = Wiring::new(vnfd, dialect).unwrap_or_else(|| {
+                    let message =
+                        format!("connection points lead to interfaces in more than {MAX_PAIRS} ways");
+                    let hint = "name fewer connection points in one link";
+                    findings.error("function-too-large", (&vnfd.document, "virtual_links"), message, hint);
+                    Wiring::default()
+                });
+                service.wirings.insert(&function.vnf_name, wiring);
+            }
+            service.units.extend(vnfd.units.iter().enumerate().map(unit));
         }
         service
     }
@@ -172,68 +204,68 @@ fn bare(cp: &str) -> &str {
 }
 
 impl<'a> Wiring<'a> {
-    fn new(vnfd: &'a Vnfd, dialect: Dialect) -> Self {
+    /// `None`: there are too many ways.
+    fn new(vnfd: &'a Vnfd, dialect: Dialect) -> Option<Self> {
         let mut wiring = Self::default();
         match dialect {
             // Containers have the function's interfaces, so that every reference meets its own name.
             Dialect::Sonata => {
+                if vnfd.interfaces.len().saturating_mul(vnfd.units.len()) > MAX_PAIRS {
+                    return None;
+                }
                 for (interface, point) in vnfd.interfaces.iter().enumerate() {
                     let spots = (0..vnfd.units.len()).map(|unit| Spot { unit, interface }).collect();
                     wiring.points.insert(bare(&point.id), spots);
                 }
             }
             Dialect::Tango => {
-                wiring.follow_links(vnfd);
+                wiring.follow_links(vnfd)?;
                 wiring.match_names(vnfd);
                 wiring.hand_down_addresses(vnfd);
             }
         }
-        wiring
+        Some(wiring)
     }
 
-    fn follow_links(&mut self, vnfd: &'a Vnfd) {
-        let units: BTreeMap<&str, usize> =
-            vnfd.units.iter().enumerate().map(|(at, unit)| (unit.id.as_str(), at)).collect();
-        let spot = |id: &str, cp: &str| {
-            let unit = *units.get(id)?;
-            // Some descriptors repeat the unit's id in the ids of its connection points.
-            let matches = |point: &Interface| {
-                point.id == cp || point.id.split_once(':').is_some_and(|(of, name)| of == id && name == cp)
-            };
-            let interface = vnfd.units.get(unit)?.interfaces.iter().position(matches)?;
-            Some(Spot { unit, interface })
-        };
+    fn follow_links(&mut self, vnfd: &'a Vnfd) -> Option<()> {
+        let spots = spots_by_name(vnfd);
+        let mut pairs = 0_usize;
+        let mut leads: BTreeSet<(&str, Spot)> = BTreeSet::new();
         for link in &vnfd.links {
             let mut points = BTreeSet::new();
-            let mut spots: Vec<(Spot, bool)> = Vec::new();
+            let mut joined: Vec<(Spot, bool)> = Vec::new();
+            let mut seen = BTreeSet::new();
+            let roots: BTreeSet<&Endpoint> = link.roots.iter().collect();
             for endpoint in &link.endpoints {
                 match endpoint {
                     Endpoint::Own { cp } => {
                         points.insert(bare(cp));
                     }
                     Endpoint::Function { id, cp } => {
-                        if let Some(spot) = spot(id, cp)
-                            && !spots.iter().any(|(other, _)| *other == spot)
+                        if let Some(&spot) = spots.get(&(id.as_str(), cp.as_str()))
+                            && seen.insert(spot)
                         {
-                            spots.push((spot, link.roots.contains(endpoint)));
+                            joined.push((spot, roots.contains(endpoint)));
                         }
                     }
                 }
             }
+            pairs = pairs.saturating_add(points.len().saturating_mul(joined.len()));
+            if pairs > MAX_PAIRS {
+                return None;
+            }
             for point in &points {
                 let known = self.points.entry(point).or_default();
-                for (spot, _) in &spots {
-                    if !known.contains(spot) {
-                        known.push(*spot);
-                    }
-                }
+                known
+                    .extend(joined.iter().map(|(spot, _)| *spot).filter(|spot| leads.insert((point, *spot))));
             }
-            let joined: BTreeSet<usize> = spots.iter().map(|(spot, _)| spot.unit).collect();
-            if joined.len() > 1 {
-                self.internal.push(InternalLink { link, points, spots });
+            let units: BTreeSet<usize> = joined.iter().map(|(spot, _)| spot.unit).collect();
+            if units.len() > 1 {
+                self.internal.push(InternalLink { link, points, spots: joined });
             }
         }
         self.points.retain(|_, spots| !spots.is_empty());
+        Some(())
     }
 
     fn match_names(&mut self, vnfd: &'a Vnfd) {
@@ -256,4 +288,20 @@ impl<'a> Wiring<'a> {
             }
         }
     }
+}
+
+/// Unit and connection point -> interface. Some descriptors repeat the unit's id in the ids of its connection
+/// points (`vdu01:eth0`), and refer to them by the rest.
+fn spots_by_name(vnfd: &Vnfd) -> BTreeMap<(&str, &str), Spot> {
+    let mut spots = BTreeMap::new();
+    for (unit, du) in vnfd.units.iter().enumerate() {
+        for (interface, point) in du.interfaces.iter().enumerate() {
+            let spot = Spot { unit, interface };
+            spots.entry((du.id.as_str(), point.id.as_str())).or_insert(spot);
+            if let Some((of, name)) = point.id.split_once(':').filter(|(of, _)| *of == du.id) {
+                spots.entry((of, name)).or_insert(spot);
+            }
+        }
+    }
+    spots
 }

@@ -249,3 +249,36 @@ fn a_subnet_of_the_engine_is_a_plan_error() {
     assert!(errors[0].contains("overlaps 20.0.0.0/16, a network of the container engine"), "{errors:?}");
     assert!(errors[0].contains("setting `pools`"));
 }
+
+/// Few bytes may mean very much: it is refused before it takes memory or time.
+#[test]
+fn descriptors_that_multiply_are_refused() {
+    let list = |count: usize, text: &str| -> String {
+        (0..count).map(|n| text.replace('N', &n.to_string())).collect()
+    };
+    let units = format!("cloudnative_deployment_units:\n{}", list(300, "- {id: cN, image: x}\n"));
+    let mut bench = Bench::new(package(&service(300, "  []\n"), &[("fw", &units)]));
+    assert!(bench.errors()[0].contains("more than 65536 units"));
+
+    let ways = one_unit(&format!("[{}]", list(1100, "{id: iN}, ")))
+        + &format!(
+            "connection_points: [{}]\nvirtual_links:\n- {{id: l, connectivity_type: E-LAN, \
+             connection_points_reference: [{}{}]}}\n",
+            list(1100, "{id: pN}, "),
+            list(1100, "pN, "),
+            list(1100, "'vdu01:iN', ")
+        );
+    let mut bench = Bench::new(package(&service(1, "  []\n"), &[("fw", &ways)]));
+    assert!(bench.errors()[0].contains("in more than 1048576 ways"));
+
+    let internal = format!(
+        "{TWO_UNITS}virtual_links:\n{}",
+        list(
+            1500,
+            "- {id: lN, connectivity_type: E-Line, connection_points_reference: ['c1:data', 'c2:data']}\n"
+        )
+    );
+    let mut bench = Bench::new(package(&service(600, "  []\n"), &[("fw", &internal)]));
+    bench.settings.pools.eline = Some(llcm_netplan::PoolConfig::parse("16.0.0.0/30", 1 << 26).unwrap());
+    assert!(bench.errors()[0].contains("have more than 524288 ends"));
+}
