@@ -1,3 +1,5 @@
+//! A network service descriptor.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

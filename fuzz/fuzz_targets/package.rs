@@ -1,3 +1,5 @@
+//! A whole package: unpacking, loading, comparing hashes.
+
 #![no_main]
 
 use std::io::Cursor;

@@ -1,3 +1,5 @@
+//! The manifest of a SONATA package.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -72,11 +72,37 @@ fn open<R: Read + Seek>(mut archive: R, limits: &Limits) -> Result<ZipArchive<Bu
     if archive.central_directory_start() != end.directory_start {
         return Err(PackagingError::Contradiction { reason: "it has two directories".to_owned() });
     }
-    if archive.has_overlapping_entries().map_err(|error| archive_error(&error))? {
-        return Err(PackagingError::Overlap);
-    }
+    check_layout(&mut archive, end.directory_start)?;
     archive.validate_header_consistency().map_err(|error| archive_error(&error))?;
     Ok(archive)
+}
+
+/// The longest data descriptor behind an entry's data (APPNOTE 4.3.9: signature, CRC, two 64-bit sizes).
+const MAX_DESCRIPTOR: u64 = 24;
+
+/// Entries must stand one behind the other, from the archive's first byte to its directory. What overlaps is a
+/// bomb; what lies between them is read by some programs and not by others, and searching it would take long.
+fn check_layout(archive: &mut ZipArchive<impl Read + Seek>, directory: u64) -> Result<(), PackagingError> {
+    let mut ranges = Vec::with_capacity(archive.len());
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index).map_err(|error| archive_error(&error))?;
+        let data = entry.data_start().unwrap_or(u64::MAX);
+        ranges.push((entry.header_start(), data.saturating_add(entry.compressed_size())));
+    }
+    ranges.sort_unstable();
+    let mut reached = 0u64;
+    for (start, end) in ranges.into_iter().chain([(directory, directory)]) {
+        if start < reached {
+            return Err(PackagingError::Overlap);
+        }
+        let allowed = if reached == 0 { 0 } else { MAX_DESCRIPTOR };
+        if start - reached > allowed {
+            let reason = format!("{} bytes of it belong to no entry", start - reached);
+            return Err(PackagingError::Contradiction { reason });
+        }
+        reached = end;
+    }
+    Ok(())
 }
 
 /// An entry that will be written.

@@ -86,6 +86,16 @@ impl Algorithm {
         }
     }
 
+    /// The one whose hashes have so many hexadecimal digits, for manifests that name none.
+    const fn of_length(digits: usize) -> Option<Self> {
+        match digits {
+            32 => Some(Self::Md5),
+            64 => Some(Self::Sha256),
+            128 => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+
     /// The usual spelling.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -121,7 +131,7 @@ fn digest<D: Digest>(mut reader: impl Read) -> std::io::Result<String> {
 pub struct Expected<'a> {
     /// Within the package.
     pub path: &'a str,
-    /// As written.
+    /// As written; empty: told from the hash's length.
     pub algorithm: &'a str,
     /// Hexadecimal, either case; empty: nothing is compared.
     pub hash: &'a str,
@@ -182,7 +192,12 @@ pub fn verify(content: &ContentDir, expected: &[Expected<'_>]) -> Vec<(usize, Ha
 
 fn check(content: &ContentDir, line: &Expected<'_>) -> Option<HashProblem> {
     let path = line.path.to_owned();
-    let Some(algorithm) = Algorithm::parse(line.algorithm) else {
+    let algorithm = if line.algorithm.is_empty() {
+        Algorithm::of_length(line.hash.trim().len())
+    } else {
+        Algorithm::parse(line.algorithm)
+    };
+    let Some(algorithm) = algorithm else {
         let algorithm = line.algorithm.chars().take(40).collect();
         return Some(HashProblem::UnknownAlgorithm { path, algorithm });
     };

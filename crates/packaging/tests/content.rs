@@ -99,7 +99,14 @@ fn hashes_are_compared_in_every_spelling() {
     let md5 = "900150983cd24fb0d6963f7d28e17f72";
     let upper = sha256.to_uppercase();
     let line = |algorithm, hash| Expected { path: "abc", algorithm, hash };
-    let good = [line("SHA-256", sha256), line("sha256", &upper), line("MD5", md5), line("SHA-256", "")];
+    let good = [
+        line("SHA-256", sha256),
+        line("sha256", &upper),
+        line("MD5", md5),
+        line("SHA-256", ""),
+        line("", sha256),
+        line("", md5),
+    ];
     assert_eq!(verify(&content, &good), []);
     let bad = [
         line("SHA-256", md5),

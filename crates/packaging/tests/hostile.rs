@@ -38,7 +38,7 @@ fn hostile_archives_are_refused_with_a_reason() {
             ErrorKind::Io => 500,
         };
         assert_eq!(status, upload.status, "{name}: {error}");
-        assert!(start.elapsed() < Duration::from_secs(5), "{name}: took {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(10), "{name}: took {:?}", start.elapsed());
         count += 1;
     }
     assert!(count > 30, "only {count} archives were tried");

@@ -159,10 +159,16 @@ fn bombs() -> Vec<Hostile> {
     let mut long = RawEntry::stored("long", b"ten bytes.");
     long.compressed = 1 << 20;
     long.size = 1 << 20;
+    // Room between entries, filled with what looks like headers: slow to search.
+    let mut gaps = RawEntry::stored("gap", b"");
+    gaps.data = b"PK\x03\x04".repeat(5000);
+    let gaps: Vec<_> =
+        (0..200).map(|index| RawEntry { name: format!("{index}").into_bytes(), ..gaps.clone() }).collect();
     let many: Vec<_> = (0..20_000).map(|index| RawEntry::stored(&format!("{index}"), b"")).collect();
     rows(
         Stage::Archive,
         vec![
+            ("bytes between entries", 422, "contradicting-headers", "belong to no entry", archive(&gaps)),
             ("bomb by ratio", 413, "ratio-too-high", "decompression bomb", archive(&[bomb])),
             ("bomb by overlap", 422, "overlapping-entries", "overlap", archive(&overlapping)),
             ("an entry within another", 422, "overlapping-entries", "overlap", nested),
