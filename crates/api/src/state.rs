@@ -69,7 +69,7 @@ impl std::fmt::Debug for ApiState {
 
 impl ApiState {
     /// `exit` is called when a client asked the server to stop (`PUT /emulator/exit`), after its instances are
-    /// stopped; it must not block, and the server goes on until the `shutdown` given to [`crate::serve`]
+    /// stopped; it must not block, and the server goes on until the `shutdown` given to [`crate::serve()`]
     /// resolves.
     #[must_use]
     pub fn new(

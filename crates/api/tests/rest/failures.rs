@@ -113,3 +113,36 @@ async fn a_port_of_another_service() {
     assert_eq!((reply.status, body["code"].clone()), (409, json!("cannot-plan")), "{body}");
     assert!(body["error"].as_str().unwrap().contains("8080"), "{body}");
 }
+
+#[tokio::test]
+async fn what_the_engine_cannot_do() {
+    let fault = Fault::fail(Operation::Create).kind(ErrorKind::Unsupported).message("no memory limits here");
+    let server = scripted(Script::default().with(fault)).await;
+    server.post("/packages", demo_chain().build()).await;
+    let reply = server.post("/instantiations", "{}").await;
+    let body = reply.json();
+    assert_eq!((reply.status, body["code"].clone()), (501, json!("unsupported")), "{body}");
+    assert!(body["error"].as_str().unwrap().contains("no memory limits here"), "{body}");
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_gone() {
+    let server = scripted(Script::default()).await;
+    std::fs::remove_dir_all(server.dir.path()).unwrap();
+    std::fs::write(server.dir.path(), "a file in its place").unwrap();
+    let reply = server.post("/packages", demo_chain().build()).await;
+    let body = reply.json();
+    assert_eq!((reply.status, body["code"].clone()), (500, json!("store-failed")), "{body}");
+    let text = body["error"].as_str().unwrap();
+    assert!(text.contains(&server.dir.path().display().to_string()), "{text}");
+    std::fs::remove_file(server.dir.path()).unwrap();
+}
+
+#[tokio::test]
+async fn no_service_at_all() {
+    let server = scripted(Script::default()).await;
+    let mut log = Transcript::of(&server);
+    log.step(Method::POST, "/api/llcm/v1/instances", "{\"service\": \"latest\"}").await;
+    log.step(Method::POST, "/api/llcm/v1/instances", "{\"service\": \"alpha\"}").await;
+    insta::assert_snapshot!(log.into_text());
+}
