@@ -301,3 +301,25 @@ where
     }
     Ok(())
 }
+
+/// Drives all futures at once and returns their results in order, or the first error in that order.
+pub(super) async fn together<T, F>(futures: impl IntoIterator<Item = F>) -> Result<Vec<T>, Stop>
+where
+    F: Future<Output = Result<T, Stop>>,
+{
+    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut pending = false;
+        for (future, done) in &mut running {
+            if done.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(result) => *done = Some(result),
+                    std::task::Poll::Pending => pending = true,
+                }
+            }
+        }
+        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, done)| done).collect()
+}

@@ -30,6 +30,7 @@ macro_rules! cases {
 
 const CASES: &[Case] = cases! {
     containers:
+        the_engine_tells_about_itself,
         an_image_is_fetched_once_and_stays,
         a_missing_image_is_an_error,
         create_needs_the_image,
@@ -67,6 +68,7 @@ const CASES: &[Case] = cases! {
         removing_a_segment_leaves_its_ports,
         list_owned_tells_all_after_a_restart,
         remove_instance_spares_other_instances,
+        abandoned_work_can_be_removed,
         teardown_leaves_nothing;
     segments:
         an_e_line_joins_within_a_data_center,
@@ -84,7 +86,8 @@ const CASES: &[Case] = cases! {
     world:
         a_restarted_container_is_plugged_in_again,
         a_service_goes_up_and_down_in_order,
-        take_down_works_in_any_order;
+        take_down_works_in_any_order,
+        much_goes_on_at_once;
 };
 
 /// The names of all cases, in the order in which they run.

@@ -12,6 +12,20 @@ use crate::{ContainerSpec, ContainerState, ErrorKind, PortBinding, PullPolicy};
 
 const GRACE: Duration = seconds(1);
 
+pub(super) async fn the_engine_tells_about_itself(bed: &mut Bed<'_>) -> Checked {
+    let info = bed.containers().info().await?;
+    ensure!(!info.name.is_empty() && !info.version.is_empty(), "the engine has no name or version: {info:?}");
+    let mut cpus = info.cpus.clone();
+    cpus.sort_unstable();
+    cpus.dedup();
+    ensure_eq!(info.cpus, cpus, "the CPUs, in order and once each");
+    for network in &info.networks {
+        let parsed: Result<ipnetwork::IpNetwork, _> = network.parse();
+        ensure!(parsed.is_ok(), "{network} is no address range in CIDR form");
+    }
+    Ok(())
+}
+
 pub(super) async fn an_image_is_fetched_once_and_stays(bed: &mut Bed<'_>) -> Checked {
     let image = &bed.host().image;
     let first = bed.containers().ensure_image(image, PullPolicy::IfMissing, &()).await?;

@@ -1,11 +1,12 @@
 //! Cases on segments and ports, without traffic.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ipnetwork::IpNetwork;
 use llcm_names::{MacAddr, PortId};
 
-use super::bed::{Bed, E_LINE, Vnf, refused, segment, segment_id};
+use super::bed::{Bed, E_LINE, Vnf, eventually, refused, segment, segment_id};
 use super::report::{Checked, ensure, ensure_eq};
 use crate::{ErrorKind, NetworkObject, PortSpec, SegmentKind, SegmentSpec};
 
@@ -279,4 +280,26 @@ pub(super) async fn teardown_leaves_nothing(bed: &mut Bed<'_>) -> Checked {
         bed.containers().remove(&owner, &bed.name(name)).await?;
     }
     wired(bed, &owner, ["a", "b"], 1).await
+}
+
+pub(super) async fn abandoned_work_can_be_removed(bed: &mut Bed<'_>) -> Checked {
+    let (a, _, line) = pair(bed).await?;
+    let port = a.port(1, "eth1", "10.9.0.1/24", &[10]);
+    for micros in [0, 100, 1_000, 10_000] {
+        let time = Duration::from_micros(micros);
+        // Whether it gets done in that time or not, all that may be left is what the removals remove.
+        let _ = tokio::time::timeout(time, bed.network()?.ensure_segment(&line)).await;
+        bed.network()?.ensure_segment(&line).await?;
+        let _ = tokio::time::timeout(time, bed.network()?.attach(&port, &a.point)).await;
+        eventually("the removal of what was given up", || async {
+            bed.network()?.detach(&bed.owner, &a.spec.datacenter, port.id).await?;
+            bed.network()?.remove_segment(&bed.owner, line.id).await?;
+            // The driver may still be at it: it is gone when it stays away for a while.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(bed.network()?.list_owned(&bed.owner.installation).await?.is_empty())
+        })
+        .await?;
+        ensure_eq!(bed.interface(&a, "eth1").await?, None, "the interface after the removal");
+    }
+    Ok(())
 }

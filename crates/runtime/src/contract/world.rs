@@ -1,6 +1,6 @@
 //! Cases on both drivers together.
 
-use super::bed::{Bed, E_LINE, segment};
+use super::bed::{Bed, E_LINE, eventually, segment, together};
 use super::report::{Checked, ensure, ensure_eq};
 use super::seconds;
 
@@ -15,7 +15,8 @@ pub(super) async fn a_restarted_container_is_plugged_in_again(bed: &mut Bed<'_>)
     bed.plug(&b, &b.port(2, "eth1", "10.9.0.2/24", &[10])).await?;
     ensure!(bed.ping(&b, "10.9.0.1").await?, "no answer before the restart");
     bed.containers().stop(&a.spec.owner, &a.spec.name, seconds(1)).await?;
-    ensure!(!bed.ping(&b, "10.9.0.1").await?, "an answer of a stopped container");
+    // A kernel may take its time to do away with the namespace of a dead process.
+    eventually("silence of a stopped container", || async { Ok(!bed.ping(&b, "10.9.0.1").await?) }).await?;
     a.point = bed.containers().start(&a.spec.owner, &a.spec.name).await?;
     bed.plug(&a, &port).await?;
     ensure!(bed.ping(&b, "10.9.0.1").await?, "no answer after the restart");
@@ -100,5 +101,45 @@ pub(super) async fn take_down_works_in_any_order(bed: &mut Bed<'_>) -> Checked {
         let left = network.list_owned(&bed.owner.installation).await?;
         ensure!(left.is_empty(), "left after order {order:?}: {left:?}");
     }
+    Ok(())
+}
+
+/// Six containers of two instances at once, as fast as the driver can.
+pub(super) async fn much_goes_on_at_once(bed: &mut Bed<'_>) -> Checked {
+    let bed = &*bed;
+    bed.network()?;
+    bed.fetch().await?;
+    let owners = [&bed.owner, &bed.other];
+    let vnfs = together((0..6_u32).map(|index| {
+        let owner = if index < 3 { owners[0] } else { owners[1] };
+        let datacenter = if index % 2 == 0 { bed.near() } else { bed.far() };
+        async move { bed.vnf_of(owner, &format!("a{index}"), datacenter).await }
+    }))
+    .await?;
+    let lan = |owner, id, vnfs: &[super::bed::Vnf]| {
+        let ends = (id..).zip(vnfs).map(|(port, vnf)| vnf.end(port)).collect();
+        segment(owner, id, crate::SegmentKind::ELan, ends)
+    };
+    let lans = [lan(owners[0], 10, &vnfs[..3]), lan(owners[1], 20, &vnfs[3..])];
+    let (first, second) =
+        tokio::join!(bed.network()?.ensure_segment(&lans[0]), bed.network()?.ensure_segment(&lans[1]));
+    first?;
+    second?;
+    together((0..6_u32).zip(&vnfs).map(|(index, vnf)| {
+        let (lan, host) = (if index < 3 { 10 } else { 20 }, index % 3);
+        let port = vnf.port(lan + host, "eth1", &format!("10.9.0.{}/24", host + 1), &[lan]);
+        async move { bed.plug(vnf, &port).await }
+    }))
+    .await?;
+    for (from, to) in [(0, "10.9.0.2"), (0, "10.9.0.3"), (3, "10.9.0.2"), (5, "10.9.0.1")] {
+        ensure!(bed.ping(&vnfs[from], to).await?, "no answer from {to} to number {from}");
+    }
+    let (first, second) =
+        tokio::join!(bed.network()?.remove_instance(owners[0]), bed.network()?.remove_instance(owners[1]));
+    ensure!(first.is_ok() && second.is_ok(), "remove_instance of both: {first:?}, {second:?}");
+    together(vnfs.iter().map(|vnf| async move {
+        bed.containers().remove(&vnf.spec.owner, &vnf.spec.name).await.map_err(super::report::Stop::from)
+    }))
+    .await?;
     Ok(())
 }
