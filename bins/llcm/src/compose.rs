@@ -29,7 +29,9 @@ pub(crate) struct Composed {
 /// When the drivers cannot be had, or the store cannot be opened.
 pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
     let installation =
-        installation_id(&config.data_dir, &SystemIds).map_err(|error| anyhow!(told(&error)))?;
+        installation_id(&config.data_dir, &SystemIds).map_err(|error| anyhow!(told(&error))).with_context(
+            || format!("cannot keep state in {} (--data-dir names another place)", config.data_dir.display()),
+        )?;
     let (engine, backend) = match config.engine {
         Engine::Simulated => ("simulated", simulated_backend(config, &installation)?),
         Engine::Docker => ("docker", docker_backend(config, &installation).await?),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::Value;
 
 use super::progress::Progress;
@@ -63,7 +63,9 @@ async fn bring_up(client: &Client, args: &Args, progress: &Progress) -> anyhow::
     for _ in 0..args.instances {
         let began = Instant::now();
         let request = client.instantiate(&service).await?;
-        progress.wait(client, &request).await.context("the instance failed, and nothing of it is left")?;
+        if let Err(error) = progress.wait(client, &request).await {
+            return Err(error.context(what_is_left(client, &request.instance_id).await));
+        }
         let instance = client.get(&format!("/instances/{}", request.instance_id)).await?;
         if !args.output.is_json() {
             let view: Instance = typed(instance.clone())?;
@@ -76,6 +78,19 @@ async fn bring_up(client: &Client, args: &Args, progress: &Progress) -> anyhow::
         instances.push(instance);
     }
     Ok(instances)
+}
+
+/// Whether a failed instance was taken back wholly, in words.
+async fn what_is_left(client: &Client, id: &str) -> String {
+    let view = client.typed::<Instance>(&format!("/instances/{id}")).await;
+    match view {
+        Ok(instance) if instance.state == "stuck" => {
+            format!("the instance failed, and not all of it could be removed: `llcm down {id}` tries again")
+        }
+        Ok(instance) if instance.state != "failed" => format!("the instance is {}", instance.state),
+        // The server forgets failed instances after a while.
+        Ok(_) | Err(_) => "the instance failed, and nothing of it is left".to_owned(),
+    }
 }
 
 /// The file, when the argument looks like one.

@@ -42,6 +42,7 @@ impl Ran {
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_llcm"));
     command.args(args).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent");
+    command.env("LLCM_CONFIG", "/dev/null");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -107,6 +107,24 @@ fn commands_and_logs_pass_through() {
 }
 
 #[test]
+fn what_cannot_be_removed_is_told_and_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = demo_package(dir.path());
+    let script = dir.path().join("script.yml");
+    fs::write(
+        &script,
+        "faults:\n  - {operation: start, kind: failed, call: 1}\n  - {operation: remove, kind: failed, call: 1}\n",
+    )
+    .unwrap();
+    let server = Server::start(&dir.path().join("data"), &["--simulated-script", script.to_str().unwrap()]);
+    let error = server.llcm(&["up", &package]).expect_error(1);
+    assert!(error.contains("not all of it could be removed: `llcm down "), "{error}");
+    assert!(server.llcm(&["ps"]).expect(0).contains("stuck"));
+    server.llcm(&["down"]).expect(0);
+    nothing_runs(&server);
+}
+
+#[test]
 fn refusals_say_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"), &["--max-upload", "1KiB"]);
