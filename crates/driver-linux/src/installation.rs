@@ -24,6 +24,8 @@ use crate::wiring::View;
 
 /// The lock file's name in an installation's run directory.
 const LOCK: &str = "lock";
+/// How often a lock file is made anew that its last holder removed meanwhile.
+const LOCK_ATTEMPTS: usize = 100;
 
 /// The driver's synchronous half.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub(crate) struct Installation {
     pub(crate) run_dir: PathBuf,
     datacenters: Mutex<Datacenters>,
     state: Mutex<State>,
-    /// Set once the kernel was found to have what is needed.
+    /// Set once the kernel was found to have what is needed, and what a crash left unmarked was removed.
     tried: OnceLock<()>,
     /// Held, not read: the lock lives as long as the file is open.
     _lock: File,
@@ -109,9 +111,9 @@ impl Installation {
 
     /// Makes data centers and links those of a topology.
     pub(crate) fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
-        if self.tried.get().is_none() {
+        let first = self.tried.get().is_none();
+        if first {
             check_kernel()?;
-            self.tried.get_or_init(|| ());
         }
         let named = |dc: &DcName| topology.datacenters.iter().any(|named| named.name == *dc);
         for name in datacenter_names(&self.namespaces, &self.id)?.iter().filter(|name| !named(name)) {
@@ -128,11 +130,13 @@ impl Installation {
                 datacenters.insert(dc.name.clone(), Arc::new(made));
             }
         }
-        for dc in datacenters.values() {
-            delete_where(dc, is_unfinished)?;
+        if first {
+            // Later, what is not marked may be just about to be.
+            datacenters.values().try_for_each(|dc| delete_where(dc, is_unfinished))?;
         }
         let not_emulated = underlay::apply(&self.id, topology, &datacenters)?;
         *self.cache() = datacenters;
+        self.tried.get_or_init(|| ());
         Ok(PrepareReport { not_emulated })
     }
 
@@ -180,7 +184,7 @@ impl Drop for Installation {
 fn lock(dir: &Path, id: &InstallationId) -> DriverResult<File> {
     let path = dir.join(LOCK);
     let shown = path.display().to_string();
-    loop {
+    for _ in 0..LOCK_ATTEMPTS {
         fs::create_dir_all(dir).during("make run directory", &dir.display().to_string())?;
         let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = match opened {
@@ -201,6 +205,7 @@ fn lock(dir: &Path, id: &InstallationId) -> DriverResult<File> {
             return Ok(file);
         }
     }
+    Err(crate::failed("lock installation", id.as_str(), "its lock file keeps vanishing"))
 }
 
 /// The names of the data centers that an installation has namespaces of.

@@ -54,6 +54,11 @@ pub(crate) fn branch(port: PortId, index: usize) -> String {
     format!("h{:x}.{index:x}", port.get())
 }
 
+/// What the near sides of all such pairs of a port begin with.
+pub(crate) fn branch_prefix(port: PortId) -> String {
+    format!("h{:x}.", port.get())
+}
+
 /// The bridge's side of such a pair.
 pub(crate) fn branch_bridge_side(port: PortId, index: usize) -> String {
     format!("i{:x}.{index:x}", port.get())

@@ -7,6 +7,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -60,6 +61,13 @@ impl Netns {
     /// The namespace as a file descriptor, for requests that name a second namespace.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    /// Whether this is the namespace of the program itself.
+    pub(crate) fn is_own(&self) -> DriverResult<bool> {
+        let this = self.file.metadata().during("read network namespace", &self.name)?;
+        let own = fs::metadata("/proc/self/ns/net").during("read", "own network namespace")?;
+        Ok((this.dev(), this.ino()) == (own.dev(), own.ino()))
     }
 
     /// The socket, for as long as the guard lives.

@@ -9,7 +9,7 @@ use llcm_runtime::{
 };
 
 use crate::installation::{Installation, State, datacenter_names};
-use crate::names::{Role, overlay_namespace, parse_mark, port_device};
+use crate::names::{Role, branch_prefix, overlay_namespace, parse_mark, port_device};
 use crate::netlink::link;
 use crate::netns::Netns;
 use crate::port::{configure, ensure_pair, join, raise};
@@ -23,6 +23,7 @@ impl Installation {
     /// Makes a segment's devices and joins the ports that are there already.
     pub(crate) fn ensure_segment(&self, spec: &SegmentSpec) -> DriverResult<()> {
         check(spec)?;
+        self.check_owner("make segment", &spec.owner)?;
         let mut datacenters = Datacenters::new();
         for site in sites(spec) {
             datacenters.insert(site.clone(), self.datacenter(site)?);
@@ -62,9 +63,14 @@ impl Installation {
         let path = point.netns.as_deref().ok_or_else(|| {
             crate::invalid("attach", spec.container.as_str(), "the container has no network namespace here")
         })?;
+        self.check_owner("attach port", &spec.owner)?;
         let dc = self.datacenter(&spec.datacenter)?;
         self.check_port(&self.state(), spec)?;
         let container = Netns::open(path, spec.container.as_str())?;
+        if container.is_own()? {
+            let message = "the container shares the host's network; its interfaces are not touched";
+            return Err(crate::invalid("attach port", spec.container.as_str(), message));
+        }
         let pair = ensure_pair(spec, &dc, &container)?;
         let plugged = configure(spec, &container, pair.far).and_then(|()| {
             let mut state = self.state();
@@ -82,6 +88,8 @@ impl Installation {
         });
         match plugged {
             Ok(()) => Ok(PortView { id: spec.id, host_device: port_device(spec.id) }),
+            // What was there before stays: it may still carry traffic.
+            Err(error) if pair.found => Err(error),
             Err(mut error) => {
                 if let Err(undo) = self.detach(&spec.owner, &spec.datacenter, spec.id) {
                     error.message = format!("{}; and undoing it: {undo}", error.message);
@@ -89,6 +97,15 @@ impl Installation {
                 Err(error)
             }
         }
+    }
+
+    /// Checks that an owner is an instance of this installation.
+    fn check_owner(&self, operation: &'static str, owner: &Owner) -> DriverResult<()> {
+        if owner.installation == self.id {
+            return Ok(());
+        }
+        let message = format!("it is of installation {}, not {}", owner.installation, self.id);
+        Err(crate::invalid(operation, &owner.instance.to_string(), &message))
     }
 
     /// Checks a port against what is recorded.
@@ -133,9 +150,10 @@ impl Installation {
             let wires = state.view().wires_around(&spec);
             self.wire(&mut state, &wires)?;
         }
+        let name = port_device(port);
+        state.patches.forget(|_, device| device == name || device.starts_with(&branch_prefix(port)));
         drop(state);
         let Some(dc) = self.find_datacenter(datacenter)? else { return Ok(()) };
-        let name = port_device(port);
         if let Some(info) = dc.overlay.call("find port", &name, |socket| link::find(socket, &name))?
             && parse_mark(&info.alias).is_some_and(|(holder, _)| holder != *owner)
         {

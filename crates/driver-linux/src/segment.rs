@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use llcm_names::{Owner, SegmentId};
+use llcm_names::{DcName, Owner, SegmentId};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, SegmentKind, SegmentSpec, TreeRole};
 
 use crate::datacenter::Datacenter;
@@ -10,8 +10,10 @@ use crate::names::{Role, bridge, leaf_vxlan, mark, parse_mark, sink, vxlan};
 use crate::netlink::link_kind::{BridgePort, Vxlan, add_bridge, add_vxlan, set_bridge_port};
 use crate::netlink::{Device, LinkInfo, fdb, link};
 use crate::underlay::{Datacenters, LINK_MTU, VXLAN_OVERHEAD};
-use crate::wiring::{has_leaves, is_bridged, is_remote};
+use crate::wiring::{has_leaves, is_bridged, is_remote, sites};
 
+/// The kernel's limit (`BR_MAX_PORTS` in net/bridge/br_private.h, without the number 0).
+const BRIDGE_PORTS: usize = 1023;
 /// The UDP port of VXLAN (RFC 7348, section 5).
 const VXLAN_PORT: u16 = 4789;
 /// The UDP port of what the leaves of E-Trees sent.
@@ -28,9 +30,17 @@ pub(crate) fn check(spec: &SegmentSpec) -> DriverResult<()> {
     if ports.len() != spec.ends.len() {
         return fail("a port is an end of it twice");
     }
+    let here = |site: &DcName| spec.ends.iter().filter(|end| end.datacenter == *site).count();
+    // Two for the tunnels.
+    let crowded = |site: &DcName| here(site) + 2 > BRIDGE_PORTS;
     match spec.kind {
         SegmentKind::ELine { .. } if spec.ends.len() != 2 => fail("an E-Line has exactly two ends"),
         _ if spec.ends.is_empty() => fail("it has no ends"),
+        _ if is_bridged(spec) && sites(spec).into_iter().any(crowded) => {
+            let message = format!("a bridge has at most {BRIDGE_PORTS} ports, in each data center");
+            let target = spec.id.to_string();
+            Err(DriverError::new(ErrorKind::Unsupported, "make segment", target, message))
+        }
         _ => Ok(()),
     }
 }

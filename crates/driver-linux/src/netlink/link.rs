@@ -50,8 +50,6 @@ pub(crate) struct LinkInfo {
     pub(crate) master: u32,
     /// The device below it, or the peer of a veth, as an index in that one's own namespace; 0 for none.
     pub(crate) link: u32,
-    /// Its MAC address.
-    pub(crate) mac: Vec<u8>,
     /// Largest packet.
     pub(crate) mtu: u32,
 }
@@ -81,7 +79,6 @@ impl LinkInfo {
             carrier: flags & (1 << 16) != 0,
             master: number(IFLA_MASTER),
             link: number(IFLA_LINK),
-            mac: attributes.get(IFLA_ADDRESS).unwrap_or_default().to_vec(),
             mtu: number(IFLA_MTU),
         })
     }

@@ -14,6 +14,9 @@ const ANSWER: Duration = Duration::from_secs(20);
 /// How often a listing is repeated that changed while it was read.
 const DUMP_RETRIES: usize = 8;
 
+/// The kernel never sends more in one piece (`netlink_dump` in net/netlink/af_netlink.c).
+const BUFFER: usize = 32 * 1024;
+
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_DUMP_INTR: u16 = 0x10;
@@ -76,7 +79,7 @@ impl Socket {
             set_socket_timeout(raw.as_fd(), Timeout::Recv, Some(ANSWER))?;
             Ok(raw)
         };
-        Ok(Self { raw: open().map_err(NetlinkError::Socket)?, sequence: 0, buffer: vec![0; 128 * 1024] })
+        Ok(Self { raw: open().map_err(NetlinkError::Socket)?, sequence: 0, buffer: vec![0; BUFFER] })
     }
 
     /// Sends a request and waits for its acknowledgement.

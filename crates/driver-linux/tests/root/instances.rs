@@ -1,7 +1,7 @@
 //! Instances and whole installations: listing, removing, restarting, and what is not ours.
 
 use llcm_names::PortId;
-use llcm_runtime::{ErrorKind, NetworkDriver, NetworkObject, SegmentKind};
+use llcm_runtime::{ErrorKind, NetworkDriver, NetworkObject, SegmentKind, TreeRole};
 
 use crate::bed::{Bed, E_LINE, Instance, Plug, dc, line, namespaces, open, run, segment_id, single};
 
@@ -132,6 +132,20 @@ async fn what_is_not_ours_is_not_touched() {
 }
 
 #[tokio::test]
+async fn what_a_crash_left_unmarked_goes_with_the_next_start() {
+    let Some(mut bed) = Bed::new(&single()).await else { return };
+    let dc1 = bed.dc_netns("dc1");
+    run("ip", &["-n", &dc1, "link", "add", "p99", "group", "5", "type", "veth", "peer", "name", "other"]);
+    run("ip", &["-n", &dc1, "link", "add", "s9", "group", "5", "type", "bridge"]);
+    run("ip", &["-n", &dc1, "link", "add", "alien", "group", "5", "type", "bridge"]);
+    bed.network().prepare(&single()).await.unwrap();
+    assert_eq!(bed.devices(&dc1).len(), 4, "prepare of a running program removed what is being made");
+    bed.restart();
+    bed.network().prepare(&single()).await.unwrap();
+    assert_eq!(bed.devices(&dc1), ["alien"]);
+}
+
+#[tokio::test]
 async fn a_segment_has_one_spec_and_one_owner() {
     let Some(bed) = Bed::new(&single()).await else { return };
     let instance = bed.instance(0);
@@ -148,8 +162,16 @@ async fn a_segment_has_one_spec_and_one_owner() {
     let error = bed.network().remove_segment(&stolen.owner, segment_id(1)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Conflict, "{error}");
     let lonely = bed.segment(&instance, 2, E_LINE, &[]);
-    let error = bed.network().ensure_segment(&lonely).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
+    let mut foreign = spec.clone();
+    foreign.owner.installation = llcm_names::InstallationId::from_bits(0);
+    for spec in [&lonely, &foreign] {
+        let error = bed.network().ensure_segment(spec).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
+    }
+    let ends: Vec<_> = (0..1100).map(|port| (port, "dc1", TreeRole::Root)).collect();
+    let crowded = bed.segment(&instance, 3, SegmentKind::ELan, &ends);
+    let error = bed.network().ensure_segment(&crowded).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unsupported, "{error}");
 }
 
 #[tokio::test]

@@ -94,6 +94,17 @@ async fn what_is_not_known_is_not_found() {
 }
 
 #[tokio::test]
+async fn the_hosts_own_network_is_not_touched() {
+    let Some(bed) = Bed::new(&single()).await else { return };
+    let instance = bed.instance(0);
+    let spec = bed.port(&instance, &Plug { segments: &[], ..PLUG });
+    let point = llcm_runtime::AttachPoint { netns: Some("/proc/self/ns/net".into()), engine: None };
+    let error = bed.network().attach(&spec, &point).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
+    assert!(error.message.contains("host's network"), "{error}");
+}
+
+#[tokio::test]
 async fn the_engines_interface_moves_aside_with_addresses_and_routes() {
     let Some(mut bed) = Bed::new(&single()).await else { return };
     let instance = bed.instance(0);
