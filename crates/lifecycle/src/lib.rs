@@ -1,7 +1,67 @@
-//! Onboard, plan, instantiate, terminate: a journalled saga with derived undo.
+//! The life-cycle of network services: on-board a package, plan an instance of it, make it, watch it, take it
+//! down; and be found in a known state after a crash at any moment.
 //!
-//! Knows no HTTP and names no concrete driver. [`Orchestrator`] is the one public object; [`request`] has what
-//! goes in and comes out.
+//! Knows no HTTP and names no concrete driver: it works on whatever pair of drivers keeps the contract of
+//! `llcm_runtime`. [`Orchestrator`] is the one object to be had; everything else here is what goes in, what
+//! comes out, and what is written down in between.
+//!
+//! # How to embed it
+//! ```
+//! use std::sync::Arc;
+//! use llcm_lifecycle::installation::installation_id;
+//! use llcm_lifecycle::request::{InstanceState, ServiceRef, Upload};
+//! use llcm_lifecycle::{Dialect, Orchestrator, Parts, Settings, SystemClock, SystemIds};
+//! use llcm_runtime::simulated::{self, World};
+//! # use std::io::Write;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let data_dir = tempfile::tempdir()?;
+//! # let data_dir = data_dir.path().to_owned();
+//! let installation = installation_id(&data_dir, &SystemIds)?;
+//! let world = World::new();
+//! let llcm = Orchestrator::open(Parts {
+//!     data_dir,
+//!     settings: Settings::default(),
+//!     topology: llcm_topology::default_topology(),
+//!     backend: simulated::backend(&world, &installation),
+//!     clock: Arc::new(SystemClock),
+//!     ids: Arc::new(SystemIds),
+//! })
+//! .await?;
+//! # let mut file = llcm.staging_file()?;
+//! # let package = llcm_testkit::demo_chain().build();
+//! # file.write_all(&package)?;
+//! # let (size, sha1) = llcm_packaging::Sha1Reader::new(package.as_slice()).finish()?;
+//! # let upload = Upload { file, size, sha1: sha1.parse()? };
+//! let service = llcm.onboard(upload, Dialect::Tango).await?;
+//! let request = llcm.instantiate(&ServiceRef::Latest).await?;
+//! llcm.wait(request.id).await?;
+//! assert_eq!(llcm.instances(false)[0].state, InstanceState::Running);
+//! assert_eq!(world.snapshot().containers.len(), 3);
+//!
+//! llcm.shutdown(true).await?;
+//! assert!(world.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What always holds
+//! - **Decide, then act.** The [`plan`] is pure and says everything; acting on it takes no decision. One lock is
+//!   held while a plan is made and recorded, so that no two share a name, port, address or id.
+//! - **Write down, then act.** The record of the plan is the reservation; every step has its intent on disk
+//!   before it is done. See [`journal`].
+//! - **Three ends.** An operation ends done, undone, or stuck; stuck is a state that is shown and can be tried
+//!   again ([`state`] has all of them). Nothing is called gone before the drivers, asked, know nothing of it.
+//! - **Undo is derived**, from the steps that have an intent ([`step::TakeDown`]); a new step does not compile
+//!   until somebody has said what takes it back.
+//! - **Work belongs to the server.** A caller that drops its future changes nothing; shutting down drains.
+//! - **Recovery** is observe, decide ([`recovery::decide`], pure), execute; then the first request is answered.
+//!
+//! # Suggested reading order
+//! [`request`] and [`settings`] (what goes in and out), [`orchestrator`], [`plan`], [`step`], [`journal`], `saga`
+//! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`],
+//! [`recovery`], [`store`], `ground` (the network that instances stand on), [`script`].
 
 pub mod catalog;
 pub mod clock;

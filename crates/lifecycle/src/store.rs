@@ -1,7 +1,7 @@
-//! Where records are kept: a trait, one file on disk behind it ([`file`]), memory for tests and experiments
+//! Where records are kept: a trait, one file on disk behind it ([`file`](mod@file)), memory for tests and experiments
 //! ([`memory`]), and the writer that gathers what many tasks write into few transactions (`writer`).
 //!
-//! What is stored is listed in [`Change`]; every value carries a version (see [`Versioned`]), and the store
+//! What is stored is listed in [`Change`]; every value carries a version (`Versioned`), and the store
 //! as a whole a format number. A reader refuses what is newer than itself and never empties a store.
 
 use std::collections::BTreeMap;

@@ -32,7 +32,7 @@ fn slow_script(seed: u64) -> Script {
 async fn twenty_instances_of_three_services_half_of_them_terminated_meanwhile() {
     for seed in 0..3 {
         let rig = Rig::new();
-        let llcm = rig.open().await;
+        let llcm = rig.open_quick().await;
         let mut services = Vec::new();
         for package in [demo_chain(), every_step(), demo_chain().name("other")] {
             services.push(push(&llcm, &package).await);

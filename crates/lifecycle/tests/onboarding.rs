@@ -13,14 +13,14 @@ use llcm_testkit::{PackageBuilder, demo_chain, every_step};
 /// On-boards what is to be refused, and checks that nothing of it is left.
 async fn refuse(rig: &Rig, bytes: &[u8], code: ErrorCode) -> LifecycleError {
     let llcm = rig.open().await;
-    let error = push_bytes(&llcm, bytes).await.unwrap_err();
+    let error = push_bytes(&llcm, bytes).await.expect_err("it is refused");
     assert_eq!(error.code, code, "{error} {:?}", error.diagnostics);
     nothing_is_left(rig, &llcm);
     // What it had reserved is free again.
     rig.world.set_script(Script::default());
     let service = push(&llcm, &demo_chain()).await;
     assert_eq!(run(&llcm, &service).await.links[0].subnet, "30.0.0.0/24");
-    llcm.shutdown(true).await.unwrap();
+    llcm.shutdown(true).await.expect("it ends");
     error
 }
 

@@ -23,15 +23,15 @@ async fn a_run(rig: &Rig) -> (Arc<MemoryStore>, InstanceId, Observed) {
     let store = Arc::new(MemoryStore::default());
     let backend = simulated::backend(&rig.world, &rig.installation());
     let parts: Parts = rig.parts(backend.clone());
-    let llcm = Orchestrator::open_with(parts, Arc::clone(&store) as Arc<dyn Store>).await.unwrap();
+    let llcm = Orchestrator::open_with(parts, Arc::clone(&store) as Arc<dyn Store>).await.expect("it works");
     push(&llcm, &demo_chain()).await;
     let service = push(&llcm, &every_step()).await;
     let instance = run(&llcm, &service).await;
     let observed = Observed {
-        containers: backend.containers().list_owned(&rig.installation()).await.unwrap(),
-        objects: backend.network().list_owned(&rig.installation()).await.unwrap(),
+        containers: backend.containers().list_owned(&rig.installation()).await.expect("it works"),
+        objects: backend.network().list_owned(&rig.installation()).await.expect("it works"),
     };
-    llcm.shutdown(false).await.unwrap();
+    llcm.shutdown(false).await.expect("it works");
     (store, instance.id, observed)
 }
 
@@ -161,7 +161,7 @@ async fn decisions_after_a_restart() {
 
     for state in [InstanceState::Running, InstanceState::Degraded] {
         assert_eq!(decide(&known(state, false), &observed), [keep(vec![])]);
-        assert_eq!(decide(&known(state, true), &observed), [take_down.clone()]);
+        assert_eq!(decide(&known(state, true), &observed), std::slice::from_ref(&take_down));
     }
     for state in [
         InstanceState::Planned,
@@ -170,7 +170,7 @@ async fn decisions_after_a_restart() {
         InstanceState::Terminating,
         InstanceState::Stuck,
     ] {
-        assert_eq!(decide(&known(state, false), &observed), [take_down.clone()], "{state:?}");
+        assert_eq!(decide(&known(state, false), &observed), std::slice::from_ref(&take_down), "{state:?}");
     }
 
     // Of what is gone, or never was known, everything that carries our mark is removed.

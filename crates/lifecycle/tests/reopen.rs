@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 /// A server's life: dropping the runtime ends it as a kill would, at whatever it awaits.
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 async fn until(llcm: &Arc<Orchestrator>, what: impl Fn(&Orchestrator) -> bool) {
@@ -214,7 +214,7 @@ async fn one_data_directory_serves_one_server() {
     let first = rig.open().await;
     let installation = rig.installation();
     let second = rig.open_on(llcm_runtime::simulated::backend(&rig.world, &installation)).await;
-    let error = second.err().expect("it is in use");
+    let error = second.expect_err("it is in use");
     assert_eq!(error.code, ErrorCode::StoreFailed);
     assert!(error.message.contains("another server runs on this data directory"), "{error}");
     first.shutdown(false).await.unwrap();

@@ -11,7 +11,7 @@ use llcm_testkit::every_step;
 /// What a service with every kind of step asks of the drivers while it is made.
 async fn calls_of_making(settings: Settings) -> Vec<Call> {
     let rig = Rig::with(settings);
-    let llcm = rig.open().await;
+    let llcm = rig.open_quick().await;
     let service = push(&llcm, &every_step()).await;
     rig.world.forget_calls();
     run(&llcm, &service).await;
@@ -47,7 +47,7 @@ async fn a_failure_at_any_call_leaves_nothing_and_names_step_and_cause() {
         let settings = Settings { start_concurrency, ..Settings::default() };
         let calls = calls_of_making(settings.clone()).await;
         let rig = Rig::with(settings);
-        let llcm = rig.open().await;
+        let llcm = rig.open_quick().await;
         let service = push(&llcm, &every_step()).await;
         for call in &calls {
             for after in [false, true] {
@@ -93,7 +93,7 @@ async fn every_call_may_be_made_twice() {
     let instance = run(&llcm, &service).await;
     assert_eq!(instance.state, InstanceState::Running);
     let once = Rig::new();
-    let other = once.open().await;
+    let other = once.open_quick().await;
     run(&other, &push(&other, &every_step()).await).await;
     assert_eq!(rig.world.snapshot().ports.len(), once.world.snapshot().ports.len());
     assert_eq!(rig.world.snapshot().containers.len(), 5);
@@ -113,7 +113,7 @@ async fn an_undo_that_fails_leaves_a_stuck_instance_that_can_be_terminated_again
         [Operation::Remove, Operation::RemoveInstance, Operation::ListContainers, Operation::ListNetwork]
     {
         let rig = Rig::new();
-        let llcm = rig.open().await;
+        let llcm = rig.open_quick().await;
         let service = push(&llcm, &every_step()).await;
         rig.world.add_fault(Fault::fail(Operation::Attach).on_call(3).message("no such device"));
         rig.world.add_fault(Fault::fail(undo).always().message("the engine is away"));
@@ -141,7 +141,7 @@ async fn an_undo_that_fails_leaves_a_stuck_instance_that_can_be_terminated_again
 #[tokio::test]
 async fn a_take_down_goes_on_after_errors() {
     let rig = Rig::new();
-    let llcm = rig.open().await;
+    let llcm = rig.open_quick().await;
     let service = push(&llcm, &every_step()).await;
     let instance = run(&llcm, &service).await;
     rig.world.add_fault(Fault::fail(Operation::Remove).target("mn.core.*"));
@@ -157,7 +157,7 @@ async fn a_take_down_goes_on_after_errors() {
 #[tokio::test]
 async fn errors_on_the_way_do_not_matter_when_nothing_is_left() {
     let rig = Rig::new();
-    let llcm = rig.open().await;
+    let llcm = rig.open_quick().await;
     let service = push(&llcm, &every_step()).await;
     let instance = run(&llcm, &service).await;
     rig.world.add_fault(Fault::fail(Operation::Remove).after());
@@ -170,7 +170,7 @@ async fn terminating_calls_off_a_creation() {
     let rig = Rig::with(Settings { start_concurrency: 1, ..Settings::default() });
     let slow = Latency::fixed(std::time::Duration::from_secs(1));
     rig.world.set_script(Script::default().taking(Operation::Start, slow));
-    let llcm = rig.open().await;
+    let llcm = rig.open_quick().await;
     let service = push(&llcm, &every_step()).await;
     let create = llcm.instantiate(&ServiceRef::Latest).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
@@ -191,7 +191,7 @@ async fn containers_start_side_by_side_within_bounds() {
         let rig = Rig::with(Settings { start_concurrency, ..Settings::default() });
         let slow = Latency::fixed(std::time::Duration::from_secs(1));
         rig.world.set_script(Script::default().taking(Operation::Start, slow));
-        let llcm = rig.open().await;
+        let llcm = rig.open_quick().await;
         let service = push(&llcm, &every_step()).await;
         let began = tokio::time::Instant::now();
         run(&llcm, &service).await;

@@ -45,7 +45,7 @@ impl Store for FailingStore {
 
 async fn open(rig: &Rig, store: &Arc<FailingStore>) -> Arc<Orchestrator> {
     let backend = simulated::backend(&rig.world, &rig.installation());
-    Orchestrator::open_with(rig.parts(backend), Arc::clone(store) as Arc<dyn Store>).await.unwrap()
+    Orchestrator::open_with(rig.parts(backend), Arc::clone(store) as Arc<dyn Store>).await.expect("it opens")
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use llcm_lifecycle::installation::installation_id;
 use llcm_lifecycle::request::{InstanceView, RequestView, ServiceRef, ServiceView, Upload};
+use llcm_lifecycle::store::memory::MemoryStore;
 use llcm_lifecycle::{Clock, Dialect, IdSource, LifecycleError, Orchestrator, Parts, Settings, Timestamp};
 use llcm_names::{InstallationId, InstanceId, PackageHash};
 use llcm_runtime::Backend;
@@ -74,6 +75,14 @@ impl Rig {
 
     pub(crate) async fn open(&self) -> Arc<Orchestrator> {
         self.open_on(simulated::backend(&self.world, &self.installation())).await.expect("it opens")
+    }
+
+    /// As [`Rig::open`], with the records in memory: for tests that make hundreds of instances.
+    pub(crate) async fn open_quick(&self) -> Arc<Orchestrator> {
+        let backend = simulated::backend(&self.world, &self.installation());
+        Orchestrator::open_with(self.parts(backend), Arc::new(MemoryStore::default()))
+            .await
+            .expect("it opens")
     }
 
     pub(crate) async fn open_on(&self, backend: Backend) -> Result<Arc<Orchestrator>, LifecycleError> {
