@@ -97,17 +97,12 @@ impl ContainerDriver for DockerContainers {
     async fn start(&self, owner: &Owner, name: &EngineName) -> DriverResult<AttachPoint> {
         let attempt = Attempt::new("start container", name.as_str());
         let absent = || attempt.error(ErrorKind::NotFound, "there is no container of that name");
-        // The container names the gate by its path, and somebody may have cleaned up since it was created.
-        self.gate.ensure()?;
-        let start = |id: String| async move {
-            self.client.call(attempt, |docker| docker.start_container(&id, None)).await.map(|()| id)
-        };
         let owned = self.owned(attempt, owner, name).await?.ok_or_else(absent)?;
-        let id = match start(owned.id).await {
+        let id = match self.start_id(attempt, owned.id).await {
             Err(error) if error.kind == ErrorKind::NotFound && owned.remembered => {
                 // It was removed behind our back; perhaps there is a new one.
                 let found = self.look_owned(attempt, owner, name).await?.ok_or_else(absent)?;
-                start(found.id).await?
+                self.start_id(attempt, found.id).await?
             }
             result => result?,
         };
@@ -199,6 +194,20 @@ impl ContainerDriver for DockerContainers {
 }
 
 impl DockerContainers {
+    /// Starts a container by its id, and returns the id.
+    async fn start_id(&self, attempt: Attempt<'_>, id: String) -> DriverResult<String> {
+        let start = || self.client.call(attempt, |docker| docker.start_container(&id, None));
+        match start().await {
+            // Somebody has cleaned up since it was created.
+            Err(error) if error.message.contains(&self.gate.name()) => {
+                self.gate.ensure()?;
+                start().await?;
+            }
+            result => result?,
+        }
+        Ok(id)
+    }
+
     /// Removes a container by its id and waits until it is gone; `false`: it was gone already.
     async fn remove_id(&self, attempt: Attempt<'_>, id: &str) -> DriverResult<bool> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();

@@ -33,6 +33,11 @@ impl Gate {
         Self { path: directory.join(name) }
     }
 
+    /// The file's name, which stands in the engine's errors about it.
+    pub(crate) fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// Makes sure that the program is there, whole and executable, and returns its path.
     ///
     /// # Errors

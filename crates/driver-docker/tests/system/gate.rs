@@ -103,6 +103,29 @@ async fn who_waits_at_the_gate_is_stopped_at_once() {
     assert!(matches!(view.state, ContainerState::Exited { .. }), "{view:?}");
 }
 
+#[tokio::test]
+async fn a_gate_that_was_cleaned_up_is_put_back() {
+    let Some(bed) = Bed::make().await else { return };
+    let mut spec = bed.spec("again");
+    spec.interfaces = vec![ifname("in")];
+    bed.driver.create(&spec).await.unwrap();
+    let is_gate = |name: &str| name.starts_with("gate-");
+    let gates = || {
+        bed.home
+            .path()
+            .read_dir()
+            .unwrap()
+            .flatten()
+            .filter(|it| it.file_name().to_str().is_some_and(is_gate))
+            .count()
+    };
+    assert_eq!(gates(), 1);
+    bed.driver.cleanup(&spec.owner.installation).await.unwrap();
+    assert_eq!(gates(), 0);
+    bed.driver.start(&spec.owner, &spec.name).await.unwrap();
+    waits(&spec.name).await;
+}
+
 /// An entrypoint with arguments, a working directory, a user without rights, a PATH of its own.
 #[tokio::test]
 async fn the_images_own_words_are_kept() {
@@ -131,7 +154,6 @@ async fn the_images_own_words_are_kept() {
     assert_eq!(crate::probe::environment(&spec.name)["PATH"], "/odd:/bin");
 }
 
-/// The gate's mount does not need a root file system that can be written to.
 #[tokio::test]
 async fn a_program_that_is_not_there_is_told_by_exit_code_and_output() {
     let Some(bed) = Bed::make().await else { return };
