@@ -194,6 +194,11 @@ async fn teardown_leaves_nothing() {
         assert_eq!(bed.devices(&bed.netns(&format!("i0c{number}"))), Vec::<String>::new());
     }
     assert_eq!(bed.network().list_owned(&bed.id).await.unwrap(), []);
+    // And it can be built again.
+    bed.network().prepare(&line()).await.unwrap();
+    populate(&mut bed, 1).await;
+    check_populated(&bed, 1);
+    bed.network().teardown().await.unwrap();
     bed.restart();
     let entries = || std::fs::read_dir(bed.run_dir()).unwrap().count();
     assert_eq!(entries(), 1);
