@@ -229,4 +229,20 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
         }
     }
+
+    #[test]
+    fn the_page_for_readers_tells_the_truth() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/adding-a-driver.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let example = page.split("```yaml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let script = Script::parse(example).unwrap();
+        assert_eq!((script.faults.len(), script.commands.len(), script.cpus.len()), (2, 1, 2));
+        let operations = page.split("Operations:").nth(1).unwrap();
+        let names: Vec<_> = operations.split('`').skip(1).step_by(2).collect();
+        for name in &names {
+            let known: Result<Operation, _> = serde_json::from_str(&format!("{name:?}"));
+            assert!(known.is_ok(), "{name}");
+        }
+        assert_eq!(names.len(), 21, "{names:?}");
+    }
 }
