@@ -56,6 +56,17 @@ async fn a_package_becomes_a_service() {
 }
 
 #[tokio::test]
+async fn warnings_of_the_plan_come_with_the_service() {
+    let rig = Rig::new();
+    let llcm = rig.open().await;
+    let service = push(&llcm, &demo_chain().replace("forwarding_graphs: []\n", "")).await;
+    let said = service.warnings.iter().any(|warning| warning.to_string().contains("forwarding_graphs"));
+    assert!(said, "{:?}", service.warnings);
+    assert_eq!(llcm.services()[0].warnings, service.warnings);
+    assert!(run(&llcm, &service).await.links.is_empty());
+}
+
+#[tokio::test]
 async fn the_newest_of_several_is_meant() {
     let rig = Rig::new();
     let llcm = rig.open().await;

@@ -177,7 +177,7 @@ async fn decisions_after_a_restart() {
     let strays = Decision::Remove { owner: plan.owner.clone(), containers: seen.keys().cloned().collect() };
     let gone = decide(&known(InstanceState::Terminated, false), &observed);
     assert_eq!(gone, [Decision::Forget { instance: id }, strays.clone()]);
-    assert_eq!(decide(&known(InstanceState::Failed, false), &observed), [strays.clone()]);
+    assert_eq!(decide(&known(InstanceState::Failed, false), &observed), std::slice::from_ref(&strays));
     assert_eq!(decide(&BTreeMap::new(), &observed), [strays]);
     assert_eq!(decide(&BTreeMap::new(), &Observed::default()), []);
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::{Rig, down, push, run, view};
-use llcm_lifecycle::request::{InstanceState, InstanceView, ScriptRun};
+use llcm_lifecycle::request::{InstanceState, InstanceView, ScriptRun, ServiceRef};
 use llcm_lifecycle::{ErrorCode, Settings};
 use llcm_names::ContainerName;
 use llcm_runtime::simulated::{
@@ -73,6 +73,30 @@ async fn scripts_may_come_from_the_image() {
         "the descriptor's come first"
     );
     assert_eq!(ran("mn.leaf_b.cdu01.0"), ["./start.sh", "./stop.sh"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_environment_file_has_the_last_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = "SON_EMU_CMD: ./from-file.sh\nSPEED: 3\n";
+    std::fs::write(dir.path().join("edge.vdu01.1.env.yml"), file).unwrap();
+    let settings = Settings { env_dir: Some(dir.path().to_owned()), ..Settings::default() };
+    let rig = Rig::with(settings);
+    let llcm = rig.open().await;
+    let service = push(&llcm, &every_step()).await;
+    let (first, second) = (run(&llcm, &service).await, run(&llcm, &service).await);
+    assert_eq!(scripts(&first, "edge.vdu01.0")[0].command, "echo edge is up");
+    assert_eq!(scripts(&second, "edge.vdu01.1")[0].command, "./from-file.sh");
+    let spec = rig.world.spec(&second.containers[0].engine_name).unwrap();
+    assert_eq!(spec.environment["SPEED"], "3");
+
+    // A file that is none is an error before anything starts.
+    std::fs::write(dir.path().join("edge.vdu02.2.env.yml"), "- no mapping\n").unwrap();
+    let containers = rig.world.snapshot().containers.len();
+    let error = llcm.instantiate(&ServiceRef::Latest).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::CannotPlan);
+    assert!(error.diagnostics[0].document.ends_with("edge.vdu02.2.env.yml"), "{:?}", error.diagnostics);
+    assert_eq!(rig.world.snapshot().containers.len(), containers);
 }
 
 #[tokio::test(start_paused = true)]
