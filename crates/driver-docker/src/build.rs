@@ -54,8 +54,8 @@ pub(crate) async fn build(
             failed.message = tail.appended_to(&failed.message);
             failed
         };
-        let begun = Messages::post(client.socket(), &path, StreamBody::new(archive).boxed_unsync()).await;
-        let mut messages = begun.map_err(|error| failed(&error, &tail))?;
+        let begun = client.post(&path, StreamBody::new(archive).boxed_unsync()).await;
+        let mut messages = Messages::new(begun.map_err(|error| failed(&error, &tail))?);
         while let Some(message) = messages.next().await.map_err(|error| failed(&error, &tail))? {
             tail.push(message.output().unwrap_or_default());
             if let Some(event) = message.event(&spec.tag) {

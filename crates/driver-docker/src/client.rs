@@ -1,7 +1,7 @@
 //! The connection to the engine. Every request has a deadline.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use llcm_runtime::{DriverResult, ErrorKind};
 
 use crate::map_error::Attempt;
 use crate::options::{Deadlines, DockerOptions};
+use crate::raw::{Body, Output};
 
 /// The client library's own limit, which counts whole seconds and covers less than ours: out of the way.
 const LIBRARY_LIMIT_S: u64 = 24 * 3600;
@@ -58,9 +59,24 @@ impl Client {
         Ok(client)
     }
 
-    /// The engine's socket.
-    pub(crate) fn socket(&self) -> &Path {
-        &self.socket
+    /// Asks for a path whose answer is read as a stream.
+    pub(crate) async fn get(&self, path: &str) -> Result<Output, Error> {
+        Output::get(&self.socket, &self.versioned(path)).await
+    }
+
+    /// Posts a body to a path whose answer is read as a stream.
+    pub(crate) async fn post(&self, path: &str, body: Body) -> Result<Output, Error> {
+        Output::post(&self.socket, &self.versioned(path), body).await
+    }
+
+    /// Posts JSON to a path and takes the connection over.
+    pub(crate) async fn upgrade(&self, path: &str, json: String) -> Result<Output, Error> {
+        Output::upgrade(&self.socket, &self.versioned(path), json).await
+    }
+
+    /// The path in the version of the interface that both sides know.
+    fn versioned(&self, path: &str) -> String {
+        format!("/v{}{path}", self.docker.client_version())
     }
 
     /// The deadlines that were asked for.

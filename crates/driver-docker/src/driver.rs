@@ -10,7 +10,6 @@ use crate::client::Client;
 use crate::gate::Gate;
 use crate::map_error::Attempt;
 use crate::options::DockerOptions;
-use crate::raw::Output;
 use crate::view::Found;
 
 /// Runs containers on a Docker engine of this host.
@@ -71,7 +70,7 @@ impl DockerContainers {
     pub(crate) async fn look(&self, attempt: Attempt<'_>, key: &str) -> DriverResult<Option<Found>> {
         let ask = |_| async {
             let path = format!("/containers/{key}/json");
-            Found::parse(&Output::get(self.client.socket(), &path).await?.all().await?)
+            Found::parse(&self.client.get(&path).await?.all().await?)
         };
         self.client.find(attempt, ask).await
     }

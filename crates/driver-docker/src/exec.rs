@@ -7,7 +7,6 @@ use llcm_runtime::{DriverResult, ErrorKind, Exec, ExecOutcome, ExecSpec, OutputS
 
 use crate::driver::DockerContainers;
 use crate::map_error::Attempt;
-use crate::raw::Output;
 use crate::streams::Streams;
 
 /// How the engine begins when there is no such program, sometimes as an answer, sometimes as output.
@@ -42,7 +41,7 @@ impl Exec for DockerContainers {
         };
         let path = format!("/exec/{}/start", exec.id);
         let body = format!("{{\"Detach\":false,\"Tty\":{}}}", spec.terminal);
-        let upgrade = |_| Output::upgrade(self.client.socket(), &path, body);
+        let upgrade = |_| self.client.upgrade(&path, body);
         let mut output = self.client.call(attempt, upgrade).await.map_err(|mut error| {
             if error.message.contains(REFUSAL) {
                 error.kind = ErrorKind::Invalid;

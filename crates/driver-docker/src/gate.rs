@@ -160,6 +160,8 @@ mod tests {
             assert_eq!(output.stdout, b"a b c\n");
             assert_eq!(run(&["--interfaces=lo", "--", "no-such-program"]).status.code(), Some(127));
             assert_eq!(run(&["--interfaces=lo", "--", "/etc/passwd"]).status.code(), Some(126));
+        } else {
+            println!("skipped in part: the loopback interface is down here");
         }
     }
 }

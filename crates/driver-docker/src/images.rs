@@ -77,9 +77,9 @@ async fn pull(client: &Client, reference: &Reference, progress: &dyn Progress) -
         attempt.error(ErrorKind::Unavailable, message)
     };
     // The engine answers only when it has reached the registry.
-    let begin = Messages::post(client.socket(), &path, empty());
+    let begin = client.post(&path, empty());
     let begun = tokio::time::timeout(silence, begin).await.map_err(|_| silent())?;
-    let mut messages = begun.map_err(|error| attempt.failed(&error))?;
+    let mut messages = Messages::new(begun.map_err(|error| attempt.failed(&error))?);
     loop {
         let next = tokio::time::timeout(silence, messages.next()).await.map_err(|_| silent())?;
         let Some(message) = next.map_err(|error| attempt.failed(&error))? else { return Ok(()) };

@@ -6,7 +6,6 @@ use llcm_runtime::{DriverResult, ErrorKind, LogOptions, Logs, OutputSink};
 
 use crate::driver::DockerContainers;
 use crate::map_error::Attempt;
-use crate::raw::Output;
 use crate::streams::Streams;
 
 #[async_trait]
@@ -27,7 +26,7 @@ impl Logs for DockerContainers {
             "/containers/{}/logs?stdout=true&stderr=true&follow={follow}&timestamps={timestamps}&tail={tail}",
             found.id
         );
-        let mut output = self.client.call(attempt, |_| Output::get(self.client.socket(), &path)).await?;
+        let mut output = self.client.call(attempt, |_| self.client.get(&path)).await?;
         let mut streams = Streams::new(found.terminal);
         while let Some(bytes) = output.next().await.map_err(|error| attempt.failed(&error))? {
             for chunk in streams.push(&bytes) {

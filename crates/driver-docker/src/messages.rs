@@ -1,13 +1,12 @@
 //! Streams of messages about a long operation: JSON objects, a line each.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
 use bollard::errors::Error;
 use llcm_runtime::ProgressEvent;
 use serde_json::Value;
 
-use crate::raw::{Body, Output};
+use crate::raw::Output;
 
 /// No message is longer. What is longer is no message.
 const LINE_BYTES: usize = 4 << 20;
@@ -21,13 +20,9 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    /// Posts to a path that answers with messages.
-    ///
-    /// # Errors
-    /// What the engine answers instead.
-    pub(crate) async fn post(socket: &Path, path: &str, body: Body) -> Result<Self, Error> {
-        let output = Output::post(socket, path, body).await?;
-        Ok(Self { output, buffer: Vec::new(), ready: VecDeque::new() })
+    /// The messages in an answer.
+    pub(crate) fn new(output: Output) -> Self {
+        Self { output, buffer: Vec::new(), ready: VecDeque::new() }
     }
 
     /// The next message; `None` at the end.

@@ -27,7 +27,7 @@ async fn pull(acts: Vec<Act>) -> (DriverResult<ImageView>, Vec<ProgressEvent>) {
     let mut acts = Some(acts);
     let engine = Engine::start(move |request| match request {
         "GET /version" => version("1.41"),
-        "POST /images/create" => acts.take().expect("it is asked for once"),
+        "POST /v1.41/images/create" => acts.take().expect("it is asked for once"),
         _ => vec![looks.next().expect("it is looked at twice")],
     });
     let heard = Heard::default();
@@ -36,16 +36,23 @@ async fn pull(acts: Vec<Act>) -> (DriverResult<ImageView>, Vec<ProgressEvent>) {
     (image, heard.events())
 }
 
+/// The older of both sides' versions is spoken.
 #[tokio::test]
 async fn versions_of_engines_do_not_matter() {
-    for api in ["1.41", "1.44", "1.99"] {
+    for (api, spoken) in [("1.41", "/v1.41/"), ("1.44", "/v1.44/"), ("1.99", "/v1.53/")] {
         let engine = Engine::start(move |request| match request {
             "GET /version" => version(api),
-            _ => vec![Act::Say(ok(IMAGE))],
+            "GET /images/a/json" => vec![Act::Say(ok(IMAGE))],
+            other if other.starts_with(&format!("GET {spoken}containers/mn.a/")) => {
+                vec![Act::Say(ok(r#"{"Id":"0abc","Name":"/mn.a"}"#))]
+            }
+            other => panic!("{other} is not expected of API {api}"),
         });
         let driver = connect(&engine).await.unwrap();
         let image = driver.ensure_image("a", PullPolicy::Never, &()).await.unwrap();
         assert_eq!(image.command, ["/bin/sh"], "API {api}");
+        let name = llcm_names::EngineName::parse("mn.a").unwrap();
+        assert_eq!(driver.inspect(&name).await.unwrap().unwrap().id, "0abc", "API {api}");
     }
 }
 
