@@ -14,7 +14,7 @@ use crate::pack::Content;
 pub(crate) struct Args {
     /// The directory with the package's content.
     pub(crate) directory: PathBuf,
-    /// The package file to write. [default: <vendor>.<name>.<version>.tgo here]
+    /// The package file to write. [default: VENDOR.NAME.VERSION.tgo here]
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
 }
