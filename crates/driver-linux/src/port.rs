@@ -37,6 +37,10 @@ fn port_mark(spec: &PortSpec) -> DriverResult<String> {
 
 /// Makes the pair, or finds the one that is there; a pair whose container has gone is replaced.
 pub(crate) fn ensure_pair(spec: &PortSpec, dc: &Datacenter, container: &Netns) -> DriverResult<Pair> {
+    // Mostly nothing is in the way; the kernel says so sooner than a search.
+    if let Some(pair) = make_pair(spec, dc, container)? {
+        return Ok(pair);
+    }
     let name = port_device(spec.id);
     if let Some(near) = find(dc, &name, &spec.owner)? {
         if !near.alias.is_empty() && near.alias != port_mark(spec)? {
@@ -53,13 +57,28 @@ pub(crate) fn ensure_pair(spec: &PortSpec, dc: &Datacenter, container: &Netns) -
         dc.overlay.call("remove port", &name, |socket| link::delete(socket, near.device()))?;
     }
     make_room(spec, container)?;
-    dc.overlay.call("make port", &name, |socket| {
+    make_pair(spec, dc, container)?.ok_or_else(|| {
+        let message = "the port or an interface of its name is being made by somebody else";
+        DriverError::new(ErrorKind::Conflict, "make port", name, message)
+    })
+}
+
+/// Makes the pair; `None` when one of its names is taken.
+fn make_pair(spec: &PortSpec, dc: &Datacenter, container: &Netns) -> DriverResult<Option<Pair>> {
+    let name = port_device(spec.id);
+    let made = dc.overlay.call("make port", &name, |socket| {
         let peer =
             Peer { name: spec.ifname.as_str(), netns: Some(container.fd()), mac: Some(spec.mac.octets()) };
-        add_veth(socket, &name, spec.group.get(), spec.mtu, &peer)
+        match add_veth(socket, &name, spec.group.get(), spec.mtu, &peer) {
+            Err(error) if error.is_present() => Ok(false),
+            other => other.map(|()| true),
+        }
     })?;
+    if !made {
+        return Ok(None);
+    }
     let near = require(dc, &name, &spec.owner)?;
-    Ok(Pair { near: near.device(), far: Device(near.link), found: false })
+    Ok(Some(Pair { near: near.device(), far: Device(near.link), found: false }))
 }
 
 fn find_far(spec: &PortSpec, container: &Netns) -> DriverResult<Option<LinkInfo>> {
