@@ -6,7 +6,7 @@
 //! next (round-robin's counter) is handed in, so that the same history gives the same answer.
 //!
 //! ```
-//! use llcm_placement::{DataCenter, Site, Unit, place_all, select};
+//! use llcm_placement::{Site, Unit, place_all, select};
 //! use std::collections::BTreeMap;
 //!
 //! let sites = [Site::named("dc1").unwrap(), Site::named("dc2").unwrap()];
@@ -15,10 +15,9 @@
 //! let placed = place_all(algorithm.as_ref(), &sites, &units, 0).unwrap();
 //! let names: Vec<_> = placed.iter().map(|p| p.datacenter.as_str()).collect();
 //! assert_eq!(names, ["dc1", "dc2", "dc1"]);
-//! # let _: &DataCenter = &sites[0].datacenter;
 //! ```
 //!
-//! Suggested reading order: [`model`], [`algorithm`], [`first`], [`round_robin`], [`fixed`], [`select`],
+//! Suggested reading order: [`model`], [`algorithm`], [`first`], [`round_robin`], [`fixed`], [`mod@select`],
 //! [`error`].
 
 pub mod algorithm;

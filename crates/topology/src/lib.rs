@@ -1,6 +1,6 @@
 //! Emulated data centers, the links between them, the links' properties and the paths over them.
 //!
-//! Knows no VNF and does no I/O: [`load`] takes the bytes of a topology file and gives a [`Topology`] together
+//! Knows no VNF and does no I/O: [`load()`] takes the bytes of a topology file and gives a [`Topology`] together
 //! with everything there is to say about the file.
 //!
 //! ```
