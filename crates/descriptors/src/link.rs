@@ -56,12 +56,13 @@ fn link(field: &Field<'_>, position: usize, scope: &Scope) -> Option<VirtualLink
     };
     let connectivity = connectivity(&kind);
     let mut endpoints = Vec::new();
+    let mut seen = BTreeSet::new();
     let references = field.get("connection_points_reference");
     for reference in references.iter().flat_map(Field::items) {
         let Some(endpoint) = reference.text().and_then(|text| endpoint(&reference, &text, scope)) else {
             continue;
         };
-        if endpoints.contains(&endpoint) && matches!(endpoint, Endpoint::Function { .. }) {
+        if !seen.insert(endpoint.clone()) && matches!(endpoint, Endpoint::Function { .. }) {
             reference.warn(
                 "duplicate-endpoint",
                 "the same connection point stands here again and is ignored",
@@ -79,7 +80,7 @@ fn link(field: &Field<'_>, position: usize, scope: &Scope) -> Option<VirtualLink
         );
     }
     Some(VirtualLink {
-        roots: roots(field, &endpoints, scope),
+        roots: roots(field, &seen, scope),
         id,
         connectivity: connectivity?,
         endpoints,
@@ -148,7 +149,7 @@ fn parse(text: &str, scope: &Scope) -> Endpoint {
 }
 
 /// `root_requirement` where it names endpoints of the link; other texts there are free-form requirements.
-fn roots(field: &Field<'_>, endpoints: &[Endpoint], scope: &Scope) -> Vec<Endpoint> {
+fn roots(field: &Field<'_>, endpoints: &BTreeSet<Endpoint>, scope: &Scope) -> Vec<Endpoint> {
     let named = field.list_or_one("root_requirement");
     let texts = named.iter().filter_map(|field| field.node().scalar());
     texts.map(|text| parse(text.trim(), scope)).filter(|endpoint| endpoints.contains(endpoint)).collect()

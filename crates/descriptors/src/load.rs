@@ -86,9 +86,11 @@ pub fn load(source: &dyn Source, options: &LoadOptions) -> Loaded {
         return Loaded::failed(findings.into_inner());
     }
     let manifest = manifest(&root, kind);
+    let opened = manifest.nsd.iter().chain(&manifest.vnfds);
+    let opened: BTreeSet<_> = opened.map(|(path, _)| path.as_str()).collect();
     for entry in manifest.contents.iter().filter(|entry| !context.has_file(&entry.path)) {
         // Missing descriptors are errors and noted when they are opened.
-        if manifest.nsd.iter().chain(&manifest.vnfds).all(|(path, _)| *path != entry.path) {
+        if !opened.contains(entry.path.as_str()) {
             let message = format!("the package has no file `{}`", cut(&entry.path));
             let diagnostic =
                 Diagnostic::new(Severity::Warning, "missing-file", &entry.document, &entry.location, message)

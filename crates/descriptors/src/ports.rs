@@ -1,5 +1,7 @@
 //! Ports that a unit listens on and ports that it publishes.
 
+use std::collections::BTreeSet;
+
 use llcm_names::{Port, Protocol};
 
 use crate::yaml::{Field, Kind, cut};
@@ -9,6 +11,7 @@ use crate::yaml::{Field, Kind, cut};
 pub(crate) struct Ports {
     pub(crate) exposed: Vec<(Port, Protocol)>,
     pub(crate) published: Vec<(Port, Protocol, Port)>,
+    seen: BTreeSet<(Port, Protocol, Option<Port>)>,
 }
 
 impl Ports {
@@ -20,7 +23,7 @@ impl Ports {
             let is_map = matches!(field.node().kind, Kind::Map(_));
             let field = if is_map { field.get("port") } else { Some(field) };
             let Some(port) = field.and_then(|field| port(&field, &field.text()?)) else { continue };
-            if !self.exposed.contains(&port) {
+            if self.seen.insert((port.0, port.1, None)) {
                 self.exposed.push(port);
             }
         }
@@ -29,7 +32,7 @@ impl Ports {
             let host = value.text().and_then(|text| port(&value, &text));
             let (Some((container, protocol)), Some((host, _))) = (container, host) else { continue };
             let entry = (container, protocol, host);
-            if !self.published.contains(&entry) {
+            if self.seen.insert((container, protocol, Some(host))) {
                 self.published.push(entry);
             }
         }

@@ -6,5 +6,6 @@ mod common;
 mod corpus;
 mod diagnostics;
 mod properties;
+mod scale;
 mod services;
 mod units;
