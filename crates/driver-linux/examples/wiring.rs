@@ -96,7 +96,12 @@ async fn join(
         datacenter: sites[index].clone(),
         role: TreeRole::Root,
     };
-    let segment = SegmentSpec { owner: owner.clone(), id, group, kind, ends: vec![end(0), end(1)] };
+    let mut ends = vec![end(0), end(1)];
+    if kind == SegmentKind::ELan {
+        // With a third end, which stays empty, an E-LAN is made of bridges.
+        ends.push(SegmentEnd { port: PortId::new(u32::MAX - number), ..end(1) });
+    }
+    let segment = SegmentSpec { owner: owner.clone(), id, group, kind, ends };
     network.ensure_segment(&segment).await?;
     for index in 0..2 {
         let ifname = format!("d{number}");

@@ -139,3 +139,49 @@ fn remove(path: &Path) -> io::Result<()> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use llcm_names::{InstallationId, LinkGroup};
+    use llcm_runtime::SegmentKind;
+
+    use super::*;
+
+    fn segment(id: u32, instance: &str) -> SegmentSpec {
+        SegmentSpec {
+            owner: Owner { installation: InstallationId::from_bits(1), instance: instance.parse().unwrap() },
+            id: SegmentId::try_from(id).unwrap(),
+            group: LinkGroup::try_from(1).unwrap(),
+            kind: SegmentKind::ELan,
+            ends: Vec::new(),
+        }
+    }
+
+    const FIRST: &str = "0123abcd-0000-4000-8000-000000000000";
+    const SECOND: &str = "0123abcd-0000-4000-8000-000000000001";
+
+    #[test]
+    fn records_outlive_the_program_and_go_with_their_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut records = Records::load(dir.path()).unwrap();
+        let specs = [segment(1, FIRST), segment(2, FIRST), segment(0xff_ffff, SECOND)];
+        specs.iter().for_each(|spec| records.put_segment(spec).unwrap());
+        // What a crash leaves of a record that was being written.
+        fs::write(dir.path().join("segments/7.new"), b"{").unwrap();
+
+        let mut records = Records::load(dir.path()).unwrap();
+        assert!(records.segments().values().eq(specs.iter()));
+        records.remove_owner(&specs[0].owner).unwrap();
+        assert!(records.segments().values().eq([&specs[2]]));
+        assert_eq!(read_segments(dir.path()).unwrap(), [specs[2].clone()]);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Records::load(dir.path()).unwrap());
+        fs::write(dir.path().join("segments/7.json"), b"{").unwrap();
+        let error = Records::load(dir.path()).unwrap_err();
+        assert!(error.message.contains("7.json"), "{error}");
+    }
+}

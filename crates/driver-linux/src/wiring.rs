@@ -241,3 +241,6 @@ fn redirect(matches: Match, target: String) -> Rule {
 fn wire(datacenter: &DcName, device: String, hook: Hook, rules: Vec<Rule>) -> Wire {
     Wire { datacenter: datacenter.clone(), device, hook, rules }
 }
+
+#[cfg(test)]
+mod tests;
