@@ -1,7 +1,7 @@
 //! How long planning takes, and that it grows in proportion: `cargo bench -p llcm-lifecycle --bench plan`.
 //!
-//! Prints the median of several runs for chains of 1,000 and 10,000 VNFs, each VNF on two E-Lines and one
-//! E-LAN, and the ratio of the two, measured in one run.
+//! Prints the shortest of several runs (whatever else the machine does only ever adds) for chains of 1,000 and
+//! 10,000 VNFs, each VNF on two E-Lines and one E-LAN, and the ratio of the two, measured in one run.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use llcm_netplan::PoolConfig;
 use llcm_topology::default_topology;
 use uuid::Uuid;
 
-const RUNS: usize = 5;
+const RUNS: usize = 9;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (small, large) = (1_000, 10_000);
@@ -68,7 +68,7 @@ fn chain(functions: usize) -> Result<Descriptors, Box<dyn Error>> {
     loaded.descriptors.ok_or_else(|| format!("{:?}", loaded.diagnostics).into())
 }
 
-/// The median time of reserving subnets and planning.
+/// The shortest time of reserving subnets and planning.
 fn measure(descriptors: &Descriptors) -> Result<Duration, Box<dyn Error>> {
     let mut settings = Settings::default();
     settings.pools.eline = Some(PoolConfig::parse("20.0.0.0/30", 1 << 20)?);
@@ -100,6 +100,5 @@ fn measure(descriptors: &Descriptors) -> Result<Duration, Box<dyn Error>> {
         assert_eq!(plan.containers.len(), descriptors.nsd.functions.len());
         assert_eq!(plan.links.len(), descriptors.nsd.links.len());
     }
-    times.sort_unstable();
-    Ok(times[RUNS / 2])
+    Ok(times.into_iter().min().unwrap_or_default())
 }
