@@ -20,6 +20,7 @@ const QUIET: &[&str] = &[
     "descriptors",
     "driver-docker",
     "driver-linux",
+    "engine",
     "lifecycle",
     "names",
     "netplan",

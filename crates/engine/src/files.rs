@@ -1,0 +1,79 @@
+//! Files of the engine's own state: written whole or not at all, and locked against a second program.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Context as _, EngineError};
+
+/// Makes a directory and its parents, readable by the owner alone; an existing one is left as it is.
+pub(crate) fn make_private_dir(path: &Path) -> Result<(), EngineError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).context("make directory", path)
+}
+
+/// Writes `value` as JSON beside `path` and renames it there, so that a reader sees the old or the new text.
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), EngineError> {
+    let text = serde_json::to_vec_pretty(value).map_err(|source| EngineError::System {
+        operation: "encode",
+        target: path.to_path_buf(),
+        source: source.into(),
+    })?;
+    let staged = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&staged)
+        .context("create", &staged)?;
+    file.write_all(&text).context("write", &staged)?;
+    fs::rename(&staged, path).context("replace", path)
+}
+
+/// Reads what [`write_json`] wrote; `None` when the file is not there.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EngineError> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).context("read", path),
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|source| EngineError::System {
+        operation: "understand",
+        target: path.to_path_buf(),
+        source: source.into(),
+    })
+}
+
+/// Opens the lock file `path` and locks it until the returned file is closed; `None` when somebody else has
+/// it and `wait` is false.
+pub(crate) fn lock(path: &Path, wait: bool) -> Result<Option<File>, EngineError> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .context("open", path)?;
+    let operation =
+        if wait { FlockOperation::LockExclusive } else { FlockOperation::NonBlockingLockExclusive };
+    match flock(&file, operation) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error).context("lock", path),
+    }
+}
+
+/// Removes a tree; one that is not there is fine.
+pub(crate) fn remove_tree(path: &Path) -> Result<(), EngineError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("remove directory", path)
+        }
+        _ => Ok(()),
+    }
+}
