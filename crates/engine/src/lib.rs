@@ -1,10 +1,53 @@
-//! A container engine as a library.
+//! A container engine as a library: runs a process of an image in namespaces and cgroups of its own, without a
+//! daemon and without another program.
+//!
+//! It is for emulators that start and stop hundreds of network functions in seconds on one machine. Its
+//! isolation keeps the emulation's parts apart; **it is no security boundary** against code that wants out: root
+//! in a container is root of the machine with fewer capabilities.
+//!
+//! # Use
+//! The program is its own helper: it must give [`helper::main`] the word, first thing in `main`, when it is
+//! started with the arguments of [`Helper`]. `examples/run.rs` is a whole program.
+//! ```no_run
+//! use llcm_engine::{Engine, ExecSpec, Options, Spec};
+//!
+//! # fn main() -> Result<(), llcm_engine::EngineError> {
+//! let engine = Engine::open(Options::new("/var/lib/example"))?;
+//! let created = engine.create(Spec::new("vnf0", "host"))?;
+//! // The file `created.network` stands for its network namespace: attach interfaces here.
+//! engine.start("vnf0")?;
+//! let output = engine.exec("vnf0", &ExecSpec::new(["ip", "link"]))?;
+//! assert_eq!(output.code, Some(0));
+//! engine.remove("vnf0")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Reading order
+//! 1. [`Spec`]: what a container is to be; [`capability`]: what its processes may do.
+//! 2. [`Engine`]: create, start, wait, stop, remove, exec; what is on disk and how a crash is survived.
+//! 3. [`helper`]: the two processes between the engine and the container's program.
+//! 4. [`image`]: archives of strangers, and the directories made of them.
+//!
+//! # Limits
+//! Needs root, Linux 5.9 or newer, and overlayfs. Terminals are not given to containers. The exit code of a
+//! container that ends after the program that started it is unknown.
 
 pub mod capability;
+mod cgroup;
+mod engine;
 mod error;
 mod files;
+pub mod helper;
 pub mod image;
+mod namespaces;
+mod process;
+mod program;
+mod record;
 mod spec;
 
+pub use engine::{Engine, ExecOutput, ExecSpec, Options};
 pub use error::{EngineError, ImageError};
+pub use program::Helper;
+pub use record::{Exit, Inspected, Status};
 pub use spec::{Bind, Device, Limits, Spec};

@@ -1,0 +1,38 @@
+//! Runs a command in an image and prints what it prints: `run IMAGE COMMAND...`, as root.
+//!
+//! IMAGE is `host`, for the programs of this machine, or an archive that `docker save` wrote.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use llcm_engine::{Engine, EngineError, Options, Spec, helper};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|it| it == "engine-init").is_some() {
+        return helper::main(arguments);
+    }
+    let arguments: Vec<_> = arguments.map(|it| it.to_string_lossy().into_owned()).collect();
+    let Some((image, command)) = arguments.split_first() else {
+        eprintln!("usage: run host|ARCHIVE COMMAND...");
+        return ExitCode::FAILURE;
+    };
+    run(image, command.to_vec()).unwrap_or_else(|error| {
+        eprintln!("run: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(image: &str, command: Vec<String>) -> Result<ExitCode, EngineError> {
+    let engine = Engine::open(Options::new(std::env::temp_dir().join("llcm-engine-example")))?;
+    let loaded =
+        if image == "host" { None } else { engine.images().load(Path::new(image), Some("example"))?.pop() };
+    engine.remove("example")?;
+    engine.create(Spec { command, ..Spec::new("example", loaded.as_deref().unwrap_or(image)) })?;
+    engine.start("example")?;
+    let exit = engine.wait("example", None)?;
+    print!("{}", String::from_utf8_lossy(&engine.logs("example", 1 << 20)?));
+    engine.remove("example")?;
+    let code = exit.and_then(|exit| exit.code).and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}

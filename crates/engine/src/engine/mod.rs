@@ -1,0 +1,306 @@
+//! The engine: containers by name, in a directory.
+//!
+//! All calls block; an asynchronous program makes them on threads for that. Calls on different containers go on
+//! side by side, those on one container one after another, but for [`Engine::wait`], which does not hold others
+//! up.
+
+mod exec;
+mod run;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use exec::{ExecOutput, ExecSpec};
+
+use crate::cgroup::Cgroups;
+use crate::error::{Context as _, EngineError};
+use crate::files::{lock, make_private_dir, read_json, remove_tree, write_json};
+use crate::image::ImageLimits;
+use crate::image::store::ImageStore;
+use crate::namespaces::{is_network, make_network, remove_network};
+use crate::process::Process;
+use crate::program::Helper;
+use crate::record::{Exit, Inspected, Kept, State, Status, VERSION};
+use crate::spec::{Spec, check_name, check_state_path};
+
+/// How an engine works.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its directory; made when it is not there. One program at a time has it.
+    pub state_dir: PathBuf,
+    /// How the program is started as its own helper.
+    pub helper: Helper,
+    /// Name of the cgroup that holds those of the containers.
+    pub cgroup: String,
+    /// How much an image may hold.
+    pub image_limits: ImageLimits,
+}
+
+impl Options {
+    /// The usual ones for a directory.
+    #[must_use]
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            state_dir: state_dir.into(),
+            helper: Helper::default(),
+            cgroup: "llcm".to_owned(),
+            image_limits: ImageLimits::default(),
+        }
+    }
+}
+
+/// A container engine. Dropping it leaves the containers running; the next one on the directory adopts them.
+#[derive(Debug)]
+pub struct Engine {
+    options: Options,
+    images: ImageStore,
+    cgroups: Cgroups,
+    containers: Mutex<BTreeMap<String, Arc<Container>>>,
+    _lock: File,
+}
+
+/// A container in memory.
+#[derive(Debug)]
+struct Container {
+    kept: Kept,
+    directory: PathBuf,
+    live: Mutex<Live>,
+}
+
+/// What changes.
+#[derive(Debug)]
+struct Live {
+    state: State,
+    /// There while the state is `Running`.
+    process: Option<Arc<Process>>,
+    /// A removed container may still be held by a caller that waits.
+    removed: bool,
+}
+
+impl Engine {
+    /// Opens the engine's directory and adopts the containers that run from earlier.
+    ///
+    /// The program becomes a subreaper (prctl(2), `PR_SET_CHILD_SUBREAPER`): the containers' processes become its
+    /// children, so that it is told how they end. Other orphans of its children come to it, too.
+    ///
+    /// # Errors
+    /// `Conflict` when another program has the directory; `System` when it cannot be used; `Invalid` when
+    /// the program has no root privileges, or the path cannot be used in mount options.
+    pub fn open(options: Options) -> Result<Self, EngineError> {
+        if !rustix::process::geteuid().is_root() {
+            let text = "the embedded engine needs root: run the program as root, or choose another engine";
+            return Err(EngineError::Invalid(text.to_owned()));
+        }
+        check_name(&options.cgroup)?;
+        check_state_path(&options.state_dir)?;
+        make_private_dir(&options.state_dir)?;
+        let state_dir = options.state_dir.canonicalize().context("resolve", &options.state_dir)?;
+        let options = Options { state_dir, ..options };
+        let held = lock(&options.state_dir.join("lock"), false)?;
+        let lock = held.ok_or_else(|| EngineError::Conflict {
+            kind: "state directory",
+            name: options.state_dir.display().to_string(),
+            problem: "is used by another program: stop it, or choose another directory",
+        })?;
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .context("become subreaper for", &options.state_dir)?;
+        let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
+        let cgroups = Cgroups::detect(&options.cgroup)?;
+        let engine = Self { options, images, cgroups, containers: Mutex::default(), _lock: lock };
+        engine.adopt()?;
+        Ok(engine)
+    }
+
+    /// The image store.
+    #[must_use]
+    pub fn images(&self) -> &ImageStore {
+        &self.images
+    }
+
+    /// Removes an image, see [`ImageStore::remove`]; layers of containers stay.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn remove_image(&self, reference: &str) -> Result<(), EngineError> {
+        let containers = self.containers();
+        let in_use: BTreeSet<_> =
+            containers.values().flat_map(|it| it.kept.image.layers.iter().cloned()).collect();
+        self.images.remove(reference, &in_use)
+    }
+
+    /// Makes a container: its directory and, unless it is given one, its network namespace, which has a file
+    /// from here on, so that interfaces can be there before the first instruction.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken, `NotFound` for the image, `Invalid` for the specification.
+    pub fn create(&self, spec: Spec) -> Result<Inspected, EngineError> {
+        spec.check()?;
+        let name = spec.name.clone();
+        let image = self.images.find(&spec.image)?;
+        let directory = self.containers_dir().join(&name);
+        let staged = self.containers_dir().join(format!(".{name}.new"));
+        let mut containers = self.containers();
+        if containers.contains_key(&name) {
+            let problem = "is there already: remove it, or choose another name";
+            return Err(EngineError::Conflict { kind: "container", name, problem });
+        }
+        remove_tree(&staged)?;
+        make_private_dir(&staged)?;
+        for part in ["upper", "work", "merged"] {
+            make_private_dir(&staged.join(part))?;
+        }
+        // The upper directory's mode becomes that of the container's root.
+        let open = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o755));
+        fs::set_permissions(staged.join("upper"), open).context("set the mode of", &staged)?;
+        let kept = Kept { version: VERSION, spec, image };
+        write_json(&staged.join("spec.json"), &kept)?;
+        write_json(&staged.join("state.json"), &State::Created)?;
+        fs::rename(&staged, &directory).context("rename", &staged)?;
+        let live = Mutex::new(Live { state: State::Created, process: None, removed: false });
+        let container = Arc::new(Container { kept, directory, live });
+        if container.kept.spec.network.is_none()
+            && let Err(error) = make_network(&container.network())
+        {
+            remove_tree(&container.directory)?;
+            return Err(error);
+        }
+        let inspected = container.inspected(&State::Created);
+        containers.insert(name, container);
+        Ok(inspected)
+    }
+
+    /// Describes a container; `None` when there is none of that name.
+    ///
+    /// # Errors
+    /// When it has ended and that cannot be written down.
+    pub fn inspect(&self, name: &str) -> Result<Option<Inspected>, EngineError> {
+        let Some(container) = self.containers().get(name).cloned() else { return Ok(None) };
+        self.refresh(&container).map(Some)
+    }
+
+    /// Describes all containers, by name.
+    ///
+    /// # Errors
+    /// When one has ended and that cannot be written down.
+    pub fn list(&self) -> Result<Vec<Inspected>, EngineError> {
+        let all: Vec<_> = self.containers().values().cloned().collect();
+        all.iter().map(|container| self.refresh(container)).collect()
+    }
+
+    /// Removes what the engine has outside of its directory and shares among containers. Call it when no
+    /// container is left and the engine is not needed any more.
+    pub fn remove_leftovers(&self) {
+        self.cgroups.remove_parent();
+    }
+
+    fn refresh(&self, container: &Container) -> Result<Inspected, EngineError> {
+        let mut live = container.live();
+        self.notice_end(container, &mut live)?;
+        Ok(container.inspected(&live.state))
+    }
+
+    /// Takes in that the process of a container has ended, if it has.
+    fn notice_end(&self, container: &Container, live: &mut Live) -> Result<(), EngineError> {
+        let Some(process) = live.process.clone() else { return Ok(()) };
+        if !process.ended(Some(std::time::Duration::ZERO)).context("look at", &container.directory)? {
+            return Ok(());
+        }
+        let code = process.reap().context("reap", &container.directory)?;
+        let name = &container.kept.spec.name;
+        let out_of_memory = self.cgroups.memory_kills(name) > 0;
+        live.process = None;
+        live.state = State::Ended(Exit { code, out_of_memory });
+        if !live.removed {
+            container.write_state(&live.state)?;
+        }
+        self.cgroups.remove(name)
+    }
+
+    /// Reads the directory: what runs is taken over, what has ended meanwhile is written down as such, what was
+    /// not finished is removed.
+    fn adopt(&self) -> Result<(), EngineError> {
+        let root = self.containers_dir();
+        make_private_dir(&root)?;
+        for entry in fs::read_dir(&root).context("list", &root)? {
+            let directory = entry.context("list", &root)?.path();
+            let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let kept = read_json::<Kept>(&directory.join("spec.json"))?;
+            let state = read_json::<State>(&directory.join("state.json"))?;
+            let (Some(kept), Some(state), false) = (kept, state, name.starts_with('.')) else {
+                remove_network(&directory.join("network"))?;
+                remove_tree(&directory)?;
+                continue;
+            };
+            if kept.version != VERSION {
+                let text = format!("{} is of version {}: use the program that made it", name, kept.version);
+                return Err(EngineError::Invalid(text));
+            }
+            let process = match &state {
+                State::Running(id) => Process::find(id).map(Arc::new),
+                State::Created | State::Ended(_) => None,
+            };
+            let state = match (state, &process) {
+                (State::Running(_), None) => {
+                    let exit = Exit { code: None, out_of_memory: self.cgroups.memory_kills(&name) > 0 };
+                    write_json(&directory.join("state.json"), &State::Ended(exit))?;
+                    self.cgroups.remove(&name)?;
+                    State::Ended(exit)
+                }
+                (state, _) => state,
+            };
+            let live = Mutex::new(Live { state, process, removed: false });
+            let container = Container { kept, directory, live };
+            // A namespace does not outlive a boot.
+            if container.kept.spec.network.is_none() && !is_network(&container.network()) {
+                remove_network(&container.network())?;
+                make_network(&container.network())?;
+            }
+            self.containers().insert(name, Arc::new(container));
+        }
+        Ok(())
+    }
+
+    fn container(&self, name: &str) -> Result<Arc<Container>, EngineError> {
+        let missing = || EngineError::NotFound { kind: "container", name: name.to_owned() };
+        self.containers().get(name).cloned().ok_or_else(missing)
+    }
+
+    /// The table is changed by single calls only, so a panic elsewhere leaves it whole.
+    fn containers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Container>>> {
+        self.containers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn containers_dir(&self) -> PathBuf {
+        self.options.state_dir.join("containers")
+    }
+}
+
+impl Container {
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_state(&self, state: &State) -> Result<(), EngineError> {
+        write_json(&self.directory.join("state.json"), state)
+    }
+
+    /// The file of its network namespace.
+    fn network(&self) -> PathBuf {
+        self.kept.spec.network.clone().unwrap_or_else(|| self.directory.join("network"))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    fn inspected(&self, state: &State) -> Inspected {
+        let status = Status::from(state);
+        Inspected { spec: self.kept.spec.clone(), status, network: self.network(), log: self.log() }
+    }
+
+    fn is(&self, directory: &Path) -> bool {
+        self.directory == directory
+    }
+}

@@ -1,0 +1,100 @@
+//! The program as its own helper: a process without threads that becomes, or enters, a container.
+//!
+//! ```text
+//! engine ── starts ──> first stage: cgroup, network namespace, new PID/UTS/IPC/cgroup namespaces
+//!   │ <── {"pid": …} ──── and starts ──> second stage, process 1 of the container: mounts, root
+//!   │ ──── go ─────────────────────────────> once the engine has written the pid down
+//!   │ <── {"error": …} or the end ────────── privileges dropped, the container's program executed
+//! ```
+//! Both stages have one end of a socket as standard input and the container's log as output. When the engine
+//! dies before `go`, the socket ends and so does the second stage: no container lives that nobody knows of.
+
+mod enter;
+mod first;
+pub(crate) mod launch;
+mod mounts;
+mod privileges;
+mod seccomp;
+mod second;
+mod user;
+
+pub(crate) use second::DEFAULT_PATH;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{EngineError, chain};
+
+/// What the helper tells the engine, one JSON text a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Report {
+    /// The process is there: its number as the engine sees it.
+    Pid(i32),
+    /// The process ended: its exit code, 128 and the signal when it was killed by one.
+    Ended(i32),
+    /// It could not be started.
+    Error(String),
+}
+
+/// The helper's first argument: which part is to be played.
+pub(crate) const FIRST: &str = "first";
+pub(crate) const SECOND: &str = "second";
+pub(crate) const ENTER: &str = "enter";
+
+/// Plays the helper. A program that uses the engine calls this first thing in `main`, before it has threads,
+/// when its arguments begin with those of [`crate::Helper`], and gives the arguments behind them.
+///
+/// Not for calling by hand: it returns with an error at once when it was not started by an engine.
+#[must_use]
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter();
+    let part = arguments.next().unwrap_or_default();
+    let directory = PathBuf::from(arguments.next().unwrap_or_default());
+    let Ok(mut control) = control() else { return ExitCode::from(125) };
+    let played = match part.to_str() {
+        Some(FIRST) => first::play(&directory, &mut control),
+        Some(SECOND) => second::play(&directory, &mut control),
+        Some(ENTER) => enter::play(&mut control),
+        _ => Err(EngineError::Invalid("this command is for the program's own use".to_owned())),
+    };
+    match played {
+        Ok(()) => ExitCode::SUCCESS,
+        // Nobody listens any more when this fails, too.
+        Err(error) => match report(&mut control, &Report::Error(chain(&error))) {
+            Ok(()) => ExitCode::from(126),
+            Err(_) => ExitCode::from(125),
+        },
+    }
+}
+
+/// The socket to the engine: standard input, moved to where the container's program does not inherit it.
+fn control() -> io::Result<File> {
+    let moved = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    Ok(File::from(moved))
+}
+
+/// Sends a report.
+fn report(control: &mut File, report: &Report) -> io::Result<()> {
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    control.write_all(&line)
+}
+
+/// Reads one line of at most `limit` bytes and not a byte more; empty at the end.
+pub(crate) fn read_line(control: &mut impl io::Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    for byte in control.bytes() {
+        match byte? {
+            b'\n' => return Ok(line),
+            byte if line.len() < limit => line.push(byte),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long")),
+        }
+    }
+    Ok(line)
+}

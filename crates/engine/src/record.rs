@@ -1,0 +1,85 @@
+//! What is known of a container, in memory and on disk.
+//!
+//! ```text
+//! STATE/containers/NAME/spec.json   what was asked for
+//!                       state.json  created, running with its process, or ended with its exit
+//!                       launch.json what the helper is told, written at each start
+//!                       log         standard output and error, appended to
+//!                       stdin       a FIFO
+//!                       network     the network namespace, if it is the container's own
+//!                       upper, work, merged   the overlay's directories
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::Image;
+use crate::process::ProcessId;
+use crate::spec::Spec;
+
+/// The version of the files; another one is not read.
+pub(crate) const VERSION: u32 = 1;
+
+/// `spec.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) version: u32,
+    pub(crate) spec: Spec,
+    /// The image as it was when the container was made: its name may mean another one later.
+    pub(crate) image: Image,
+}
+
+/// `state.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    Created,
+    Running(ProcessId),
+    Ended(Exit),
+}
+
+/// How a container's first process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Its exit code; 128 and the signal when it was killed by one. `None`: it ended while another program, or
+    /// none, was its parent, so that nobody was told.
+    pub code: Option<i32>,
+    /// Whether the kernel killed something in it for want of memory.
+    pub out_of_memory: bool,
+}
+
+/// A container as seen from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// Not started yet.
+    Created,
+    /// Running; the process's number as this program sees it.
+    Running {
+        /// The number.
+        pid: i32,
+    },
+    /// Ended.
+    Ended(Exit),
+}
+
+impl From<&State> for Status {
+    fn from(state: &State) -> Self {
+        match state {
+            State::Created => Self::Created,
+            State::Running(process) => Self::Running { pid: process.pid },
+            State::Ended(exit) => Self::Ended(*exit),
+        }
+    }
+}
+
+/// A container's description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    /// As it was asked for.
+    pub spec: Spec,
+    /// What it does.
+    pub status: Status,
+    /// The file of its network namespace.
+    pub network: std::path::PathBuf,
+    /// The file with its output.
+    pub log: std::path::PathBuf,
+}
