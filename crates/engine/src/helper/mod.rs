@@ -56,6 +56,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut arguments = arguments.into_iter();
     let part = arguments.next().unwrap_or_default();
     let directory = PathBuf::from(arguments.next().unwrap_or_default());
+    // What the engine's program was given by its own caller is none of the container's.
+    close_fds::set_fds_cloexec(3, &[]);
     let Ok(mut control) = control() else { return ExitCode::from(125) };
     let played = match part.to_str() {
         Some(FIRST) => first::play(&directory, &mut control),

@@ -1,0 +1,106 @@
+//! The program that supervises is killed; what runs goes on, and the next program takes it over.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use llcm_engine::{Engine, Exit, Spec, Status};
+
+use crate::containers::wait_until;
+use crate::kit::{Fixture, options, shell, text};
+
+pub(crate) const TESTS: &[(&str, fn())] = &[
+    ("killed_program_and_adoption", killed_program_and_adoption),
+    ("what_was_not_finished_is_removed", what_was_not_finished_is_removed),
+    ("a_process_of_the_same_number_is_not_adopted", a_process_of_the_same_number_is_not_adopted),
+];
+
+/// The part of the program that is killed: starts containers, says so, and waits for its end.
+pub(crate) fn supervise(directory: &OsStr, cgroup: &OsStr) -> ExitCode {
+    let (directory, cgroup) = (Path::new(directory), cgroup.to_str().unwrap());
+    let engine = Engine::open(options(directory.join("state"), cgroup)).unwrap();
+    for (name, script) in [
+        ("stays", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"),
+        ("ends", "while [ ! -e /tmp/end ]; do sleep 0.05; done; exit 4"),
+        ("over", "exit 9"),
+    ] {
+        engine.create(Spec { command: shell(script), ..Spec::new(name, "host") }).unwrap();
+        engine.start(name).unwrap();
+    }
+    engine.create(Spec::new("created", "host")).unwrap();
+    engine.wait("over", Some(Duration::from_secs(10))).unwrap();
+    println!("ready");
+    std::io::stdout().flush().unwrap();
+    // Ends with the test at the latest.
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+    ExitCode::SUCCESS
+}
+
+fn killed_program_and_adoption() {
+    let mut it = Fixture::new();
+    it.close();
+    let directory = it.directory.path().to_path_buf();
+    let mut supervisor = Command::new("/proc/self/exe")
+        .arg("supervise")
+        .arg(&directory)
+        .arg(it.cgroup())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    it.open();
+    let before = it.log("stays").lines().count();
+    let pid = it.pid("stays");
+    wait_until("the container has gone on", || it.log("stays").lines().count() > before + 2);
+    assert_eq!(text(&it.sh("stays", "hostname").stdout), "stays");
+    assert_eq!(it.inspect("created").unwrap().unwrap().status, Status::Created);
+    let over = Exit { code: Some(9), out_of_memory: false };
+    assert_eq!(it.inspect("over").unwrap().unwrap().status, Status::Ended(over));
+    // Its end is noticed; its code was told to somebody else.
+    it.sh("ends", "touch /tmp/end");
+    assert_eq!(it.ends("ends"), Exit { code: None, out_of_memory: false });
+    it.start("created").unwrap();
+    it.start("over").unwrap();
+    assert_eq!(it.ends("over").code, Some(9));
+    // Adopted once more, within one program, and then ended.
+    it.open();
+    assert_eq!(it.pid("stays"), pid);
+    it.stop("stays", Duration::from_secs(1)).unwrap();
+    assert!(matches!(it.inspect("stays").unwrap().unwrap().status, Status::Ended(_)));
+}
+
+fn what_was_not_finished_is_removed() {
+    let mut it = Fixture::new();
+    it.run("a", "exec sleep 1000");
+    let containers = it.inspect("a").unwrap().unwrap().log.parent().unwrap().parent().unwrap().to_path_buf();
+    it.close();
+    std::fs::create_dir_all(containers.join(".b.new/upper")).unwrap();
+    std::fs::create_dir_all(containers.join("c/upper")).unwrap();
+    it.open();
+    assert_eq!(it.list().unwrap().len(), 1);
+    assert!(!containers.join(".b.new").exists() && !containers.join("c").exists());
+    it.pid("a");
+}
+
+fn a_process_of_the_same_number_is_not_adopted() {
+    let mut it = Fixture::new();
+    it.run("a", "exec sleep 1000");
+    let state = it.inspect("a").unwrap().unwrap().log.with_file_name("state.json");
+    it.kill("a").unwrap();
+    it.close();
+    // This test's own number, with another start time.
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let own = std::process::id();
+    let text = format!(r#"{{"running":{{"pid":{own},"start_time":1,"boot":"{}"}}}}"#, boot.trim());
+    std::fs::write(state, text).unwrap();
+    it.open();
+    let status = it.inspect("a").unwrap().unwrap().status;
+    assert_eq!(status, Status::Ended(Exit { code: None, out_of_memory: false }));
+}

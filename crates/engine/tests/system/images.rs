@@ -1,0 +1,101 @@
+//! Images on the real overlay: what a layer removes is gone, and an image's links lead nowhere.
+
+use std::fs;
+use std::path::Path;
+
+use llcm_engine::{EngineError, Spec};
+
+use crate::kit::Fixture;
+
+pub(crate) const TESTS: &[(&str, fn())] = &[
+    ("layers_hide_and_remove", layers_hide_and_remove),
+    ("links_of_an_image_do_not_lead_to_the_host", links_of_an_image_do_not_lead_to_the_host),
+];
+
+/// A statically linked busybox is an image of one file.
+const BUSYBOX: &str = "/usr/bin/busybox";
+
+/// Writes a `docker save` archive whose layers are given as directories. The digests are computed by the
+/// system's own tool.
+fn save(at: &Path, layers: &[&Path], command: &[&str]) {
+    let parts = at.with_extension("parts");
+    fs::create_dir(&parts).unwrap();
+    let mut ids = Vec::new();
+    let mut names = Vec::new();
+    for (number, layer) in layers.iter().enumerate() {
+        let name = format!("{number}.tar");
+        let mut builder = tar::Builder::new(fs::File::create(parts.join(&name)).unwrap());
+        builder.follow_symlinks(false);
+        builder.append_dir_all(".", layer).unwrap();
+        builder.finish().unwrap();
+        let output = std::process::Command::new("sha256sum").arg(parts.join(&name)).output().unwrap();
+        ids.push(format!("sha256:{}", &String::from_utf8(output.stdout).unwrap()[..64]));
+        names.push(name);
+    }
+    let config = serde_json::json!({
+        "config": {"Cmd": command, "Env": ["PATH=/bin", "MADE=by the image"]}, "rootfs": {"diff_ids": ids},
+    });
+    fs::write(parts.join("config.json"), config.to_string()).unwrap();
+    let manifest = serde_json::json!([{"Config": "config.json", "RepoTags": ["box:1"], "Layers": names}]);
+    fs::write(parts.join("manifest.json"), manifest.to_string()).unwrap();
+    let mut builder = tar::Builder::new(fs::File::create(at).unwrap());
+    builder.append_dir_all(".", &parts).unwrap();
+    builder.finish().unwrap();
+}
+
+fn base(at: &Path) {
+    fs::create_dir_all(at.join("bin")).unwrap();
+    fs::copy(BUSYBOX, at.join("bin/busybox")).unwrap();
+    for name in ["sh", "ls", "cat", "echo", "sleep"] {
+        std::os::unix::fs::symlink("busybox", at.join("bin").join(name)).unwrap();
+    }
+}
+
+fn layers_hide_and_remove() {
+    let it = Fixture::new();
+    let (lower, upper) = (it.directory.path().join("lower"), it.directory.path().join("upper"));
+    base(&lower);
+    for name in ["gone", "kept", "changed"] {
+        fs::create_dir_all(lower.join(name)).unwrap();
+        fs::write(lower.join(name).join("file"), name).unwrap();
+    }
+    for name in ["kept", "changed"] {
+        fs::create_dir_all(upper.join(name)).unwrap();
+    }
+    fs::write(upper.join(".wh.gone"), "").unwrap();
+    fs::write(upper.join("changed/.wh..wh..opq"), "").unwrap();
+    fs::write(upper.join("changed/new"), "").unwrap();
+    let archive = it.directory.path().join("box.tar");
+    save(&archive, &[&lower, &upper], &["/bin/sh", "-c", "ls -d /gone; ls /kept /changed; echo $MADE"]);
+    it.images().load(&archive, None).unwrap();
+    it.run_spec(Spec::new("a", "box:1"));
+    it.ends("a");
+    let log = it.log("a");
+    assert!(log.ends_with("/changed:\nnew\n\n/kept:\nfile\nby the image\n"), "{log}");
+    assert!(log.starts_with("ls: /gone: No such file"), "{log}");
+    assert!(matches!(it.remove_image("box:1"), Err(EngineError::Conflict { .. })));
+    it.remove("a").unwrap();
+    it.remove_image("box:1").unwrap();
+}
+
+fn links_of_an_image_do_not_lead_to_the_host() {
+    let it = Fixture::new();
+    let outside = it.directory.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let root = it.directory.path().join("root");
+    base(&root);
+    // Everything the launcher puts something on or into leads to the host, if it were followed there.
+    for name in ["etc", "dev", "proc", "sys", "data"] {
+        std::os::unix::fs::symlink(&outside, root.join(name)).unwrap();
+    }
+    let archive = it.directory.path().join("box.tar");
+    save(&archive, &[&root], &["/bin/sleep", "1000"]);
+    it.images().load(&archive, None).unwrap();
+    let bind = llcm_engine::Bind { host: "/usr".into(), container: "/data/deep".into(), read_only: true };
+    it.create(Spec { binds: vec![bind], ..Spec::new("a", "box:1") }).unwrap();
+    // Whether it starts is not the point: a dangling link cannot be made a directory.
+    let _ = it.start("a");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(outside.to_str().unwrap()));
+}
