@@ -1,6 +1,8 @@
 //! Runs a command in an image and prints what it prints: `run IMAGE COMMAND...`, as root.
 //!
-//! IMAGE is `host`, for the programs of this machine, or an archive that `docker save` wrote.
+//! IMAGE is `host` (the programs of this machine) or an archive of `docker save`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,10 +15,7 @@ fn main() -> ExitCode {
         return helper::main(arguments);
     }
     let arguments: Vec<_> = arguments.map(|it| it.to_string_lossy().into_owned()).collect();
-    let Some((image, command)) = arguments.split_first() else {
-        eprintln!("usage: run host|ARCHIVE COMMAND...");
-        return ExitCode::FAILURE;
-    };
+    let (image, command) = arguments.split_first().expect("usage: run host|ARCHIVE COMMAND...");
     run(image, command.to_vec()).unwrap_or_else(|error| {
         eprintln!("run: {error}");
         ExitCode::FAILURE

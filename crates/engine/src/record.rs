@@ -7,7 +7,7 @@
 //!                       log         standard output and error, appended to
 //!                       stdin       a FIFO
 //!                       network     the network namespace, if it is the container's own
-//!                       upper, work, merged   the overlay's directories
+//!                       upper, work   the overlay's directories
 //! ```
 
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,8 @@
 //! the supervisor that is killed. Needs root; without it, it says so and passes unless
 //! `LLCM_REQUIRE_SYSTEM_TESTS` is 1.
 
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program of tests, without the harness")]
+
 #[path = "system/containers.rs"]
 mod containers;
 #[path = "system/crash.rs"]

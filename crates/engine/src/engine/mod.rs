@@ -9,6 +9,7 @@ mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -148,11 +149,11 @@ impl Engine {
         }
         remove_tree(&staged)?;
         make_private_dir(&staged)?;
-        for part in ["upper", "work", "merged"] {
+        for part in ["upper", "work"] {
             make_private_dir(&staged.join(part))?;
         }
         // The upper directory's mode becomes that of the container's root.
-        let open = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o755));
+        let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(staged.join("upper"), open).context("set the mode of", &staged)?;
         let kept = Kept { version: VERSION, spec, image };
         write_json(&staged.join("spec.json"), &kept)?;
@@ -223,6 +224,7 @@ impl Engine {
     fn adopt(&self) -> Result<(), EngineError> {
         let root = self.containers_dir();
         make_private_dir(&root)?;
+        make_private_dir(&self.mount_point())?;
         for entry in fs::read_dir(&root).context("list", &root)? {
             let directory = entry.context("list", &root)?.path();
             let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -270,6 +272,12 @@ impl Engine {
     /// The table is changed by single calls only, so a panic elsewhere leaves it whole.
     fn containers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Container>>> {
         self.containers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where containers mount their root before it becomes the root: one for all, since each does so in a mount
+    /// namespace of its own.
+    fn mount_point(&self) -> PathBuf {
+        self.options.state_dir.join("root")
     }
 
     fn containers_dir(&self) -> PathBuf {

@@ -30,7 +30,7 @@ use crate::spec::Bind;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A report is short; its text may quote paths.
-const LONGEST_REPORT: usize = 64 << 10;
+const LONGEST_REPORT: u64 = 64 << 10;
 
 impl Engine {
     /// Starts a container that was created or has ended. On return its program is executed. What it had
@@ -149,7 +149,7 @@ impl Engine {
                 lower: image.layers.clone(),
                 upper: directory.join("upper"),
                 work: directory.join("work"),
-                merged: directory.join("merged"),
+                merged: self.mount_point(),
                 binds,
                 devices: spec.devices.clone(),
                 files: BTreeMap::from([

@@ -1,6 +1,7 @@
 //! Running one more process in a container: join its namespaces, start it as a child, tell how it ended.
 
 use std::fs::File;
+use std::io::BufReader;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -15,11 +16,11 @@ use crate::error::{Context as _, EngineError};
 use crate::process::start_time;
 
 /// A request has the environment in it, which may be long; the kernel's own bound for it is 2 MiB.
-const LONGEST: usize = 4 << 20;
+const LONGEST: u64 = 4 << 20;
 
 pub(super) fn play(control: &mut File) -> Result<(), EngineError> {
     let engine = Path::new("the engine");
-    let line = read_line(control, LONGEST).context("hear from", engine)?;
+    let line = read_line(&mut BufReader::new(&*control), LONGEST).context("hear from", engine)?;
     let enter: Enter = serde_json::from_slice(&line).context("understand", engine)?;
     first::join_cgroups(&enter.cgroups)?;
     let shown = format!("process {}", enter.pid);

@@ -22,7 +22,7 @@ pub(crate) use second::DEFAULT_PATH;
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -88,15 +88,12 @@ fn report(control: &mut File, report: &Report) -> io::Result<()> {
     control.write_all(&line)
 }
 
-/// Reads one line of at most `limit` bytes and not a byte more; empty at the end.
-pub(crate) fn read_line(control: &mut impl io::Read, limit: usize) -> io::Result<Vec<u8>> {
+/// Reads one line of at most `limit` bytes; empty at the end.
+pub(crate) fn read_line(control: &mut impl BufRead, limit: u64) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    for byte in control.bytes() {
-        match byte? {
-            b'\n' => return Ok(line),
-            byte if line.len() < limit => line.push(byte),
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is too long")),
-        }
+    control.take(limit).read_until(b'\n', &mut line)?;
+    match line.pop() {
+        None | Some(b'\n') => Ok(line),
+        Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "a line is cut off or too long")),
     }
-    Ok(line)
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -23,7 +24,7 @@ pub(super) fn play(directory: &Path, control: &mut File) -> Result<(), EngineErr
     rustix::system::sethostname(launch.hostname.as_bytes()).context("set the host name of", directory)?;
     crate::namespaces::unshare(UnshareFlags::NEWNS).context("make a mount namespace for", directory)?;
     mounts::enter_root(&launch.root)?;
-    let go = read_line(control, 16).context("hear from", Path::new("the engine"))?;
+    let go = read_line(&mut BufReader::new(control), 16).context("hear from", Path::new("the engine"))?;
     if go != b"go" {
         // The engine died: nobody knows of this process.
         return Ok(());

@@ -101,6 +101,15 @@ fn fill(base: &Path) -> Result<(), EngineError> {
             _ => {}
         }
     }
+    // Something to bind on, so that no container has to make it.
+    for host in SETTINGS.iter().map(Path::new).filter(|path| path.exists()) {
+        let path = base.join(host.strip_prefix("/").unwrap_or(host));
+        if host.is_dir() {
+            fs::create_dir(&path).context("make directory", &path)?;
+        } else {
+            fs::write(&path, "").context("create", &path)?;
+        }
+    }
     for (name, text) in TEXTS {
         let path = base.join(name);
         fs::write(&path, text).context("write", &path)?;

@@ -83,8 +83,18 @@ impl ImageStore {
         let mut references = self.references()?;
         let mut loaded = Vec::new();
         let mut images = Vec::new();
+        let mut new_layers = Vec::new();
         for described in found {
-            let layers = self.unpack_layers(&opened, &described, &staging, archive)?;
+            let unpacked = self.unpack_layers(&opened, &described, &staging, archive, &mut new_layers);
+            let layers = match unpacked {
+                Ok(layers) => layers,
+                Err(error) => {
+                    for directory in new_layers {
+                        remove_tree(&directory)?;
+                    }
+                    return Err(error);
+                }
+            };
             let mut names = described.references;
             if names.is_empty() {
                 names.extend(name.map(str::to_owned));
@@ -108,6 +118,7 @@ impl ImageStore {
         described: &Described,
         staging: &Path,
         path: &Path,
+        new_layers: &mut Vec<PathBuf>,
     ) -> Result<Vec<String>, EngineError> {
         let refused = |source| EngineError::Image { archive: path.to_path_buf(), source };
         let mut budget = Budget::new(self.limits);
@@ -126,6 +137,7 @@ impl ImageStore {
                     return Err(refused(ImageError::Digest { member, expected, found }));
                 }
                 fs::rename(&staged, &directory).context("rename", &staged)?;
+                new_layers.push(directory);
             }
             // A layer twice in one image says nothing new, and the kernel refuses it.
             names.retain(|it| *it != name);

@@ -41,6 +41,8 @@ pub(crate) fn supervise(directory: &OsStr, cgroup: &OsStr) -> ExitCode {
 fn killed_program_and_adoption() {
     let mut it = Fixture::new();
     it.close();
+    // Otherwise the orphans would come to this program, which is the supervisor's parent.
+    rustix::process::set_child_subreaper(None).unwrap();
     let directory = it.directory.path().to_path_buf();
     let mut supervisor = Command::new("/proc/self/exe")
         .arg("supervise")

@@ -21,7 +21,8 @@ fn memory_is_limited() {
     let it = Fixture::new();
     let limit = |bytes| Limits { memory_bytes: Some(bytes), ..Limits::default() };
     // The shell becomes the program that is killed: it is process 1.
-    let (exit, _) = it.output(with("a", limit(32 << 20)), "exec awk 'BEGIN { x = \"x\"; while (1) x = x x }'");
+    let (exit, _) =
+        it.output(with("a", limit(32 << 20)), "exec awk 'BEGIN { x = \"x\"; while (1) x = x x }'");
     assert_eq!((exit.code, exit.out_of_memory), (Some(137), true));
     let (exit, _) =
         it.output(with("b", limit(512 << 20)), "head -c 20000000 /dev/zero | tail -c 20000000 | wc -c");
