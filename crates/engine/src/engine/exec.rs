@@ -18,7 +18,8 @@ use rustix::time::Timespec;
 use super::Engine;
 use super::run::{Control, PATIENCE};
 use crate::error::{Context as _, EngineError};
-use crate::helper::launch::Enter;
+use crate::files::read_json;
+use crate::helper::launch::{Enter, LAUNCH_FILE, Launch};
 use crate::helper::{ENTER, Report};
 use crate::process::Process;
 use crate::program::start_helper;
@@ -83,7 +84,9 @@ impl Engine {
         run.environment.extend(exec.environment.clone());
         run.user = exec.user.clone().unwrap_or(run.user);
         run.working_dir = exec.working_dir.clone().unwrap_or(run.working_dir);
-        let cgroups = self.cgroups.make(name, &container.kept.spec.limits)?;
+        // As they were made at the start; after the end they are gone, and joining them fails.
+        let launch = read_json::<Launch>(&container.directory.join(LAUNCH_FILE))?;
+        let cgroups = launch.map(|launch| launch.cgroups).unwrap_or_default();
         let enter = Enter { pid: process.id.pid, start_time: process.id.start_time, cgroups, run };
         let shown = &container.directory;
         let (ours, theirs) = UnixStream::pair().context("make a socket for", shown)?;

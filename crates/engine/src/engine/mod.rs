@@ -59,6 +59,8 @@ pub struct Engine {
     images: ImageStore,
     cgroups: Cgroups,
     containers: Mutex<BTreeMap<String, Arc<Container>>>,
+    /// Names of containers being made, which takes a while and must not hold others up.
+    making: Mutex<BTreeSet<String>>,
     _lock: File,
 }
 
@@ -109,7 +111,14 @@ impl Engine {
             .context("become subreaper for", &options.state_dir)?;
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
         let cgroups = Cgroups::detect(&options.cgroup)?;
-        let engine = Self { options, images, cgroups, containers: Mutex::default(), _lock: lock };
+        let engine = Self {
+            options,
+            images,
+            cgroups,
+            containers: Mutex::default(),
+            making: Mutex::default(),
+            _lock: lock,
+        };
         engine.adopt()?;
         Ok(engine)
     }
@@ -140,13 +149,28 @@ impl Engine {
         spec.check()?;
         let name = spec.name.clone();
         let image = self.images.find(&spec.image)?;
-        let directory = self.containers_dir().join(&name);
-        let staged = self.containers_dir().join(format!(".{name}.new"));
-        let mut containers = self.containers();
-        if containers.contains_key(&name) {
-            let problem = "is there already: remove it, or choose another name";
-            return Err(EngineError::Conflict { kind: "container", name, problem });
+        {
+            let containers = self.containers();
+            if containers.contains_key(&name) || !self.making().insert(name.clone()) {
+                let problem = "is there already: remove it, or choose another name";
+                return Err(EngineError::Conflict { kind: "container", name, problem });
+            }
         }
+        let made = self.make(Kept { version: VERSION, spec, image });
+        let made = made.map(|container| {
+            let inspected = container.inspected(&State::Created);
+            self.containers().insert(name.clone(), Arc::new(container));
+            inspected
+        });
+        self.making().remove(&name);
+        made
+    }
+
+    /// Makes a container's directory and network namespace.
+    fn make(&self, kept: Kept) -> Result<Container, EngineError> {
+        let name = &kept.spec.name;
+        let directory = self.containers_dir().join(name);
+        let staged = self.containers_dir().join(format!(".{name}.new"));
         remove_tree(&staged)?;
         make_private_dir(&staged)?;
         for part in ["upper", "work"] {
@@ -155,21 +179,22 @@ impl Engine {
         // The upper directory's mode becomes that of the container's root.
         let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(staged.join("upper"), open).context("set the mode of", &staged)?;
-        let kept = Kept { version: VERSION, spec, image };
         write_json(&staged.join("spec.json"), &kept)?;
         write_json(&staged.join("state.json"), &State::Created)?;
         fs::rename(&staged, &directory).context("rename", &staged)?;
         let live = Mutex::new(Live { state: State::Created, process: None, removed: false });
-        let container = Arc::new(Container { kept, directory, live });
+        let container = Container { kept, directory, live };
         if container.kept.spec.network.is_none()
             && let Err(error) = make_network(&container.network())
         {
             remove_tree(&container.directory)?;
             return Err(error);
         }
-        let inspected = container.inspected(&State::Created);
-        containers.insert(name, container);
-        Ok(inspected)
+        Ok(container)
+    }
+
+    fn making(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Describes a container; `None` when there is none of that name.

@@ -153,7 +153,9 @@ impl ImageStore {
     pub fn find(&self, reference: &str) -> Result<Image, EngineError> {
         let name = normal_reference(reference);
         if name == HOST_IMAGE {
-            let _lock = self.lock()?;
+            // It appears whole, by one rename; only making it must not happen twice at once.
+            let is_made = self.layers_dir().join(HOST_IMAGE).is_dir();
+            let _lock = if is_made { None } else { self.lock()? };
             return host::make(&self.layers_dir());
         }
         let missing = || EngineError::NotFound { kind: "image", name: reference.to_owned() };
