@@ -4,7 +4,7 @@
 //! STATE/containers/NAME/spec.json   what was asked for
 //!                       state.json  created, running with its process, or ended with its exit
 //!                       launch.json what the helper is told, written at each start
-//!                       log         standard output and error, appended to
+//!                       log         standard output and error, appended to; log.1: what was before
 //!                       stdin       a FIFO
 //!                       network     the network namespace, if it is the container's own
 //!                       upper, work   the overlay's directories

@@ -5,11 +5,12 @@
 //! up.
 
 mod exec;
+mod logs;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -89,7 +90,7 @@ impl Engine {
     /// children, so that it is told how they end. Other orphans of its children come to it, too.
     ///
     /// # Errors
-    /// `Conflict` when another program has the directory; `System` when it cannot be used; `Invalid` when
+    /// `Conflict` when another program has the directory or another user may write to it; `System` when it cannot be used; `Invalid` when
     /// the program has no root privileges, or the path cannot be used in mount options.
     pub fn open(options: Options) -> Result<Self, EngineError> {
         if !rustix::process::geteuid().is_root() {
@@ -100,6 +101,14 @@ impl Engine {
         check_state_path(&options.state_dir)?;
         make_private_dir(&options.state_dir)?;
         let state_dir = options.state_dir.canonicalize().context("resolve", &options.state_dir)?;
+        let found = fs::metadata(&state_dir).context("look at", &state_dir)?;
+        if found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+            return Err(EngineError::Conflict {
+                kind: "state directory",
+                name: state_dir.display().to_string(),
+                problem: "may be changed by others: choose one that only this user can write to",
+            });
+        }
         let options = Options { state_dir, ..options };
         let held = lock(&options.state_dir.join("lock"), false)?;
         let lock = held.ok_or_else(|| EngineError::Conflict {

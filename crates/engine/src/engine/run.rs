@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read as _, Write as _};
+use std::fs::OpenOptions;
+use std::io::{BufReader, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
@@ -248,26 +248,6 @@ impl Engine {
             containers.remove(name);
         }
         Ok(())
-    }
-
-    /// The output of a container so far, at most the last `limit` bytes. It goes on in the file that
-    /// [`crate::Inspected::log`] names.
-    ///
-    /// # Errors
-    /// `NotFound`, `System`.
-    pub fn logs(&self, name: &str, limit: u64) -> Result<Vec<u8>, EngineError> {
-        use std::io::Seek as _;
-        let path = self.container(name)?.log();
-        let mut file = match File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => opened.context("open", &path)?,
-        };
-        let length = file.metadata().context("look at", &path)?.len();
-        let start = std::io::SeekFrom::Start(length.saturating_sub(limit));
-        file.seek(start).context("read", &path)?;
-        let mut bytes = Vec::new();
-        file.take(limit).read_to_end(&mut bytes).context("read", &path)?;
-        Ok(bytes)
     }
 }
 
