@@ -30,7 +30,8 @@
 //! 4. [`image`]: archives of strangers, and the directories made of them.
 //!
 //! # Limits
-//! Needs root, Linux 5.9 or newer, and overlayfs. Terminals are not given to containers. The exit code of a
+//! Needs root, and Linux 5.11 or newer (overlayfs with `userxattr`). Programs for another architecture, 32-bit ones
+//! included, are killed by the list of system calls. Terminals are not given to containers. The exit code of a
 //! container that ends after the program that started it is unknown.
 
 pub mod capability;

@@ -1,10 +1,14 @@
 //! The program that supervises is killed; what runs goes on, and the next program takes it over.
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
+
+use rustix::process::WaitOptions;
 
 use llcm_engine::{Engine, Exit, Spec, Status};
 
@@ -13,6 +17,7 @@ use crate::kit::{Fixture, options, shell, text};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("killed_program_and_adoption", killed_program_and_adoption),
+    ("a_start_that_nobody_finishes_runs_nothing", a_start_that_nobody_finishes_runs_nothing),
     ("what_was_not_finished_is_removed", what_was_not_finished_is_removed),
     ("a_process_of_the_same_number_is_not_adopted", a_process_of_the_same_number_is_not_adopted),
 ];
@@ -76,6 +81,37 @@ fn killed_program_and_adoption() {
     assert_eq!(it.pid("stays"), pid);
     it.stop("stays", Duration::from_secs(1)).unwrap();
     assert!(matches!(it.inspect("stays").unwrap().unwrap().status, Status::Ended(_)));
+}
+
+/// The engine dies between the start of the container's process and its being written down.
+fn a_start_that_nobody_finishes_runs_nothing() {
+    let it = Fixture::new();
+    it.run("a", "echo ran");
+    it.ends("a");
+    assert_eq!(it.log("a"), "ran\n");
+    let directory = it.inspect("a").unwrap().unwrap().log.parent().unwrap().to_path_buf();
+    // What the engine does, up to the answer with the process's number.
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let mut helper = Command::new("/proc/self/exe")
+        .args(["engine-init", "first"])
+        .arg(&directory)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(&ours).read_line(&mut line).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let pid = i32::try_from(report["pid"].as_i64().unwrap()).unwrap();
+    assert!(helper.wait().unwrap().success());
+    drop(ours);
+    // It ends by itself, as a child of this subreaper, and has run nothing.
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    let (_, status) = rustix::process::waitpid(Some(pid), WaitOptions::empty()).unwrap().unwrap();
+    assert!(status.exited(), "{status:?}");
+    let mut output = String::new();
+    helper.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    assert_eq!(output, "");
 }
 
 fn what_was_not_finished_is_removed() {
