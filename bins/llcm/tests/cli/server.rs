@@ -66,6 +66,12 @@ fn several_instances_stand_side_by_side() {
     assert!(error.contains("--all") && error.contains("-inst.2"), "{error}");
     let error = server.llcm(&["exec", "client", "--", "true"]).expect_error(1);
     assert!(error.contains("several instances"), "{error}");
+
+    // The same package once more is another service, whose first instance wants the ports of the other's first.
+    let error = server.llcm(&["up", &package]).expect_error(1);
+    assert_eq!(error.matches("host port 8088/tcp is taken").count(), 1, "{error}");
+    assert!(error.contains("Definitions/server-vnfd.yml") && error.contains("port_offset"), "{error}");
+
     let down = server.llcm(&["down", "--all", "--output", "json"]).json();
     assert_eq!(down["terminated"].as_array().unwrap().len(), 3);
     nothing_runs(&server);
