@@ -15,4 +15,5 @@ mod concurrency;
 mod failures;
 mod peers_demo;
 mod published_ports;
+mod settings;
 mod uploads;

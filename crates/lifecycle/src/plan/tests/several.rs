@@ -89,7 +89,7 @@ fn subnets_are_reserved_and_given_back() {
         errors,
         ["error[pool-exhausted]: nsd.yaml: virtual_links[1]: no subnet for E-Line line: the pool of 256 \
           subnets from 20.0.0.0/24 has no free run of 1: give it a larger count, or remove services (the \
-          pool is the setting `pools.eline`)"]
+          pool is the setting `eline_pool`)"]
     );
     bench.settings.pools.eline = Some(PoolConfig::parse("10.0.0.0/29", 1).unwrap());
     bench.onboard().unwrap();

@@ -131,11 +131,11 @@ fn what_the_policy_refuses_is_named_with_the_setting_that_allows_it() {
         errors,
         [
             "error[device-refused]: fw.yaml: virtual_deployment_units[0].devices: vnf0.vdu01 asks for the \
-             device /dev/sda, which is refused (allow it with the setting `policy.devices`)",
+             device /dev/sda, which is refused (allow it with the setting `allowed_devices`)",
             "error[capability-refused]: fw.yaml: virtual_deployment_units[0].cap_add: vnf0.vdu01 asks for the \
-             capability SYS_ADMIN, which is refused (allow it with the setting `policy.capabilities`)",
+             capability SYS_ADMIN, which is refused (allow it with the setting `allowed_capabilities`)",
             "error[ipc-mode-refused]: fw.yaml: virtual_deployment_units[0].ipc_mode: vnf0.vdu01 asks for the \
-             IPC mode host, which is refused (allow it with the setting `policy.ipc_modes`)",
+             IPC mode host, which is refused (allow it with the setting `allowed_ipc_modes`)",
         ]
     );
     bench.settings.policy.capabilities.insert("SYS_ADMIN".to_owned());
