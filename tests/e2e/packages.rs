@@ -34,7 +34,7 @@ impl<'a> Unit<'a> {
 
 /// Writes a package of a chain of VNFs: E-Lines `output` -> `input` between neighbours, one E-LAN `mgmt`.
 pub(crate) fn chain(dir: &Path, name: &str, units: &[Unit<'_>]) -> PathBuf {
-    let header = format!("vendor: eu.example\nversion: \"0.1\"\ndescriptor_schema: \"-\"\n");
+    let header = "vendor: eu.example\nversion: \"0.1\"\ndescriptor_schema: \"-\"\n";
     let mut fixture = format!(
         "//- /TOSCA-Metadata/NAPD.yaml\n{header}name: {name}\npackage_content:\n\
          - {{source: nsd.yaml, content-type: application/vnd.5gtango.nsd}}\n"

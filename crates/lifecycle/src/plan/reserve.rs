@@ -52,7 +52,12 @@ pub(super) fn lease(
     let (mut eline, mut elan) = match pools {
         Ok(pools) => pools,
         Err(error) => {
-            findings.error("bad-pool", ("", ""), error.to_string(), "correct the settings `eline_pool` and `elan_pool`");
+            findings.error(
+                "bad-pool",
+                ("", ""),
+                error.to_string(),
+                "correct the settings `eline_pool` and `elan_pool`",
+            );
             return reserved;
         }
     };
