@@ -22,5 +22,6 @@ mod concurrency;
 mod failures;
 mod peers_demo;
 mod published_ports;
+mod registry;
 mod settings;
 mod uploads;

@@ -68,10 +68,7 @@ fn an_image_is_built_from_a_dockerfile_inside_the_package() {
     let service = server.upload(&package);
     let instance = server.instantiate(&service);
     assert_eq!(lab.docker(&["exec", "mn.Web.vdu01.0", "cat", "/proof"]).trim(), "built");
-    assert_eq!(
-        lab.docker(&["inspect", "-f", "{{.Config.Image}}", "mn.Web.vdu01.0"]).trim(),
-        "web.vdu01:latest"
-    );
+    assert_eq!(lab.docker(&["inspect", "-f", "{{.Config.Image}}", "mn.Web.vdu01.0"]).trim(), "web.vdu01");
     server.terminate(&instance);
     assert_nothing_left(&server);
 }
