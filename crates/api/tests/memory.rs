@@ -29,6 +29,7 @@ async fn an_upload_of_600_mib_is_refused_at_its_limit_in_constant_memory() {
         settings: Settings::default(),
         topology: llcm_topology::default_topology(),
         backend: simulated::backend(&World::new(), &installation),
+        placement: None,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
     })

@@ -25,6 +25,7 @@
 //!     settings: Settings::default(),
 //!     topology: llcm_topology::default_topology(),
 //!     backend: simulated::backend(&world, &installation),
+//!     placement: None,
 //!     clock: Arc::new(SystemClock),
 //!     ids: Arc::new(SystemIds),
 //! })
@@ -45,6 +46,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A placement of one's own goes into [`Parts::placement`]: anything that implements `llcm_placement::Placement`.
+//! It is asked for each unit of every plan, with the data centers, what they carry and what was placed so far.
 //!
 //! # What always holds
 //! - **Decide, then act.** The [`plan`] is pure and says everything; acting on it takes no decision. One lock is

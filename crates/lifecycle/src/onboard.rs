@@ -144,7 +144,7 @@ fn plan_on_trial(core: &Core, mut service: ServiceRecord) -> Result<ServiceRecor
     service.reserved = plan::reserve(&service.descriptors, settings, service.view.dialect, &empty.subnets)
         .map_err(|findings| cannot_plan(with_warnings(findings, &service)))?;
     let instance = InstanceId::new(core.parts.ids.uuid());
-    match plan_against(core, &service, &empty, instance, Ssiid::default()) {
+    match plan_against(core, &service, &empty, &core.facts, instance, Ssiid::default()) {
         Ok(plan) => {
             for warning in plan.warnings {
                 if !service.view.warnings.contains(&warning) {

@@ -1,6 +1,5 @@
 //! The beginning and the end of an orchestrator.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,8 +63,9 @@ fn facts(info: &EngineInfo) -> HostFacts {
     });
     HostFacts {
         cpus: info.cpus.iter().copied().collect(),
-        ports_in_use: BTreeSet::new(),
         engine_networks: networks.collect(),
+        // Asked again for each plan.
+        ..HostFacts::default()
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use llcm_names::{ContainerName, InstanceId, RequestId, ServiceId};
+use llcm_placement::Placement;
 use llcm_runtime::{Backend, ExecOutcome, ExecSpec, LogOptions, OutputSink};
 use llcm_topology::Topology;
 use tokio::sync::broadcast;
@@ -29,6 +30,8 @@ pub struct Parts {
     pub topology: Topology,
     /// The drivers.
     pub backend: Backend,
+    /// A placement of one's own; `None`: the algorithm that the settings name.
+    pub placement: Option<Arc<dyn Placement>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ids.

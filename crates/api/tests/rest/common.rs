@@ -68,6 +68,7 @@ impl Server {
             settings: Settings::default(),
             topology: llcm_topology::default_topology(),
             backend: simulated::backend(&world, &installation),
+            placement: None,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids,
         })

@@ -100,7 +100,8 @@ fn names(
         }
         seen.insert(name.clone(), unit);
         let plain = name.engine_name();
-        let engine_name = if request.state.engine_names.contains(&plain) {
+        let foreign = request.facts.is_some_and(|facts| facts.foreign_names.contains(&plain));
+        let engine_name = if foreign || request.state.engine_names.contains(&plain) {
             name.qualified_engine_name(request.instance)
         } else {
             plain
@@ -178,15 +179,12 @@ fn place(
     }
 }
 
-/// Host ports that are taken before this instance.
+/// Host ports that live instances have.
 fn port_book(request: &PlanRequest<'_>) -> PortBook {
     let mut book = PortBook::new();
     // Each can be taken once only, so that a claim that fails was made before.
     for (protocol, port) in &request.state.host_ports {
         let _ = book.claim(*protocol, *port, "another instance");
-    }
-    for (protocol, port) in request.facts.iter().flat_map(|facts| &facts.ports_in_use) {
-        let _ = book.claim(*protocol, *port, "another program on this host");
     }
     book
 }
@@ -209,11 +207,15 @@ fn published(
     let place = (unit.vnfd.document.as_str(), unit.unit.path.as_str());
     let mut bindings = Vec::with_capacity(unit.unit.published.len());
     for &(container, protocol, declared) in &unit.unit.published {
+        let in_use = |host| request.facts.is_some_and(|facts| facts.ports_in_use.contains(&(protocol, host)));
         let claimed = published_port(declared, request.settings.port_offset, request.ssiid.get())
-            .map_err(|error| ("port-overflow", error))
+            .map_err(|error| ("port-overflow", error.to_string()))
             .and_then(|host| match book.claim(protocol, host, name.as_str()) {
+                Err(error) => Err(("port-taken", error.to_string())),
+                Ok(()) if in_use(host) => {
+                    Err(("port-taken", format!("host port {host}/{protocol} is in use on this host")))
+                }
                 Ok(()) => Ok(host),
-                Err(error) => Err(("port-taken", error)),
             });
         match claimed {
             Ok(host) => bindings.push(PortBinding {

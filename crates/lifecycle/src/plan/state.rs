@@ -94,8 +94,10 @@ impl PlanState {
 pub struct HostFacts {
     /// The numbers of its CPUs; empty: not known, every CPU is taken to exist.
     pub cpus: BTreeSet<u32>,
-    /// Ports that others listen on.
+    /// Ports that somebody listens on who is no live instance.
     pub ports_in_use: BTreeSet<(Protocol, Port)>,
+    /// Names in the container engine that containers of others hold.
+    pub foreign_names: BTreeSet<EngineName>,
     /// The container engine's own networks, which no segment may overlap.
     pub engine_networks: Vec<IpNetwork>,
 }

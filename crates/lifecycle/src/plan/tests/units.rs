@@ -1,6 +1,6 @@
 //! Names, places, limits, ports, environment and privileges of containers.
 
-use llcm_names::{Port, Protocol};
+use llcm_names::{EngineName, Port, Protocol};
 
 use super::*;
 use crate::settings::VcpuRule;
@@ -47,7 +47,13 @@ fn a_host_port_is_taken_by_live_instances_by_the_host_and_by_the_plan_itself() {
     bench.state.host_ports.clear();
     bench.facts =
         Some(HostFacts { ports_in_use: set([(Protocol::Tcp, port(8080))]), ..HostFacts::default() });
-    assert!(texts(&bench.build(1, 0).unwrap_err())[0].contains("taken by another program on this host"));
+    assert!(
+        texts(&bench.build(1, 0).unwrap_err())[0]
+            .contains("vnf0.vdu01.0 cannot publish 80/tcp: host port 8080/tcp is in use on this host")
+    );
+    bench.state.host_ports.insert((Protocol::Tcp, port(8080)));
+    let both = texts(&bench.build(1, 0).unwrap_err());
+    assert!(both.len() == 1 && both[0].contains("taken by another instance"), "{both:?}");
 
     let mut two = Bench::chain(2, "[{id: a, publish: {80: 8080}}]", "  []\n");
     let errors = two.errors();
@@ -55,6 +61,20 @@ fn a_host_port_is_taken_by_live_instances_by_the_host_and_by_the_plan_itself() {
     assert!(
         errors[0].contains("vnf1.vdu01.0 cannot publish 80/tcp: host port 8080/tcp is taken by vnf0.vdu01.0")
     );
+}
+
+#[test]
+fn a_name_that_a_container_of_others_holds_is_qualified() {
+    let mut bench = Bench::chain(2, "[]", "  []\n");
+    let names = |plan: &InstancePlan| -> Vec<String> {
+        plan.containers.iter().map(|container| container.spec.name.to_string()).collect()
+    };
+    assert_eq!(names(&bench.plan()), ["mn.vnf0.vdu01.0", "mn.vnf1.vdu01.0"]);
+    let foreign = ["mn.vnf1.vdu01.0", "vnf0.vdu01.0"].map(|name| EngineName::parse(name).unwrap());
+    bench.facts = Some(HostFacts { foreign_names: set(foreign), ..HostFacts::default() });
+    let plan = bench.build(0x0123_abcd << 96, 0).unwrap();
+    assert_eq!(names(&plan), ["mn.vnf0.vdu01.0", "mn.vnf1.vdu01.0.0123abcd"]);
+    assert_eq!(plan.containers[1].name.as_str(), "vnf1.vdu01.0", "the logical name stays");
 }
 
 #[test]
