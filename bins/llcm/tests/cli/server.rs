@@ -119,7 +119,9 @@ fn what_cannot_be_removed_is_told_and_tried_again() {
     let script = dir.path().join("script.yml");
     fs::write(
         &script,
-        "faults:\n  - {operation: start, kind: failed, call: 1}\n  - {operation: remove, kind: failed, call: 1}\n",
+        // The same container: one that was never created may fail to be removed without harm.
+        "faults:\n  - {operation: start, target: mn.server.du.0, kind: failed}\n  \
+         - {operation: remove, target: mn.server.du.0, kind: failed}\n",
     )
     .unwrap();
     let server = Server::start(&dir.path().join("data"), &["--simulated-script", script.to_str().unwrap()]);
