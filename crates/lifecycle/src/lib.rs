@@ -64,7 +64,7 @@
 //!
 //! # Suggested reading order
 //! [`request`] and [`settings`] (what goes in and out), [`orchestrator`], [`plan`], [`step`], [`journal`], `saga`
-//! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`],
+//! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`] and `images`,
 //! [`recovery`], [`store`], `ground` (the network that instances stand on), [`script`].
 
 pub mod catalog;
@@ -72,6 +72,7 @@ pub mod clock;
 mod core;
 pub mod error;
 mod ground;
+mod images;
 mod inspect;
 pub mod installation;
 mod instance;

@@ -184,6 +184,31 @@ fn dockerfiles_are_built_when_that_is_allowed() {
 }
 
 #[test]
+fn built_images_have_valid_names_and_one_name_means_one_image() {
+    let mut bench = Bench::chain(2, "[]", "  []\n");
+    bench.settings.build_images = true;
+    bench.descriptors.nsd.functions[0].vnf_id = "VNF_Zero".to_owned();
+    let image = |path: &str| llcm_descriptors::ImageSource::Dockerfile { path: path.to_owned() };
+    bench.descriptors.vnfds.get_mut("fw").unwrap().units[0].image = image("fw/Dockerfile");
+    let plan = bench.plan();
+    assert_eq!(plan.containers[0].spec.image, "vnf_zero.vdu01", "engines refuse upper case");
+    let need = image_of(&bench.descriptors, "VNF_Zero", "vdu01").unwrap();
+    assert_eq!(need, images(&bench.descriptors, &bench.settings).unwrap()[0]);
+    assert_eq!(image_of(&bench.descriptors, "VNF_Zero", "vdu02"), None);
+
+    // Two functions whose ids differ in case only, of different descriptors.
+    let mut other = bench.descriptors.vnfds["fw"].clone();
+    other.id.name = "other".to_owned();
+    bench.descriptors.vnfds.insert("other".to_owned(), other);
+    bench.descriptors.nsd.functions[1].vnf_id = "vnf_zero".to_owned();
+    bench.descriptors.nsd.functions[1].vnf_name = "other".to_owned();
+    assert!(images(&bench.descriptors, &bench.settings).is_ok(), "the same Dockerfile");
+    bench.descriptors.vnfds.get_mut("other").unwrap().units[0].image = image("other/Dockerfile");
+    let findings = images(&bench.descriptors, &bench.settings).unwrap_err();
+    assert!(texts(&findings)[0].contains("VNF_Zero.vdu01 and vnf_zero.vdu01 are different"), "{findings:?}");
+}
+
+#[test]
 fn names_that_clash_or_cannot_be_are_errors() {
     let mut bench = Bench::chain(2, "[]", "  []\n");
     bench.descriptors.nsd.functions[1].vnf_id = "vnf0".to_owned();
