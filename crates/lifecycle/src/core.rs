@@ -45,6 +45,8 @@ pub(crate) struct Core {
     pub(crate) closing: CancellationToken,
     /// Set when the work in progress is done: what runs in the background is let go of.
     pub(crate) let_go: CancellationToken,
+    /// What came of shutting down, once that is over.
+    pub(crate) ended: tokio::sync::Mutex<Option<Result<(), LifecycleError>>>,
     pub(crate) events: broadcast::Sender<Event>,
     state: Mutex<State>,
 }
@@ -80,6 +82,7 @@ impl Core {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             let_go: CancellationToken::new(),
+            ended: tokio::sync::Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
             state: Mutex::new(state),
         }

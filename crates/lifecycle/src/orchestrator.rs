@@ -222,10 +222,10 @@ impl Orchestrator {
 
     /// Refuses new work and waits for what is going on, then closes the store. With `stop_instances` also takes
     /// all instances down and removes the emulated network; without, they run on and are found by the next
-    /// start.
+    /// start. It is done once: further calls wait for the first one and return what came of it.
     ///
     /// # Errors
-    /// `Stuck` when an instance or the network could not be removed; all errors are in it.
+    /// `ShuttingDown` when instances are to be stopped after a shutdown that let them run on; `Stuck` when an instance or the network could not be removed; all errors are in it.
     pub async fn shutdown(self: &Arc<Self>, stop_instances: bool) -> Result<(), LifecycleError> {
         open::shutdown(&self.core, stop_instances).await
     }
