@@ -227,7 +227,12 @@ pub(crate) async fn remove(core: Arc<Core>, id: ServiceId) -> Result<(), Lifecyc
         let live: Vec<_> = live.iter().map(ToString::to_string).collect();
         return Err(LifecycleError::new(
             ErrorCode::ServiceInUse,
-            format!("service {id} has {} instances: terminate {} first", live.len(), live.join(", ")),
+            match live.as_slice() {
+                [one] => format!("service {id} has an instance: terminate {one} first"),
+                all => {
+                    format!("service {id} has {} instances: terminate {} first", all.len(), all.join(", "))
+                }
+            },
         ));
     }
     let mut changes = vec![Change::RemoveService(id)];

@@ -12,7 +12,7 @@ use llcm_lifecycle::{ErrorCode, Orchestrator, Parts, Settings};
 use llcm_names::{EngineName, InstallationId};
 use llcm_placement::{Choice, Placement, PlacementError, Unit, View};
 use llcm_runtime::simulated::{self, Fault, Latency, Operation, Script};
-use llcm_runtime::{ErrorKind, PortBinding};
+use llcm_runtime::{ContainerSpec, ErrorKind, ImageView, PortBinding, PullPolicy};
 use llcm_testkit::{PackageBuilder, demo_chain, every_step};
 
 const IMAGE: &str = llcm_testkit::TEST_IMAGE;
@@ -86,7 +86,7 @@ async fn a_port_in_use_is_an_error_before_anything_starts() {
     down(&llcm, instance.id).await.unwrap();
 
     // The neighbour publishes the same port.
-    let spec = llcm_runtime::ContainerSpec {
+    let spec = ContainerSpec {
         name: EngineName::parse("neighbour").unwrap(),
         owner: llcm_names::Owner {
             installation: InstallationId::from_bits(0xbeef),
@@ -113,7 +113,7 @@ async fn a_port_in_use_is_an_error_before_anything_starts() {
 }
 
 /// What an instance's containers publish, with the specification of the container.
-fn bindings(rig: &Rig, instance: &InstanceView) -> Vec<(llcm_runtime::ContainerSpec, PortBinding)> {
+fn bindings(rig: &Rig, instance: &InstanceView) -> Vec<(ContainerSpec, PortBinding)> {
     let specs = instance.containers.iter().filter_map(|container| rig.world.spec(&container.engine_name));
     specs.flat_map(|spec| spec.published.clone().into_iter().map(move |port| (spec.clone(), port))).collect()
 }
@@ -152,12 +152,11 @@ async fn a_pruned_image_is_fetched_again_once_and_one_that_is_there_is_left() {
         };
         assert_eq!(ensured(), 1, "once for three containers");
         assert!(rig.world.remove_image(IMAGE));
-        let mut kept = llcm_runtime::ImageView::default();
-        kept.id = "sha256:kept".to_owned();
+        let kept = ImageView { id: "sha256:kept".to_owned(), ..ImageView::default() };
         rig.world.add_image(IMAGE, kept);
         run(&llcm, &service).await;
         let backend = simulated::backend(&rig.world, &rig.installation());
-        let policy = llcm_runtime::PullPolicy::Never;
+        let policy = PullPolicy::Never;
         let image = backend.containers().ensure_image(IMAGE, policy, &()).await.unwrap();
         assert_eq!(image.id, "sha256:kept", "force_pull is for onboarding");
         assert_eq!(instance.state, InstanceState::Running);
