@@ -35,6 +35,7 @@ mod body;
 mod find;
 mod guard;
 mod routes;
+mod size;
 mod tango;
 mod upload;
 

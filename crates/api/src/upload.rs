@@ -23,6 +23,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::codes::Code;
 use crate::error::ApiError;
+use crate::size;
 use crate::state::ApiState;
 
 /// How much is collected before it is written and hashed, in bytes.
@@ -81,7 +82,7 @@ async fn turn(state: &ApiState) -> Result<OwnedSemaphorePermit, ApiError> {
 fn too_large(limit: u64) -> ApiError {
     ApiError::new(
         Code::TooLarge,
-        format!("the upload is larger than {limit} bytes: the setting `max_upload` allows no more"),
+        format!("the upload is larger than {}: the setting `max_upload` allows no more", size::Bytes(limit)),
     )
     .detail("limit", limit)
 }
