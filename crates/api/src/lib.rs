@@ -2,7 +2,7 @@
 //!
 //! Translates between HTTP and [`llcm_lifecycle::Orchestrator`]: a handler parses, calls, and shows what comes
 //! back. It holds no state of its own, decides nothing, and knows no driver. Programs with an actix application
-//! of their own mount [`configure`]; others call [`serve()`].
+//! of their own mount [`configure`] (`examples/embed_in_actix.rs` does); others call [`serve()`].
 //!
 //! ```no_run
 //! use std::sync::Arc;
