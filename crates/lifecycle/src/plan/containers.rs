@@ -183,8 +183,10 @@ fn place(
 fn port_book(request: &PlanRequest<'_>) -> PortBook {
     let mut book = PortBook::new();
     // Each can be taken once only, so that a claim that fails was made before.
-    for (protocol, port) in &request.state.host_ports {
-        let _ = book.claim(*protocol, *port, "another instance");
+    for (protocol, ports) in &request.state.host_ports {
+        for (port, holder) in ports {
+            let _ = book.claim(*protocol, *port, holder);
+        }
     }
     book
 }

@@ -47,6 +47,10 @@ fn a_name_that_another_service_holds_is_qualified() {
     let first = bench.plan();
     bench.state.occupy(&first);
     bench.settings.port_offset = 0;
+    let clash = texts(&bench.build(2, 0).unwrap_err()).join("\n");
+    assert!(clash.contains(" is taken by vnf0.vdu01.0 of instance eu.test.demo-ns.0.1-inst.0"), "{clash}");
+    let json = serde_json::to_string(&bench.state).unwrap();
+    assert_eq!(serde_json::from_str::<PlanState>(&json).unwrap(), bench.state);
     bench.state.host_ports.clear();
     let other = bench.build(0x1234_5678 << 96, 0).unwrap();
     assert_eq!(other.containers[0].name, first.containers[0].name);

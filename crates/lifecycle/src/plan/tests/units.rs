@@ -40,10 +40,11 @@ fn published_ports_move_with_the_instance_and_are_checked() {
 fn a_host_port_is_taken_by_live_instances_by_the_host_and_by_the_plan_itself() {
     let mut bench = unit("  connection_points: [{id: a, publish: {80: 8080}}]\n");
     bench.plan();
-    bench.state.host_ports.insert((Protocol::Udp, port(8080)));
+    let taken = |protocol| BTreeMap::from([(protocol, [(port(8080), "a of instance b".to_owned())].into())]);
+    bench.state.host_ports = taken(Protocol::Udp);
     assert!(bench.build(1, 0).is_ok(), "UDP is not TCP");
-    bench.state.host_ports.insert((Protocol::Tcp, port(8080)));
-    assert!(texts(&bench.build(1, 0).unwrap_err())[0].contains("8080/tcp is taken by another instance"));
+    bench.state.host_ports = taken(Protocol::Tcp);
+    assert!(texts(&bench.build(1, 0).unwrap_err())[0].contains("8080/tcp is taken by a of instance b"));
     bench.state.host_ports.clear();
     bench.facts =
         Some(HostFacts { ports_in_use: set([(Protocol::Tcp, port(8080))]), ..HostFacts::default() });
@@ -51,9 +52,9 @@ fn a_host_port_is_taken_by_live_instances_by_the_host_and_by_the_plan_itself() {
         texts(&bench.build(1, 0).unwrap_err())[0]
             .contains("vnf0.vdu01.0 cannot publish 80/tcp: host port 8080/tcp is in use on this host")
     );
-    bench.state.host_ports.insert((Protocol::Tcp, port(8080)));
+    bench.state.host_ports = taken(Protocol::Tcp);
     let both = texts(&bench.build(1, 0).unwrap_err());
-    assert!(both.len() == 1 && both[0].contains("taken by another instance"), "{both:?}");
+    assert!(both.len() == 1 && both[0].contains("taken by a of instance b"), "{both:?}");
 
     let mut two = Bench::chain(2, "[{id: a, publish: {80: 8080}}]", "  []\n");
     let errors = two.errors();
