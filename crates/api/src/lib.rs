@@ -21,13 +21,15 @@
 //! ```
 //!
 //! Suggested reading order: [`codes`] (every error), `routes` (a resource and its methods), `tango` and
-//! [`native`] (the handlers), `guard` (which requests are refused unseen), `upload`, [`mod@serve`].
+//! [`native`] (the handlers), `guard` (which requests are refused unseen), `upload`, [`openapi`],
+//! [`mod@serve`].
 
 pub mod codes;
 pub mod error;
 pub mod moment;
 pub mod native;
 pub mod ndjson;
+pub mod openapi;
 pub mod serve;
 pub mod state;
 
@@ -53,7 +55,12 @@ pub use state::{ApiSettings, ApiState};
 pub fn resources() -> Vec<(String, String)> {
     let native = native::entries().into_iter().map(|entry| (native::PREFIX, entry));
     let tango = tango::entries().into_iter().map(|entry| ("", entry));
-    native.chain(tango).map(|(prefix, entry)| (format!("{prefix}{}", entry.path()), entry.allow())).collect()
+    let described = openapi::entries().into_iter().map(|entry| ("", entry));
+    native
+        .chain(described)
+        .chain(tango)
+        .map(|(prefix, entry)| (format!("{prefix}{}", entry.path()), entry.allow()))
+        .collect()
 }
 
 /// Registers all routes: dialect `tango` and the native ones. Every other URL below the place where this is
@@ -73,6 +80,7 @@ pub fn configure(config: &mut ServiceConfig, state: ApiState) {
         .app_data(Data::new(state))
         .wrap(guard)
         .service(native)
+        .service(openapi::entries())
         .service(tango.wrap(from_fn(guard::readable_by_all)));
     config.service(all);
 }

@@ -15,6 +15,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::conform;
+
 /// Counts: 1, 2, 3...
 #[derive(Debug, Default)]
 struct Numbers(AtomicU64);
@@ -84,17 +86,22 @@ impl Server {
         Self { state, world, clock, exits, dir }
     }
 
+    /// The reply to a request; a reply that the OpenAPI document does not describe fails the test.
     pub(crate) async fn call(&self, request: TestRequest) -> Reply {
         let state = self.state.clone();
         let app = test::init_service(App::new().configure(|config| configure(config, state))).await;
-        let response = test::call_service(&app, request.to_request()).await;
+        let request = request.to_request();
+        let (method, path) = (request.method().clone(), request.path().to_owned());
+        let response = test::call_service(&app, request).await;
         let headers = response
             .headers()
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap().to_owned()))
             .collect();
         let status = response.status().as_u16();
-        Reply { status, headers, body: body::to_bytes(response.into_body()).await.unwrap() }
+        let reply = Reply { status, headers, body: body::to_bytes(response.into_body()).await.unwrap() };
+        conform::check(&method, &path, &reply);
+        reply
     }
 
     pub(crate) async fn send(&self, method: Method, uri: &str, body: impl Into<Bytes>) -> Reply {

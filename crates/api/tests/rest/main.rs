@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod common;
+mod conform;
 mod events;
 mod failures;
 mod native;
+mod openapi;
 mod refusals;
 mod sockets;
 mod tango;
