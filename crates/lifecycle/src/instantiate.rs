@@ -128,6 +128,7 @@ pub(crate) fn plan_against(
             }
         }
     }
+    let results = parts.settings.results_of(&parts.data_dir, service.view.id);
     let request = PlanRequest {
         descriptors: &service.descriptors,
         reserved: &service.reserved,
@@ -138,6 +139,7 @@ pub(crate) fn plan_against(
         facts: Some(facts),
         placement: parts.placement.as_deref(),
         env_files: &env_files,
+        results: &results,
         installation: &core.installation,
         instance,
         ssiid,

@@ -38,6 +38,7 @@ mod policy;
 mod reserve;
 mod service;
 mod state;
+mod volumes;
 
 pub use build::{PlanRequest, build};
 pub use document::{InstanceDocument, PlanDocument};

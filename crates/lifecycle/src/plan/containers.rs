@@ -12,7 +12,7 @@ use super::environment::{environment, scripts};
 use super::findings::Findings;
 use super::policy::privileges;
 use super::service::{Service, Socket, UnitRef};
-use super::{ContainerPlan, InterfacePlan, Load, images, limits};
+use super::{ContainerPlan, InterfacePlan, Load, images, limits, volumes};
 
 /// The containers of an instance, without the addresses and segments of their interfaces. Empty when there is
 /// an error that leaves no sensible containers.
@@ -25,6 +25,7 @@ pub(super) fn containers(making: &mut Making<'_>) -> Vec<ContainerPlan> {
         service.units.iter().map(|unit| limits::cpu(unit, request.settings.vcpus, cpus, findings)).collect();
     let Some(names) = names else { return Vec::new() };
     let Some(placed) = place(request, service, &names, &limits, findings) else { return Vec::new() };
+    volumes::check(request, &mut making.findings);
     let mut book = port_book(request);
     let mut containers = Vec::with_capacity(service.units.len());
     let decided = limits.into_iter().zip(names).zip(placed);
@@ -46,7 +47,7 @@ pub(super) fn containers(making: &mut Making<'_>) -> Vec<ContainerPlan> {
             memory_bytes: unit.unit.memory.map(|memory| memory.0),
             exposed: exposed(unit),
             published: published(request, unit, &name, &mut book, &mut making.findings),
-            binds: Vec::new(),
+            binds: volumes::binds(request, unit),
             devices: privileges.devices,
             cap_add: privileges.cap_add,
             ipc_mode: privileges.ipc_mode,

@@ -123,6 +123,37 @@ fn sonata_has_names_pools_and_directions_of_its_own() {
     assert!(bench.build(3, 0).unwrap().links[1].chain.unwrap().bidirectional);
 }
 
+#[test]
+fn functions_of_sonata_have_a_directory_that_all_instances_share() {
+    let mut bench = two();
+    assert!(bench.plan().containers.iter().all(|container| container.spec.binds.is_empty()), "not in tango");
+    bench.dialect = Dialect::Sonata;
+    bench.descriptors.nsd.functions[1].vnf_id = "fw 2/../..".to_owned();
+    let volumes = |plan: &InstancePlan| -> Vec<Vec<String>> {
+        InstanceDocument::from(plan).containers.into_iter().map(|container| container.volumes).collect()
+    };
+    let expected = [["/results/service/vnf0:/mnt/share/:rw"], ["/results/service/fw-2-..-..:/mnt/share/:rw"]];
+    let first = bench.build(1, 0).unwrap();
+    assert_eq!(volumes(&first), expected);
+    bench.state.occupy(&first);
+    assert_eq!(volumes(&bench.build(2, 1).unwrap()), expected);
+    let text = first.to_string();
+    assert!(text.contains("  mounts /results/service/vnf0 at /mnt/share/\n"), "{text}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_mounted_is_an_error_with_the_setting() {
+    for directory in ["results", "/a:b"] {
+        let mut bench = two();
+        bench.results = directory.into();
+        bench.plan();
+        bench.dialect = Dialect::Sonata;
+        let errors = bench.errors();
+        assert!(errors.len() == 1 && errors[0].contains(directory), "{errors:?}");
+        assert!(errors[0].contains("bad-results-dir") && errors[0].contains("`results_dir`"), "{errors:?}");
+    }
+}
+
 proptest! {
     /// Whatever comes and goes, the live instances of two services share no name, id, host port or subnet.
     #[test]
