@@ -49,6 +49,7 @@ const VALUES: &[(&str, &str)] = &[
     ("placement_seed", "7"),
     ("port_offset", "100"),
     ("publish_address", "127.0.0.1"),
+    ("results_dir", "/srv/results"),
     ("simulated_script", "script.yml"),
     ("start_concurrency", "2"),
     ("stop_grace", "10"),
