@@ -25,7 +25,8 @@ pub(crate) enum Engine {
 /// What was given in one place; `None`: not given there.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub(crate) struct RawConfig {
-    /// Where to listen; `tango=` before the address names the dialect. Repeatable. [default: 127.0.0.1:5000]
+    /// Where to listen; `tango=` (the default) or `sonata=` before the address names the dialect. Repeatable.
+    /// [default: 127.0.0.1:5000]
     #[arg(long, env = "LLCM_LISTEN", value_name = "[DIALECT=]ADDR", value_delimiter = ',')]
     pub(crate) listen: Option<Vec<Listen>>,
     /// Listen on addresses that other machines can reach. Whoever reaches them may run containers here.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod clients;
 mod common;
 mod conform;
 mod events;
@@ -10,6 +11,7 @@ mod native;
 mod openapi;
 mod refusals;
 mod sockets;
+mod sonata;
 mod tango;
 mod transcript;
 mod uploads;
