@@ -24,4 +24,5 @@ mod peers_demo;
 mod published_ports;
 mod registry;
 mod settings;
+mod sonata;
 mod uploads;

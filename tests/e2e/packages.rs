@@ -6,9 +6,11 @@ use llcm_testkit::PackageBuilder;
 
 use crate::lab::root;
 
-/// A package of the originals' collection, or `None` (with a message) where the collection is absent.
+/// A package of the originals' collection, `.tgo` or `.son`, or `None` (with a message) where the collection is
+/// absent.
 pub(crate) fn corpus(name: &str) -> Option<PathBuf> {
-    let path = root().join("../shared/corpus/tgo").join(name);
+    let kind = if name.ends_with(".son") { "son" } else { "tgo" };
+    let path = root().join("../shared/corpus").join(kind).join(name);
     if path.exists() {
         return Some(path);
     }
