@@ -1,6 +1,5 @@
 //! Instantiating a service against creating and starting the same containers by the engine's API alone.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -73,7 +72,7 @@ async fn bare(docker: &Docker, count: usize) -> Result<(f64, f64)> {
                 image: Some(IMAGE.to_owned()),
                 tty: Some(true),
                 open_stdin: Some(true),
-                labels: Some(HashMap::from([("bench".to_owned(), "bare".to_owned())])),
+                labels: Some([("bench".to_owned(), "bare".to_owned())].into()),
                 host_config: Some(HostConfig {
                     cpu_period: Some(1_000_000),
                     cpu_quota: Some(1_000_000),

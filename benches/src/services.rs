@@ -62,7 +62,7 @@ pub(crate) fn plan() -> Result<()> {
         for _ in 0..5 {
             let begin = Instant::now();
             let out = std::process::Command::new(crate::server::binary()?)
-                .args(["plan", "--output", "json", "--set", "pools.eline.count=16384"])
+                .args(["plan", "--output", "json", "--set", "eline_pool=20.0.0.0/24x16384"])
                 .arg(&file)
                 .output()?;
             times.push(begin.elapsed().as_secs_f64() * 1e3);

@@ -73,3 +73,19 @@ pub fn source(files: &dyn Source) -> Loaded {
     }
     loaded
 }
+
+/// Loads a topology file and checks what must hold whatever is in it.
+///
+/// # Panics
+/// When it does not hold.
+pub fn topology(bytes: &[u8]) {
+    let (topology, findings) = llcm_topology::load(bytes);
+    assert!(topology.is_some() || !findings.is_empty(), "no topology, and nothing said about it");
+    let Some(topology) = topology else { return };
+    assert!(!topology.datacenters.is_empty());
+    let names: std::collections::BTreeSet<_> = topology.datacenters.iter().map(|dc| &dc.name).collect();
+    assert_eq!(names.len(), topology.datacenters.len(), "names of data centers are unique");
+    for link in &topology.links {
+        assert!(link.a.dc != link.b.dc && names.contains(&link.a.dc) && names.contains(&link.b.dc));
+    }
+}

@@ -39,7 +39,7 @@ fn a_device_that_the_policy_refuses() {
     let reply = server.curl(&["-F", &format!("package=@{}", package.display())], "/packages");
     assert_eq!(reply.status, 422, "{reply:?}");
     let said = reply.body["error"].as_str().unwrap();
-    assert!(said.contains("/dev/mem") && said.contains("policy.devices"), "{said}");
+    assert!(said.contains("/dev/mem") && said.contains("allowed_devices"), "{said}");
     assert_nothing_on_boarded(&server);
 }
 

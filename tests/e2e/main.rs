@@ -7,6 +7,13 @@
 //! They need root. Where it is missing they say so and pass; with `LLCM_REQUIRE_SYSTEM_TESTS=1`, as
 //! `scripts/test` and CI set it, its absence is a failure.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the whole program is a test"
+)]
+
 mod lab;
 mod look;
 mod packages;
@@ -15,4 +22,7 @@ mod concurrency;
 mod failures;
 mod peers_demo;
 mod published_ports;
+mod registry;
+mod settings;
+mod sonata;
 mod uploads;

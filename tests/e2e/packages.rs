@@ -6,9 +6,11 @@ use llcm_testkit::PackageBuilder;
 
 use crate::lab::root;
 
-/// A package of the originals' collection, or `None` (with a message) where the collection is absent.
+/// A package of the originals' collection, `.tgo` or `.son`, or `None` (with a message) where the collection is
+/// absent.
 pub(crate) fn corpus(name: &str) -> Option<PathBuf> {
-    let path = root().join("../shared/corpus/tgo").join(name);
+    let kind = if name.ends_with(".son") { "son" } else { "tgo" };
+    let path = root().join("../shared/corpus").join(kind).join(name);
     if path.exists() {
         return Some(path);
     }
@@ -34,7 +36,7 @@ impl<'a> Unit<'a> {
 
 /// Writes a package of a chain of VNFs: E-Lines `output` -> `input` between neighbours, one E-LAN `mgmt`.
 pub(crate) fn chain(dir: &Path, name: &str, units: &[Unit<'_>]) -> PathBuf {
-    let header = format!("vendor: eu.example\nversion: \"0.1\"\ndescriptor_schema: \"-\"\n");
+    let header = "vendor: eu.example\nversion: \"0.1\"\ndescriptor_schema: \"-\"\n";
     let mut fixture = format!(
         "//- /TOSCA-Metadata/NAPD.yaml\n{header}name: {name}\npackage_content:\n\
          - {{source: nsd.yaml, content-type: application/vnd.5gtango.nsd}}\n"

@@ -41,6 +41,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
         settings: config.settings.clone(),
         topology: config.topology.clone(),
         backend: backend.clone(),
+        placement: None,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
     };

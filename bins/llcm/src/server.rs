@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use llcm_api::{ApiSettings, ApiState};
-use llcm_lifecycle::Orchestrator;
+use llcm_lifecycle::{Dialect, Orchestrator};
 use llcm_names::InstallationId;
 use llcm_runtime::Backend;
 use tokio_util::sync::CancellationToken;
@@ -17,8 +17,8 @@ use crate::config::Config;
 /// A server that is ready to run.
 #[derive(Debug)]
 pub(crate) struct Server {
-    listeners: Vec<TcpListener>,
-    addresses: Vec<SocketAddr>,
+    listeners: Vec<(Dialect, TcpListener)>,
+    addresses: Vec<(Dialect, SocketAddr)>,
     orchestrator: Arc<Orchestrator>,
     backend: Backend,
     installation: InstallationId,
@@ -43,8 +43,9 @@ impl Server {
                     listen.address
                 )
             })?;
-            addresses.push(listener.local_addr().context("cannot tell the address listened on")?);
-            listeners.push(listener);
+            let address = listener.local_addr().context("cannot tell the address listened on")?;
+            addresses.push((listen.dialect, address));
+            listeners.push((listen.dialect, listener));
         }
         let Composed { orchestrator, backend, installation, engine } = compose::open(config).await?;
         let settings = ApiSettings {
@@ -65,7 +66,7 @@ impl Server {
 
     /// Where clients on this host reach it.
     pub(crate) fn url(&self) -> String {
-        self.addresses.first().map(url).unwrap_or_default()
+        self.addresses.first().map(|(_, address)| url(address)).unwrap_or_default()
     }
 
     /// The drivers.
@@ -83,8 +84,11 @@ impl Server {
     /// # Errors
     /// When a listener fails, or instances cannot be taken down.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        for address in &self.addresses {
-            log::info!("listening on {}", url(address));
+        for (dialect, address) in &self.addresses {
+            match dialect {
+                Dialect::Tango => log::info!("listening on {}", url(address)),
+                Dialect::Sonata => log::info!("dialect sonata: listening on {}", url(address)),
+            }
         }
         let exit = self.exit;
         let asked = async move {

@@ -13,9 +13,10 @@ use serde::de::DeserializeOwned;
 
 use crate::codes::Code;
 use crate::error::ApiError;
+use crate::size;
 
 /// The largest JSON body in bytes: bodies of this interface are a handful of ids, or a command line.
-pub(crate) const MAX_JSON: usize = 64 * 1024;
+pub(crate) const MAX_JSON: u64 = 64 * 1024;
 
 /// A JSON object as the request's body.
 #[derive(Debug)]
@@ -36,10 +37,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Object<T> {
                 let chunk = chunk.map_err(|error| {
                     ApiError::new(Code::BadRequest, format!("the body is incomplete: {error}"))
                 })?;
-                if bytes.len() + chunk.len() > MAX_JSON {
+                if u64::try_from(bytes.len() + chunk.len()).map_or(true, |length| length > MAX_JSON) {
                     return Err(ApiError::new(
                         Code::TooLarge,
-                        format!("the JSON body is larger than {MAX_JSON} bytes"),
+                        format!("the JSON body is larger than {}", size::Bytes(MAX_JSON)),
                     ));
                 }
                 bytes.extend_from_slice(&chunk);

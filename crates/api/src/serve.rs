@@ -1,10 +1,13 @@
 //! From sockets to handlers, for programs that have no actix application of their own.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
+use futures_util::future::{join_all, try_join_all};
+use llcm_lifecycle::Dialect;
 use thiserror::Error;
 
 use crate::routes;
@@ -35,7 +38,7 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|source| ServeError::Listen { address, source })
 }
 
-/// Serves on listeners until `shutdown` resolves; then takes no new connection, ends replies without an end
+/// Serves on listeners, each in its dialect, until `shutdown` resolves; then takes no new connection, ends replies without an end
 /// (events, followed logs), and waits for the requests in flight, at most for
 /// [`crate::ApiSettings::drain`].
 ///
@@ -45,19 +48,26 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
 /// # Errors
 /// When a listener cannot be used.
 pub async fn serve(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(Dialect, TcpListener)>,
     state: ApiState,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let running = start(listeners, &state)?;
-    let handle = running.handle();
+    let mut by_dialect: BTreeMap<Dialect, Vec<TcpListener>> = BTreeMap::new();
+    for (dialect, listener) in listeners {
+        by_dialect.entry(dialect).or_default().push(listener);
+    }
+    let running: Vec<Server> = by_dialect
+        .into_iter()
+        .map(|(dialect, listeners)| start(listeners, &state.speaking(dialect)))
+        .collect::<Result<_, _>>()?;
+    let handles: Vec<_> = running.iter().map(Server::handle).collect();
     let stop = async {
         shutdown.await;
         state.closing().cancel();
-        handle.stop(true).await;
+        join_all(handles.iter().map(|handle| handle.stop(true))).await;
     };
     tokio::select! {
-        outcome = running => outcome.map_err(ServeError::Server),
+        outcome = try_join_all(running) => outcome.map(drop).map_err(ServeError::Server),
         () = stop => Ok(()),
     }
 }

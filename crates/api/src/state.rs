@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use llcm_lifecycle::Orchestrator;
+use llcm_lifecycle::{Dialect, Orchestrator};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -44,10 +44,12 @@ impl Default for ApiSettings {
     }
 }
 
-/// What the handlers share; cheap to clone. One may serve several listeners.
+/// What the handlers share, and the dialect that they speak; cheap to clone. One may serve several listeners,
+/// those of the other dialect by [`ApiState::speaking`].
 #[derive(Clone)]
 pub struct ApiState {
     inner: Arc<Inner>,
+    dialect: Dialect,
 }
 
 struct Inner {
@@ -61,6 +63,7 @@ struct Inner {
 impl std::fmt::Debug for ApiState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ApiState")
+            .field("dialect", &self.dialect)
             .field("settings", &self.inner.settings)
             .field("closing", &self.inner.closing.is_cancelled())
             .finish_non_exhaustive()
@@ -68,7 +71,7 @@ impl std::fmt::Debug for ApiState {
 }
 
 impl ApiState {
-    /// `exit` is called when a client asked the server to stop (`PUT /emulator/exit`), after its instances are
+    /// Speaks dialect `tango`. `exit` is called when a client asked the server to stop (`PUT /emulator/exit`), after its instances are
     /// stopped; it must not block, and the server goes on until the `shutdown` given to [`crate::serve()`]
     /// resolves.
     #[must_use]
@@ -85,7 +88,19 @@ impl ApiState {
             uploads,
             closing: CancellationToken::new(),
         };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), dialect: Dialect::Tango }
+    }
+
+    /// The same, in another dialect: one life-cycle manager, one number of uploads, one end.
+    #[must_use]
+    pub fn speaking(&self, dialect: Dialect) -> Self {
+        Self { inner: Arc::clone(&self.inner), dialect }
+    }
+
+    /// The dialect that is spoken, and whose conventions uploaded services follow.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// The life-cycle manager.

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use actix_multipart::{Multipart, MultipartError};
 use actix_web::error::PayloadError;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::Payload;
 use actix_web::{HttpMessage as _, HttpRequest};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use llcm_lifecycle::request::Upload;
 use llcm_names::PackageHash;
 use sha1_smol::Sha1;
@@ -23,6 +23,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::codes::Code;
 use crate::error::ApiError;
+use crate::size;
 use crate::state::ApiState;
 
 /// How much is collected before it is written and hashed, in bytes.
@@ -32,7 +33,11 @@ const FRAMING: u64 = 64 * 1024;
 /// The multipart field that holds the package.
 const FIELD: &str = "package";
 
+/// The longest boundary of a multipart body, in bytes (RFC 2046).
+const LONGEST_BOUNDARY: usize = 70;
+
 /// Receives the package of a request: the multipart field `package`, or the whole body whatever its content type.
+/// A multipart body is known by its first line, too: son-access sends one as `application/zip`.
 ///
 /// # Errors
 /// `too-large` as soon as the length is announced or passed, `no-file` without a (non-empty) file,
@@ -60,10 +65,33 @@ pub(crate) async fn receive(
     if multipart {
         let parts = Multipart::new(request.headers(), payload);
         source.copy_field(parts, &mut target).await?;
-    } else {
-        source.copy(payload, &mut target, body_error).await?;
+        return target.finish().await;
+    }
+    let mut payload = payload;
+    let head = source.head(&mut payload).await?;
+    let form = boundary(&head).and_then(form_headers);
+    let body = stream::iter([Ok(head)]).chain(payload);
+    match form {
+        Some(headers) => source.copy_field(Multipart::new(&headers, body), &mut target).await?,
+        None => source.copy(body, &mut target, body_error).await?,
     }
     target.finish().await
+}
+
+/// The boundary of a multipart body, from its beginning: `--`, the boundary, the end of the line (RFC 2046). No
+/// package begins like this.
+fn boundary(head: &[u8]) -> Option<&str> {
+    let line = head.strip_prefix(b"--")?;
+    let end = line.windows(2).position(|pair| pair == b"\r\n")?;
+    let text = std::str::from_utf8(line.get(..end)?).ok()?;
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"'+_-.".contains(&c);
+    (!text.is_empty() && text.len() <= LONGEST_BOUNDARY && text.bytes().all(plain)).then_some(text)
+}
+
+/// The headers that a multipart body with this boundary should have come with.
+fn form_headers(boundary: &str) -> Option<HeaderMap> {
+    let value = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}")).ok()?;
+    Some(HeaderMap::from_iter([(header::CONTENT_TYPE, value)]))
 }
 
 /// Waits until fewer uploads than allowed are going on.
@@ -81,7 +109,7 @@ async fn turn(state: &ApiState) -> Result<OwnedSemaphorePermit, ApiError> {
 fn too_large(limit: u64) -> ApiError {
     ApiError::new(
         Code::TooLarge,
-        format!("the upload is larger than {limit} bytes: the setting `max_upload` allows no more"),
+        format!("the upload is larger than {}: the setting `max_upload` allows no more", size::Bytes(limit)),
     )
     .detail("limit", limit)
 }
@@ -116,6 +144,17 @@ impl Source {
                 format!("nothing more of the upload came for {} s", self.idle.as_secs()),
             )
         })
+    }
+
+    /// The beginning of a body: at least its first line, if that could be a boundary.
+    async fn head(&self, payload: &mut Payload) -> Result<Bytes, ApiError> {
+        let mut head = Bytes::new();
+        while head.len() < LONGEST_BOUNDARY + 4 && (head.len() < 2 || head.starts_with(b"--")) {
+            let Some(chunk) = self.next(payload).await? else { break };
+            let chunk = chunk.map_err(body_error)?;
+            head = if head.is_empty() { chunk } else { [head, chunk].concat().into() };
+        }
+        Ok(head)
     }
 
     async fn copy<E>(

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use llcm_api::{ApiSettings, ApiState, listen, serve};
-use llcm_lifecycle::{Orchestrator, Parts, Settings, SystemClock, SystemIds, installation};
+use llcm_lifecycle::{Dialect, Orchestrator, Parts, Settings, SystemClock, SystemIds, installation};
 use llcm_runtime::simulated::{self, World};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -29,6 +29,7 @@ async fn an_upload_of_600_mib_is_refused_at_its_limit_in_constant_memory() {
         settings: Settings::default(),
         topology: llcm_topology::default_topology(),
         backend: simulated::backend(&World::new(), &installation),
+        placement: None,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
     })
@@ -40,7 +41,8 @@ async fn an_upload_of_600_mib_is_refused_at_its_limit_in_constant_memory() {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, asked) = oneshot::channel::<()>();
-    let served = tokio::spawn(serve(vec![listener], state, async move { drop(asked.await) }));
+    let served =
+        tokio::spawn(serve(vec![(Dialect::Tango, listener)], state, async move { drop(asked.await) }));
 
     let before = memory("VmRSS");
     let stream = TcpStream::connect(address).await.unwrap();

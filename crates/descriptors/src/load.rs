@@ -73,7 +73,12 @@ pub fn load(source: &dyn Source, options: &LoadOptions) -> Loaded {
     let (node, findings) = match reader.read(kind.manifest()) {
         Ok(read) => read,
         Err(Problem::Broken(diagnostic)) => return Loaded::failed(vec![*diagnostic]),
-        Err(Problem::Unreadable(reason)) => {
+        Err(problem @ (Problem::Missing | Problem::Unreadable(_))) => {
+            let reason = match problem {
+                Problem::Unreadable(reason) => reason,
+                // Listed a moment ago.
+                _ => "the file is gone".to_owned(),
+            };
             let message = format!("cannot be read: {reason}");
             let diagnostic = Diagnostic::new(Severity::Error, "unreadable", kind.manifest(), "", message);
             return Loaded::failed(vec![
@@ -221,7 +226,9 @@ fn link(
 
 /// Why a document cannot be had.
 enum Problem {
-    /// The source has not got it, in words.
+    /// The source has not got it.
+    Missing,
+    /// The source does not give it, in words.
     Unreadable(String),
     /// It has no YAML in it.
     Broken(Box<Diagnostic>),
@@ -237,7 +244,7 @@ impl Reader<'_> {
     fn read(&mut self, path: &str) -> Result<(Rc<Node>, Findings), Problem> {
         let bytes = match self.source.read(path) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return Err(Problem::Unreadable("the package has no such file".to_owned())),
+            Ok(None) => return Err(Problem::Missing),
             Err(reason) => return Err(Problem::Unreadable(reason)),
         };
         self.bytes = self.bytes.saturating_add(bytes.len());
@@ -262,10 +269,15 @@ impl Reader<'_> {
         match self.read(path) {
             Ok(read) => return Some(read),
             Err(Problem::Broken(diagnostic)) => found.push(*diagnostic),
-            Err(Problem::Unreadable(reason)) => field.error(
+            Err(Problem::Missing) => field.error(
                 "missing-file",
-                format!("the descriptor `{}` cannot be read: {reason}", cut(path)),
+                format!("the descriptor `{}` cannot be read: the package has no such file", cut(path)),
                 "add the file to the package, or correct the path",
+            ),
+            Err(Problem::Unreadable(reason)) => field.error(
+                "unreadable",
+                format!("the descriptor `{}` cannot be read: {reason}", cut(path)),
+                "make the file readable and as small as descriptors are",
             ),
         }
         None

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use llcm_names::{EngineName, InstallationId, Owner};
 use llcm_runtime::{
     AttachPoint, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, DriverResult, EngineInfo,
-    ErrorKind, Exec, ImageView, Logs, Offers, Progress, PullPolicy,
+    ErrorKind, Exec, ImageView, Logs, Offers, Progress, PullPolicy, Taken,
 };
 
 use crate::create_body::{Held, create_body, needs_gate};
@@ -178,6 +178,10 @@ impl ContainerDriver for DockerContainers {
         views.retain(|view| view.owner.as_ref().is_some_and(|owner| owner.installation == *installation));
         views.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(views)
+    }
+
+    async fn taken(&self, installation: &InstallationId) -> DriverResult<Taken> {
+        crate::taken::taken(&self.client, installation).await
     }
 
     async fn cleanup(&self, _installation: &InstallationId) -> DriverResult<()> {

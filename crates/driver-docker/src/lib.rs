@@ -26,7 +26,7 @@
 //! ```
 //!
 //! Suggested reading order: `options`, `containers` (the steps), `create_body` (the request), `driver` and
-//! `view` (what is found, and whose it is), `gate`, `images`, `build`, `exec`, `logs`, `raw` (and what is read through it:
+//! `view` (what is found, and whose it is), `gate`, `images`, `build`, `exec`, `logs`, `taken`, `raw` (and what is read through it:
 //! `messages`, `streams`), `client`,
 //! `map_error`.
 
@@ -47,6 +47,7 @@ mod options;
 mod raw;
 mod reference;
 mod streams;
+mod taken;
 mod view;
 
 pub use driver::DockerContainers;

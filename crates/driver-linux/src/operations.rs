@@ -14,7 +14,7 @@ use crate::netlink::link;
 use crate::netns::Netns;
 use crate::port::{configure, ensure_pair, join, raise};
 use crate::records::read_segments;
-use crate::removal::{delete_where, is_owned, is_unfinished};
+use crate::removal::{delete_groups_where, delete_where, is_owned, is_unfinished};
 use crate::segment::{check, device_names, ensure_site};
 use crate::underlay::Datacenters;
 use crate::wiring::{Wire, sites};
@@ -207,7 +207,9 @@ impl Installation {
                 for dc in datacenters.values() {
                     let unfinished =
                         |info: &link::LinkInfo| is_unfinished(info) && groups.contains(&info.group);
-                    errors.extend(delete_where(dc, |info| is_owned(info, owner) || unfinished(info)).err());
+                    errors.extend(
+                        delete_groups_where(dc, |info| is_owned(info, owner) || unfinished(info)).err(),
+                    );
                 }
             }
             Err(error) => errors.push(error),

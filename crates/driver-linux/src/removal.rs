@@ -19,19 +19,33 @@ const BRIDGES: usize = 16;
 /// their own group is not all that may go.
 const DOOMED: u32 = 0x8000_0000;
 
-/// Deletes the devices of a data center for which `doomed` holds.
+/// Deletes the devices of a data center for which `doomed` holds, and no others, whatever is made meanwhile.
 pub(crate) fn delete_where(dc: &Datacenter, doomed: impl Fn(&LinkInfo) -> bool) -> DriverResult<()> {
     let devices = dc.overlay.call("list devices of", dc.overlay.name(), link::list)?;
-    let (doomed, others): (Vec<_>, Vec<_>) = devices.into_iter().partition(doomed);
-    if doomed.is_empty() {
-        return Ok(());
-    }
+    let doomed: Vec<&LinkInfo> = devices.iter().filter(|info| doomed(info)).collect();
+    delete_all(dc, &doomed)
+}
+
+/// As [`delete_where`], for all that an instance has: whole link groups go, with devices of the instance that
+/// are made meanwhile.
+pub(crate) fn delete_groups_where(dc: &Datacenter, doomed: impl Fn(&LinkInfo) -> bool) -> DriverResult<()> {
+    let devices = dc.overlay.call("list devices of", dc.overlay.name(), link::list)?;
+    let (doomed, others): (Vec<&LinkInfo>, Vec<&LinkInfo>) = devices.iter().partition(|info| doomed(info));
     let groups: BTreeSet<u32> = doomed.iter().map(|info| info.group).collect();
     let shared = others.iter().any(|info| groups.contains(&info.group));
-    let (bridges, rest): (Vec<_>, Vec<_>) = doomed.iter().partition(|info| info.kind == "bridge");
-    if !shared && !groups.contains(&0) && bridges.len() <= BRIDGES {
-        return groups.into_iter().try_for_each(|group| delete_group(dc, group));
+    let bridges = doomed.iter().filter(|info| info.kind == "bridge").count();
+    if shared || groups.contains(&0) || bridges > BRIDGES {
+        return delete_all(dc, &doomed);
     }
+    groups.into_iter().try_for_each(|group| delete_group(dc, group))
+}
+
+fn delete_all(dc: &Datacenter, doomed: &[&LinkInfo]) -> DriverResult<()> {
+    if let [info] = doomed {
+        return dc.overlay.call("delete", &info.name, |socket| link::delete(socket, info.device()));
+    }
+    let (bridges, rest): (Vec<&LinkInfo>, Vec<&LinkInfo>) =
+        doomed.iter().partition(|info| info.kind == "bridge");
     delete_chunk(dc, &rest)?;
     bridges.chunks(BRIDGES).try_for_each(|chunk| delete_chunk(dc, chunk))
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use llcm_descriptors::{Descriptors, LoadOptions, load};
@@ -90,6 +91,7 @@ fn measure(descriptors: &Descriptors) -> Result<Duration, Box<dyn Error>> {
             state: &state,
             facts: None,
             env_files: &BTreeMap::new(),
+            results: Path::new("/results"),
             placement: None,
             installation: &installation,
             instance: InstanceId::new(Uuid::from_u128(1)),

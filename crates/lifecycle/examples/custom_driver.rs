@@ -139,6 +139,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         settings: Settings::default(),
         topology: llcm_topology::default_topology(),
         backend: Backend::pair(containers, network)?,
+        placement: None,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
     })

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::Path;
 
 use llcm_descriptors::{LoadOptions, load};
 use llcm_lifecycle::plan::{HostFacts, PlanRequest, PlanState, build, reserve};
@@ -69,6 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             state: &state,
             facts: Some(&facts),
             env_files: &BTreeMap::new(),
+            results: Path::new("/var/lib/llcm/results/chain"),
             placement: None,
             installation: &InstallationId::from_bits(1),
             instance: InstanceId::new(Uuid::from_u128(u128::from(number) + 1)),

@@ -34,6 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         settings: Settings::default(),
         topology: llcm_topology::default_topology(),
         backend: simulated::backend(&world, &installation),
+        placement: None,
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
     })

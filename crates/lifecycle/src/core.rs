@@ -1,6 +1,6 @@
 //! What all operations share: the drivers, the records in memory and on disk, the allocation lock, the tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use llcm_names::{InstallationId, InstanceId, ServiceId};
@@ -31,6 +31,7 @@ pub(crate) const KEPT_FAILED: usize = 20;
 pub(crate) struct Core {
     pub(crate) parts: Parts,
     pub(crate) installation: InstallationId,
+    /// What the host has that does not change while the server runs.
     pub(crate) facts: HostFacts,
     pub(crate) not_emulated: Vec<String>,
     pub(crate) writer: Writer,
@@ -44,6 +45,8 @@ pub(crate) struct Core {
     pub(crate) closing: CancellationToken,
     /// Set when the work in progress is done: what runs in the background is let go of.
     pub(crate) let_go: CancellationToken,
+    /// What came of shutting down, once that is over.
+    pub(crate) ended: tokio::sync::Mutex<Option<Result<(), LifecycleError>>>,
     pub(crate) events: broadcast::Sender<Event>,
     state: Mutex<State>,
 }
@@ -79,6 +82,7 @@ impl Core {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             let_go: CancellationToken::new(),
+            ended: tokio::sync::Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
             state: Mutex::new(state),
         }
@@ -130,6 +134,30 @@ impl Core {
         }
         taken.placement_turn = taken.placement_turn.max(state.counters.round_robin);
         taken
+    }
+
+    /// What the host has now, others' names and ports included. The caller holds [`Core::allocation`].
+    pub(crate) async fn host_facts(&self) -> Result<HostFacts, LifecycleError> {
+        // A host does not tell whom a listener serves. Looked at before the host is: no instance can be added
+        // meanwhile, and the ports of one that goes meanwhile are not taken for somebody else's.
+        let ours: BTreeSet<_> = self
+            .state()
+            .instances
+            .values()
+            .filter(|instance| instance.state().is_live())
+            .flat_map(|instance| &instance.plan.containers)
+            .flat_map(|container| &container.spec.published)
+            .map(|binding| (binding.protocol, binding.host))
+            .collect();
+        let taken = self.parts.backend.containers().taken(&self.installation).await?;
+        let address = self.parts.settings.publish_address;
+        let in_the_way = taken.ports.into_iter().filter(|held| held.blocks(address));
+        let ports_in_use = in_the_way.map(|held| (held.protocol, held.port));
+        Ok(HostFacts {
+            ports_in_use: ports_in_use.filter(|port| !ours.contains(port)).collect(),
+            foreign_names: taken.names,
+            ..self.facts.clone()
+        })
     }
 
     /// Adds records to an instance's journal and changes the requests they are about, all or nothing; they are

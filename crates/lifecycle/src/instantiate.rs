@@ -13,7 +13,7 @@ use crate::error::{ErrorCode, LifecycleError};
 use crate::instance::Instance;
 use crate::journal::{InstanceRecord, Planned, Record};
 use crate::package::read_env_file;
-use crate::plan::{self, InstancePlan, PlanRequest, PlanState, container_names};
+use crate::plan::{self, HostFacts, InstancePlan, PlanRequest, PlanState, container_names};
 use crate::request::{InstanceState, RequestType, RequestView, ServiceRef};
 use crate::requests::RequestRecord;
 use crate::store::{Change, Counters};
@@ -26,7 +26,8 @@ pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestV
     let service = core.resolve(&meant)?;
     let instance_id = InstanceId::new(core.parts.ids.uuid());
     let ssiid = free_ssiid(&core, &service)?;
-    let plan = plan(&core, &service, instance_id, ssiid).await?;
+    let facts = core.host_facts().await?;
+    let plan = plan(&core, &service, facts, instance_id, ssiid).await?;
     ground::prepare(&core).await?;
 
     let now = core.stamp();
@@ -86,13 +87,14 @@ fn free_ssiid(core: &Core, service: &ServiceRecord) -> Result<Ssiid, LifecycleEr
 async fn plan(
     core: &Arc<Core>,
     service: &Arc<ServiceRecord>,
+    facts: HostFacts,
     instance: InstanceId,
     ssiid: Ssiid,
 ) -> Result<InstancePlan, LifecycleError> {
     let (core, service) = (Arc::clone(core), Arc::clone(service));
     let planning = tokio::task::spawn_blocking(move || {
         let state = core.plan_state();
-        plan_against(&core, &service, &state, instance, ssiid)
+        plan_against(&core, &service, &state, &facts, instance, ssiid)
     });
     planning.await.map_err(|error| {
         LifecycleError::new(
@@ -102,11 +104,12 @@ async fn plan(
     })?
 }
 
-/// Plans an instance against what is taken. Blocks while it reads environment files.
+/// Plans an instance against what is taken and what the host has. Blocks while it reads environment files.
 pub(crate) fn plan_against(
     core: &Core,
     service: &ServiceRecord,
     state: &PlanState,
+    facts: &HostFacts,
     instance: InstanceId,
     ssiid: Ssiid,
 ) -> Result<InstancePlan, LifecycleError> {
@@ -125,6 +128,7 @@ pub(crate) fn plan_against(
             }
         }
     }
+    let results = parts.settings.results_of(&parts.data_dir, service.view.id);
     let request = PlanRequest {
         descriptors: &service.descriptors,
         reserved: &service.reserved,
@@ -132,9 +136,10 @@ pub(crate) fn plan_against(
         settings: &parts.settings,
         dialect,
         state,
-        facts: Some(&core.facts),
-        placement: None,
+        facts: Some(facts),
+        placement: parts.placement.as_deref(),
         env_files: &env_files,
+        results: &results,
         installation: &core.installation,
         instance,
         ssiid,

@@ -25,6 +25,7 @@
 //!     settings: Settings::default(),
 //!     topology: llcm_topology::default_topology(),
 //!     backend: simulated::backend(&world, &installation),
+//!     placement: None,
 //!     clock: Arc::new(SystemClock),
 //!     ids: Arc::new(SystemIds),
 //! })
@@ -46,6 +47,9 @@
 //! # }
 //! ```
 //!
+//! A placement of one's own goes into [`Parts::placement`]: anything that implements `llcm_placement::Placement`.
+//! It is asked for each unit of every plan, with the data centers, what they carry and what was placed so far.
+//!
 //! # What always holds
 //! - **Decide, then act.** The [`plan`] is pure and says everything; acting on it takes no decision. One lock is
 //!   held while a plan is made and recorded, so that no two share a name, port, address or id.
@@ -60,7 +64,7 @@
 //!
 //! # Suggested reading order
 //! [`request`] and [`settings`] (what goes in and out), [`orchestrator`], [`plan`], [`step`], [`journal`], `saga`
-//! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`],
+//! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`] and `images`,
 //! [`recovery`], [`store`], `ground` (the network that instances stand on), [`script`].
 
 pub mod catalog;
@@ -68,6 +72,7 @@ pub mod clock;
 mod core;
 pub mod error;
 mod ground;
+mod images;
 mod inspect;
 pub mod installation;
 mod instance;

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use llcm_descriptors::{Descriptors, Diagnostic, Severity};
 use llcm_names::{FunctionId, InstanceId, ServiceId, Ssiid};
-use llcm_runtime::ImageView;
 
 use crate::catalog::ServiceRecord;
 use crate::clock::Timestamp;
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
+use crate::images;
 use crate::instantiate::{cannot_plan, plan_against};
 use crate::open::blocking;
 use crate::plan::{self, PlanState};
@@ -25,7 +25,6 @@ use crate::request::{FunctionView, ServiceView, Upload};
 use crate::settings::Dialect;
 use crate::store::Change;
 
-mod images;
 mod read;
 
 fn staging(data_dir: &Path) -> PathBuf {
@@ -34,6 +33,11 @@ fn staging(data_dir: &Path) -> PathBuf {
 
 fn packages(data_dir: &Path) -> PathBuf {
     data_dir.join("packages")
+}
+
+/// The files of a service's package.
+pub(crate) fn package_dir(core: &Core, service: ServiceId) -> PathBuf {
+    packages(&core.parts.data_dir).join(service.to_string())
 }
 
 fn failed(verb: &str, path: &Path, error: &std::io::Error) -> LifecycleError {
@@ -144,7 +148,7 @@ fn plan_on_trial(core: &Core, mut service: ServiceRecord) -> Result<ServiceRecor
     service.reserved = plan::reserve(&service.descriptors, settings, service.view.dialect, &empty.subnets)
         .map_err(|findings| cannot_plan(with_warnings(findings, &service)))?;
     let instance = InstanceId::new(core.parts.ids.uuid());
-    match plan_against(core, &service, &empty, instance, Ssiid::default()) {
+    match plan_against(core, &service, &empty, &core.facts, instance, Ssiid::default()) {
         Ok(plan) => {
             for warning in plan.warnings {
                 if !service.view.warnings.contains(&warning) {
@@ -192,7 +196,7 @@ async fn publish(
     service.view.created_at = now;
     service.view.functions.iter_mut().for_each(|function| function.created_at = now);
 
-    let dir = packages(&core.parts.data_dir).join(service.view.id.to_string());
+    let dir = package_dir(core, service.view.id);
     let target = dir.clone();
     blocking(move || read::commit(unpacked, &target)).await?;
     if let Err(error) = core.writer.write(vec![Change::PutService(Box::new(service.clone()))]).await {
@@ -223,7 +227,12 @@ pub(crate) async fn remove(core: Arc<Core>, id: ServiceId) -> Result<(), Lifecyc
         let live: Vec<_> = live.iter().map(ToString::to_string).collect();
         return Err(LifecycleError::new(
             ErrorCode::ServiceInUse,
-            format!("service {id} has {} instances: terminate {} first", live.len(), live.join(", ")),
+            match live.as_slice() {
+                [one] => format!("service {id} has an instance: terminate {one} first"),
+                all => {
+                    format!("service {id} has {} instances: terminate {} first", all.len(), all.join(", "))
+                }
+            },
         ));
     }
     let mut changes = vec![Change::RemoveService(id)];
@@ -236,7 +245,7 @@ pub(crate) async fn remove(core: Arc<Core>, id: ServiceId) -> Result<(), Lifecyc
             state.instances.remove(instance);
         });
     }
-    let dir = packages(&core.parts.data_dir).join(service.view.id.to_string());
+    let dir = package_dir(&core, service.view.id);
     // Without a record the directory is swept at the next start at the latest.
     blocking(move || match std::fs::remove_dir_all(&dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("remove", &dir, &error)),
@@ -244,6 +253,3 @@ pub(crate) async fn remove(core: Arc<Core>, id: ServiceId) -> Result<(), Lifecyc
     })
     .await
 }
-
-/// Images by reference.
-type Images = BTreeMap<String, ImageView>;

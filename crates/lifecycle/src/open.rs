@@ -1,6 +1,5 @@
 //! The beginning and the end of an orchestrator.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,14 +63,36 @@ fn facts(info: &EngineInfo) -> HostFacts {
     });
     HostFacts {
         cpus: info.cpus.iter().copied().collect(),
-        ports_in_use: BTreeSet::new(),
         engine_networks: networks.collect(),
+        // Asked again for each plan.
+        ..HostFacts::default()
     }
 }
 
-/// Refuses new work, waits for what is going on, closes the store.
+/// Refuses new work, waits for what is going on, closes the store. Whoever asks for it again gets what came of
+/// it the first time.
 pub(crate) async fn shutdown(core: &Arc<Core>, stop_instances: bool) -> Result<(), LifecycleError> {
     core.closing.cancel();
+    let mut ended = core.ended.lock().await;
+    match ended.as_ref() {
+        None => {
+            let outcome = end(core, stop_instances).await;
+            *ended = Some(outcome.clone());
+            outcome
+        }
+        Some(Ok(())) if stop_instances && !none_left(core) => Err(LifecycleError::new(
+            ErrorCode::ShuttingDown,
+            "the store is closed already, and instances run on: start again to terminate them",
+        )),
+        Some(outcome) => outcome.clone(),
+    }
+}
+
+fn none_left(core: &Core) -> bool {
+    core.state().instances.values().all(|instance| !instance.state().is_live())
+}
+
+async fn end(core: &Arc<Core>, stop_instances: bool) -> Result<(), LifecycleError> {
     // Whoever was planning when the server began to close has been waited for.
     drop(core.allocation.lock().await);
     let mut errors = Vec::new();
@@ -86,8 +107,7 @@ pub(crate) async fn shutdown(core: &Arc<Core>, stop_instances: bool) -> Result<(
         instance.scripts.close();
         instance.scripts.wait().await;
     }
-    let none_left = core.state().instances.values().all(|instance| !instance.state().is_live());
-    if none_left {
+    if none_left(core) {
         errors.extend(ground::clear(core).await.iter().map(ToString::to_string));
     }
     core.writer.close().await;

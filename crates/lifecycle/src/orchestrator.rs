@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use llcm_names::{ContainerName, InstanceId, RequestId, ServiceId};
+use llcm_placement::Placement;
 use llcm_runtime::{Backend, ExecOutcome, ExecSpec, LogOptions, OutputSink};
 use llcm_topology::Topology;
 use tokio::sync::broadcast;
@@ -29,6 +30,8 @@ pub struct Parts {
     pub topology: Topology,
     /// The drivers.
     pub backend: Backend,
+    /// A placement of one's own; `None`: the algorithm that the settings name.
+    pub placement: Option<Arc<dyn Placement>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ids.
@@ -219,10 +222,10 @@ impl Orchestrator {
 
     /// Refuses new work and waits for what is going on, then closes the store. With `stop_instances` also takes
     /// all instances down and removes the emulated network; without, they run on and are found by the next
-    /// start.
+    /// start. It is done once: further calls wait for the first one and return what came of it.
     ///
     /// # Errors
-    /// `Stuck` when an instance or the network could not be removed; all errors are in it.
+    /// `ShuttingDown` when instances are to be stopped after a shutdown that let them run on; `Stuck` when an instance or the network could not be removed; all errors are in it.
     pub async fn shutdown(self: &Arc<Self>, stop_instances: bool) -> Result<(), LifecycleError> {
         open::shutdown(&self.core, stop_instances).await
     }

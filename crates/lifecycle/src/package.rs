@@ -42,10 +42,11 @@ impl Source for Files<'_> {
 }
 
 fn check_hashes(content: &ContentDir, entries: &[ContentEntry], integrity: Integrity) -> Vec<Diagnostic> {
+    // An MD5 that differs only ever warns, whatever the setting; the setting is about SHA-256.
     let usual = match integrity {
-        Integrity::Enforce => Severity::Error,
-        Integrity::Warn => Severity::Warning,
-        Integrity::Off => return Vec::new(),
+        Integrity::Enforce => Some(Severity::Error),
+        Integrity::Warn => Some(Severity::Warning),
+        Integrity::Off => None,
     };
     let expected: Vec<_> = entries
         .iter()
@@ -54,8 +55,8 @@ fn check_hashes(content: &ContentDir, entries: &[ContentEntry], integrity: Integ
     let problems = llcm_packaging::verify(content, &expected);
     problems
         .into_iter()
-        .map(|(index, problem)| {
-            let severity = if problem.only_warns() { Severity::Warning } else { usual };
+        .filter_map(|(index, problem)| {
+            let severity = if problem.only_warns() { Severity::Warning } else { usual? };
             let entry = &entries[index];
             let finding = Diagnostic::new(
                 severity,
@@ -65,11 +66,11 @@ fn check_hashes(content: &ContentDir, entries: &[ContentEntry], integrity: Integ
                 problem.to_string(),
             )
             .at(entry.line, entry.column);
-            if severity == Severity::Error {
+            Some(if severity == Severity::Error {
                 finding.hint("setting `integrity: warn` accepts the package nevertheless")
             } else {
                 finding
-            }
+            })
         })
         .collect()
 }

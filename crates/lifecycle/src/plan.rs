@@ -38,10 +38,12 @@ mod policy;
 mod reserve;
 mod service;
 mod state;
+mod volumes;
 
 pub use build::{PlanRequest, build};
 pub use document::{InstanceDocument, PlanDocument};
 pub use environment::{container_names, parse_env_file};
+pub(crate) use images::image_of;
 pub use images::{ImageNeed, images};
 pub use offline::{PackageInput, plan_offline};
 pub use reserve::reserve;

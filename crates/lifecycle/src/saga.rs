@@ -1,6 +1,6 @@
 //! Making an instance step by step, and taking down what was begun.
 //!
-//! - **Expected flow** ([`make`]): segments first; then every container's own chain (create, start, attach its
+//! - **Expected flow** ([`make`]): images that the engine has lost, and segments, side by side; then every container's own chain (create, start, attach its
 //!   ports; attach before start where the engine can), so many at a time as the settings allow; when
 //!   everything is wired, the start scripts are launched.
 //! - **Guarantees.** No step is done before its intent is on disk; the intents of a chain are written together.
@@ -17,9 +17,11 @@ use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use llcm_runtime::{AttachPoint, DriverResult, NetworkObject};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
+use crate::images;
 use crate::instance::Instance;
 use crate::journal::Record;
 use crate::request::Event;
@@ -45,13 +47,20 @@ async fn make_all(core: &Arc<Core>, instance: &Arc<Instance>) -> Result<(), Life
     let attach_first = core.parts.backend.containers().offers().netns_before_start;
     let steps = Steps::of(&instance.plan, attach_first, &instance.service.images);
     instance.memory().progress = (0, steps.len());
-    let run = Run { core, instance, failure: Mutex::default() };
+    let over = instance.called_off.child_token();
+    let run = Run { core, instance, failure: Mutex::default(), over };
 
-    let of_segments = steps.segments.len().div_ceil(SEGMENTS_AT_ONCE).max(1);
-    let segments = steps.segments.chunks(of_segments).map(<[Step]>::to_vec).collect();
-    run.chains(segments, SEGMENTS_AT_ONCE).await?;
+    let mut ground = spread(&steps.images, images::AT_ONCE);
+    ground.extend(spread(&steps.segments, SEGMENTS_AT_ONCE));
+    run.chains(ground, images::AT_ONCE + SEGMENTS_AT_ONCE).await?;
     run.chains(steps.chains, core.parts.settings.start_concurrency).await?;
     run.chains(vec![steps.scripts], 1).await
+}
+
+/// Steps that do not depend on one another, as so many chains at most.
+fn spread(steps: &[Step], chains: usize) -> Vec<Vec<Step>> {
+    let length = steps.len().div_ceil(chains).max(1);
+    steps.chunks(length).map(<[Step]>::to_vec).collect()
 }
 
 /// A creation in progress.
@@ -60,6 +69,8 @@ struct Run<'a> {
     instance: &'a Arc<Instance>,
     /// The first error; no step is begun after it. Later ones are kept with it.
     failure: Mutex<Option<LifecycleError>>,
+    /// Set when no step is wanted any more: after a failure, or when the creation is called off.
+    over: CancellationToken,
 }
 
 impl Run<'_> {
@@ -92,7 +103,16 @@ impl Run<'_> {
             if self.is_over() {
                 return;
             }
-            if let Err(error) = self.step(&step, &mut point).await {
+            let work = self.step(&step, &mut point);
+            let done = if step.can_be_left() {
+                tokio::select! {
+                    done = work => done,
+                    () = self.over.cancelled() => continue,
+                }
+            } else {
+                work.await
+            };
+            if let Err(error) = done {
                 self.fail(error);
                 return;
             }
@@ -133,11 +153,15 @@ impl Run<'_> {
     }
 
     fn fail(&self, error: LifecycleError) {
-        let mut failure = self.failure();
-        match failure.as_mut() {
-            None => *failure = Some(error),
-            Some(first) => first.others.push(error.message),
+        {
+            let mut failure = self.failure();
+            match failure.as_mut() {
+                None => *failure = Some(error),
+                Some(first) => first.others.push(error.message),
+            }
         }
+        // After the failure is there to be seen by those whom this wakes.
+        self.over.cancel();
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use llcm_names::ServiceId;
 use llcm_netplan::PoolConfig;
 use serde::{Deserialize, Serialize};
 
@@ -126,6 +127,9 @@ pub struct Settings {
     pub placement: PlacementSettings,
     /// Where `<container name>.env.yml` files are looked up.
     pub env_dir: Option<PathBuf>,
+    /// Where containers of dialect `sonata` leave what they want to keep; `None`: `results` below the data
+    /// directory. See [`Settings::results_of`].
+    pub results_dir: Option<PathBuf>,
     /// See [`HostPolicy`].
     pub policy: HostPolicy,
     /// Whether Dockerfiles inside packages are built.
@@ -156,6 +160,7 @@ impl Default for Settings {
             publish_address: None,
             placement: PlacementSettings::default(),
             env_dir: None,
+            results_dir: None,
             policy: HostPolicy::default(),
             build_images: false,
             force_pull: false,
@@ -166,5 +171,16 @@ impl Default for Settings {
             pools: PoolSettings::default(),
             bidirectional_chain: None,
         }
+    }
+}
+
+impl Settings {
+    /// A service's directory for results, absolute where the working directory can be told. Below it there is
+    /// one directory per function, which all instances of the service share; it outlives them and the service,
+    /// because what is in it belongs to the user.
+    #[must_use]
+    pub fn results_of(&self, data_dir: &Path, service: ServiceId) -> PathBuf {
+        let base = self.results_dir.clone().unwrap_or_else(|| data_dir.join("results"));
+        std::path::absolute(&base).unwrap_or(base).join(service.to_string())
     }
 }

@@ -19,6 +19,11 @@ pub(crate) mod apply;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Step {
+    /// Makes sure that an image is there: the engine may have lost it since the service was on-boarded.
+    EnsureImage {
+        /// What the engine calls it.
+        image: String,
+    },
     /// Makes a segment exist in all its data centers.
     EnsureSegment {
         /// The segment.
@@ -56,7 +61,7 @@ pub enum Undo {
     /// Remove all ports and segments of the instance in one go: a network driver does that in a fraction of
     /// the time that single removals take.
     RemoveNetwork,
-    /// Something else that is undone takes this with it.
+    /// Something else that is undone takes this with it, or it is left on purpose.
     Nothing,
 }
 
@@ -67,6 +72,8 @@ impl Step {
         match self {
             Self::EnsureSegment { .. } | Self::AttachPort { .. } => Undo::RemoveNetwork,
             Self::CreateContainer { container } => Undo::RemoveContainer(container.clone()),
+            // Images stay: the engine's store is a cache, and others may use them.
+            Self::EnsureImage { .. } => Undo::Nothing,
             // A container is never started without being created first, and removing it stops it; what runs
             // in it ends with it.
             Self::StartContainer { .. } | Self::LaunchScript { .. } => Undo::Nothing,
@@ -116,10 +123,12 @@ impl TakeDown {
     }
 }
 
-/// All steps of an instance. Segments come first; then the containers' chains, each in its own order, side by
+/// All steps of an instance. Images and segments come first; then the containers' chains, each in its own order, side by
 /// side with the others; then the scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Steps {
+    /// One per image.
+    pub images: Vec<Step>,
     /// One per segment.
     pub segments: Vec<Step>,
     /// One chain per container, in starting order.
@@ -134,6 +143,10 @@ impl Steps {
     /// images, by reference.
     #[must_use]
     pub fn of(plan: &InstancePlan, attach_first: bool, images: &BTreeMap<String, ImageView>) -> Self {
+        let mut seen = BTreeSet::new();
+        let distinct = plan.containers.iter().map(|container| &container.spec.image);
+        let distinct = distinct.filter(|image| seen.insert(*image));
+        let ensure = distinct.map(|image| Step::EnsureImage { image: image.clone() }).collect();
         let segments = plan.segments().map(|segment| Step::EnsureSegment { segment: segment.id }).collect();
         let chains = plan.containers.iter().map(|container| chain(container, attach_first)).collect();
         let scripts = plan
@@ -142,13 +155,16 @@ impl Steps {
             .filter(|container| script_command(&container.start, container, images).is_some())
             .map(|container| Step::LaunchScript { container: container.spec.name.clone() })
             .collect();
-        Self { segments, chains, scripts }
+        Self { images: ensure, segments, chains, scripts }
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.segments.len() + self.chains.iter().map(Vec::len).sum::<usize>() + self.scripts.len()
+        self.images.len()
+            + self.segments.len()
+            + self.chains.iter().map(Vec::len).sum::<usize>()
+            + self.scripts.len()
     }
 
     /// Whether there is none.
@@ -194,10 +210,19 @@ pub fn script_command<'a>(
     command.map(|command| command.trim()).filter(|command| !command.is_empty())
 }
 
+impl Step {
+    /// Whether the step may be given up in the middle when it is not wanted any more: it can take minutes, and
+    /// there is nothing to be undone.
+    pub(crate) fn can_be_left(&self) -> bool {
+        matches!(self, Self::EnsureImage { .. })
+    }
+}
+
 /// `start container mn.vnf0.vdu01.0`: what the step does to what.
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::EnsureImage { image } => write!(f, "ensure image {image}"),
             Self::EnsureSegment { segment } => write!(f, "ensure segment {segment}"),
             Self::CreateContainer { container } => write!(f, "create container {container}"),
             Self::StartContainer { container } => write!(f, "start container {container}"),

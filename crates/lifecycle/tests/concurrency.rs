@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use llcm_lifecycle::Dialect;
 use llcm_lifecycle::request::{InstanceState, RequestStatus, ServiceRef};
-use llcm_runtime::simulated::{Latency, Operation, Script};
+use llcm_runtime::simulated::{Fault, Latency, Operation, Script};
 use llcm_testkit::{demo_chain, every_step};
 
 fn millis(millis: u64) -> Latency {
@@ -157,6 +157,49 @@ async fn shutting_down_waits_for_what_goes_on_and_refuses_what_comes() {
     again.shutdown(true).await.unwrap();
     assert!(rig.world.is_empty());
     assert!(rig.world.snapshot().datacenters.is_empty(), "{:?}", rig.world.snapshot().datacenters);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutting_down_twice_is_shutting_down_once() {
+    let rig = Rig::new();
+    let llcm = rig.open().await;
+    let service = push(&llcm, &demo_chain()).await;
+    common::run(&llcm, &service).await;
+    rig.world.set_script(slow_script(5));
+    rig.world.forget_calls();
+    // A client asks for it, and the program does at its end; at once, and one after the other.
+    let (one, other) = tokio::join!(llcm.shutdown(true), llcm.shutdown(false));
+    one.unwrap();
+    other.unwrap();
+    llcm.shutdown(true).await.unwrap();
+    let count = |operation| rig.world.calls().iter().filter(|call| call.operation == operation).count();
+    assert_eq!((count(Operation::Remove), count(Operation::Teardown)), (3, 2), "{:?}", rig.world.calls());
+    assert!(rig.world.is_empty() && rig.world.snapshot().datacenters.is_empty());
+}
+
+#[tokio::test]
+async fn a_second_shutdown_says_what_the_first_could_not_do() {
+    let rig = Rig::new();
+    let llcm = rig.open().await;
+    let service = push(&llcm, &demo_chain()).await;
+    let instance = common::run(&llcm, &service).await;
+    rig.world.add_fault(Fault::fail(Operation::Remove).always().message("the device is busy"));
+    let first = llcm.shutdown(true).await.unwrap_err();
+    let second = llcm.shutdown(true).await.unwrap_err();
+    assert!(first.message.contains("the device is busy"), "{first}");
+    assert_eq!((first.code, first.message), (second.code, second.message));
+
+    // One that lets the instances run on cannot be made one that does not.
+    rig.world.clear_faults();
+    let again = rig.open().await;
+    assert!(view(&again, instance.id).is_none(), "the next start finished it");
+    common::run(&again, &service).await;
+    again.shutdown(false).await.unwrap();
+    again.shutdown(false).await.unwrap();
+    let late = again.shutdown(true).await.unwrap_err();
+    assert_eq!(late.code, llcm_lifecycle::ErrorCode::ShuttingDown);
+    assert!(late.message.contains("start again"), "{late}");
+    assert_eq!(rig.world.snapshot().containers.len(), 3);
 }
 
 #[tokio::test]

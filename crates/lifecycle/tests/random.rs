@@ -25,7 +25,8 @@ impl Dice {
     }
 }
 
-const FAULTY: [Operation; 9] = [
+const FAULTY: [Operation; 10] = [
+    Operation::Taken,
     Operation::EnsureImage,
     Operation::EnsureSegment,
     Operation::Create,

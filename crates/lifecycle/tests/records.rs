@@ -132,7 +132,7 @@ async fn every_step_has_its_intent_first_and_is_undone_by_it() {
             match step {
                 Step::CreateContainer { container } => assert!(undo.containers.contains(container)),
                 Step::EnsureSegment { .. } | Step::AttachPort { .. } => assert!(undo.network),
-                Step::StartContainer { .. } | Step::LaunchScript { .. } => {}
+                Step::EnsureImage { .. } | Step::StartContainer { .. } | Step::LaunchScript { .. } => {}
             }
         }
     }

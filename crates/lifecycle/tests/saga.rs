@@ -31,14 +31,16 @@ async fn every_kind_of_call_is_made() {
     let calls = calls_of_making(Settings::default()).await;
     let count = |operation| calls.iter().filter(|call| call.operation == operation).count();
     let counts = [
+        (Operation::Taken, count(Operation::Taken)),
+        (Operation::EnsureImage, count(Operation::EnsureImage)),
         (Operation::EnsureSegment, count(Operation::EnsureSegment)),
         (Operation::Create, count(Operation::Create)),
         (Operation::Start, count(Operation::Start)),
         (Operation::Attach, count(Operation::Attach)),
         (Operation::Exec, count(Operation::Exec)),
     ];
-    assert_eq!(counts.map(|(_, count)| count), [5, 5, 5, 11, 2], "{counts:?}");
-    assert_eq!(calls.len(), 5 + 5 + 5 + 11 + 2, "{calls:?}");
+    assert_eq!(counts.map(|(_, count)| count), [1, 1, 5, 5, 5, 11, 2], "{counts:?}");
+    assert_eq!(calls.len(), 1 + 1 + 5 + 5 + 5 + 11 + 2, "{calls:?}");
 }
 
 #[tokio::test]
@@ -54,6 +56,13 @@ async fn a_failure_at_any_call_leaves_nothing_and_names_step_and_cause() {
                 let fault = Fault::fail(call.operation).target(&call.target).message("the disk is on fire");
                 rig.world.clear_faults();
                 rig.world.add_fault(if after { fault.after() } else { fault });
+                if call.operation == Operation::Taken {
+                    // Nothing is planned, and nothing is recorded.
+                    let error = llcm.instantiate(&ServiceRef::Latest).await.unwrap_err();
+                    assert!(error.message.contains("the disk is on fire"), "{error}");
+                    assert!(llcm.instances(true).is_empty());
+                    continue;
+                }
                 let (id, outcome) = up(&llcm, &service).await;
                 if call.operation == Operation::Exec {
                     // A start script that cannot be run is the script's failure, not the instance's.
@@ -61,7 +70,11 @@ async fn a_failure_at_any_call_leaves_nothing_and_names_step_and_cause() {
                     down(&llcm, id).await.unwrap();
                 } else {
                     let error = outcome.unwrap_err();
-                    assert_eq!(error.code, ErrorCode::StepFailed);
+                    let code = match call.operation {
+                        Operation::EnsureImage => ErrorCode::ImageUnavailable,
+                        _ => ErrorCode::StepFailed,
+                    };
+                    assert_eq!(error.code, code);
                     assert!(error.message.contains("the disk is on fire"), "{error}");
                     let subject = call.target.split('/').next().unwrap();
                     assert!(error.message.contains(subject), "{call:?}: {error}");

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use common::{Rig, push, upload};
+use llcm_lifecycle::journal::Record;
 use llcm_lifecycle::request::ServiceRef;
 use llcm_lifecycle::store::memory::MemoryStore;
 use llcm_lifecycle::store::{Change, Contents, Store, StoreError};
@@ -20,7 +21,7 @@ use llcm_runtime::{
 use llcm_testkit::every_step;
 use llcm_topology::Topology;
 
-/// Fails the nth write from now; 0: none.
+/// Fails the nth write from now that somebody waits for, and before it all that nobody waits for; 0: none.
 #[derive(Default)]
 struct FailingStore {
     inner: MemoryStore,
@@ -33,14 +34,21 @@ impl Store for FailingStore {
     }
 
     fn write(&self, changes: &[Change]) -> Result<(), StoreError> {
-        let before =
-            self.fail_in.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| Some(n.saturating_sub(1)));
-        if before == Ok(1) {
+        // How much goes into one transaction is a matter of moments: only what is waited for is counted.
+        let waited_for = u64::from(!changes.iter().all(saves_work_only));
+        let count = |n: u64| Some(n.saturating_sub(waited_for));
+        if self.fail_in.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count) == Ok(1) {
             let reason = "no space left on device".to_owned();
             return Err(StoreError::Io { operation: "write", path: "store.redb".to_owned(), reason });
         }
         self.inner.write(changes)
     }
+}
+
+/// Whether a change is one that no operation depends on.
+fn saves_work_only(change: &Change) -> bool {
+    let Change::Append(_, record) = change else { return false };
+    matches!(**record, Record::Done { .. } | Record::Failed { .. } | Record::Script { .. })
 }
 
 async fn open(rig: &Rig, store: &Arc<FailingStore>) -> Arc<Orchestrator> {

@@ -8,7 +8,7 @@ use llcm_names::{DcName, EngineName, InstallationId, Owner};
 use serde::{Deserialize, Serialize};
 
 use crate::capability::{Exec, Logs};
-use crate::{AttachPoint, BuildSpec, ContainerSpec, DriverResult, Offers, PullPolicy};
+use crate::{AttachPoint, BuildSpec, ContainerSpec, DriverResult, Offers, PullPolicy, Taken};
 
 /// Runs containers in an engine. See the crate's page for the rules that all methods follow.
 #[async_trait]
@@ -77,6 +77,16 @@ pub trait ContainerDriver: Send + Sync {
     /// # Errors
     /// `Unavailable`.
     async fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<ContainerView>>;
+
+    /// What somebody other than this installation holds on the engine's host, asked now: names of containers,
+    /// running or not, and ports. The default knows of nothing; a clash then shows as `Conflict` at `create`
+    /// or `start`.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Failed` when the host does not tell.
+    async fn taken(&self, _installation: &InstallationId) -> DriverResult<Taken> {
+        Ok(Taken::default())
+    }
 
     /// Removes what this driver keeps on the host for a container or an installation beyond the containers
     /// themselves (helper files). Called when the last instance is gone; the default has nothing.

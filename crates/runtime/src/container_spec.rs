@@ -1,6 +1,6 @@
 //! What a container is to be, decided by the plan down to the last name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -76,6 +76,32 @@ pub struct CpuLimit {
     pub quota_us: Option<u64>,
     /// CPUs to run on, as the kernel's list (`0,2-3`).
     pub cpuset: Option<String>,
+}
+
+/// The highest CPU number there can be: Linux is built for 8192 CPUs at most (`NR_CPUS_RANGE_END`).
+pub const MAX_CPU: u32 = 8191;
+
+/// Parses the kernel's format for lists of CPUs (`0,2-3`); `None` for what is no such list, or names CPUs
+/// beyond [`MAX_CPU`].
+///
+/// ```
+/// let cpus = llcm_runtime::container_spec::parse_cpu_list("0,2-3").unwrap();
+/// assert_eq!(cpus.into_iter().collect::<Vec<_>>(), [0, 2, 3]);
+/// assert_eq!(llcm_runtime::container_spec::parse_cpu_list("3-1"), None);
+/// ```
+#[must_use]
+pub fn parse_cpu_list(list: &str) -> Option<BTreeSet<u32>> {
+    let number = |text: &str| text.parse::<u32>().ok().filter(|cpu| *cpu <= MAX_CPU);
+    let mut cpus = BTreeSet::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return None;
+        }
+        cpus.extend(first..=last);
+    }
+    Some(cpus)
 }
 
 /// A port a container listens on.

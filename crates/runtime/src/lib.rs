@@ -34,13 +34,15 @@
 //! - **Nothing hidden.** What a driver creates carries the owner's mark; `list_owned` rebuilds all a driver
 //!   knows, so no driver keeps state of its own that matters after a restart. Objects without the mark are
 //!   never touched.
+//! - **Others first.** `taken` tells which names and host ports others hold, so that a plan keeps clear of
+//!   them; a driver that cannot know tells nothing, and then the clash shows when a container is made.
 //! - **Errors** say what was done to what ([`DriverError`]), with the kind the caller branches on.
 //! - **Cancellation.** Every await may be the last: a dropped future leaves at worst a marked object, which
 //!   the matching removal removes.
 //! - **Optional powers** (exec, logs) are traits of their own, reached through `Option`.
 //!
 //! Suggested reading order: [`container_spec`], [`container`], [`network_spec`], [`network`], [`attach`],
-//! [`capability`], [`backend`], [`error`], [`simulated`].
+//! [`taken`], [`capability`], [`backend`], [`error`], [`simulated`].
 
 pub mod attach;
 pub mod backend;
@@ -53,6 +55,7 @@ pub mod error;
 pub mod network;
 pub mod network_spec;
 pub mod simulated;
+pub mod taken;
 
 pub use attach::{AttachPoint, EngineId, Needs, Offers};
 pub use backend::{Backend, Incompatible};
@@ -66,3 +69,4 @@ pub use container_spec::{
 pub use error::{DriverError, DriverResult, ErrorKind};
 pub use network::{LinkView, NetworkDriver, NetworkObject, PortView, PrepareReport};
 pub use network_spec::{PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
+pub use taken::{HeldPort, Taken};

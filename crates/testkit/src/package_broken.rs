@@ -49,7 +49,7 @@ fn too_much() -> Vec<Row> {
         ("a billion laughs", 422, "document-too-large", "aliases", laughs),
         ("deep flow nesting", 422, "too-deep", "levels deep", flow),
         ("deep block nesting", 422, "too-deep", "levels deep", nsd(&block)),
-        ("a descriptor of 2 MiB", 422, "missing-file", "larger than", large),
+        ("a descriptor of 2 MiB", 422, "unreadable", "larger than", large),
     ]
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::TryStreamExt as _;
+use llcm_descriptors::Diagnostic;
 use reqwest::{Body, Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -198,13 +199,23 @@ async fn refusal(response: Response) -> anyhow::Error {
     let findings = answer
         .get("diagnostics")
         .or_else(|| answer.pointer("/details/diagnostics"))
-        .and_then(|list| serde_json::from_value::<Vec<llcm_descriptors::Diagnostic>>(list.clone()).ok())
+        .and_then(|list| serde_json::from_value::<Vec<Diagnostic>>(list.clone()).ok())
         .unwrap_or_default();
-    // The server's text may already list them.
-    let missing =
-        findings.iter().map(ToString::to_string).filter(|finding| !message.contains(finding.as_str()));
-    let lines: Vec<String> = std::iter::once(message.to_owned()).chain(missing).collect();
+    let further = findings.iter().filter_map(|finding| what_is_new(finding, message));
+    let lines: Vec<String> = std::iter::once(message.to_owned()).chain(further).collect();
     anyhow!(lines.join("\n  "))
+}
+
+/// A finding without what was said already: its place and hint may still be news.
+fn what_is_new(finding: &Diagnostic, said: &str) -> Option<String> {
+    if !said.contains(&finding.message) {
+        return Some(finding.to_string());
+    }
+    let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let place = format!("{}{line}", finding.document);
+    let words: Vec<&str> =
+        [place.as_str(), &finding.path, &finding.hint].into_iter().filter(|word| !word.is_empty()).collect();
+    if words.is_empty() { None } else { Some(words.join(": ")) }
 }
 
 fn not_ours(status: StatusCode) -> anyhow::Error {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use llcm_lifecycle::Dialect;
 
-/// `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000`, each also as `tango=...`.
+/// `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000`, each also as `tango=...` or `sonata=...`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Listen {
     /// What is spoken there.
@@ -21,11 +21,12 @@ impl FromStr for Listen {
         let (dialect, address) = match text.split_once('=') {
             None => (Dialect::Tango, text),
             Some(("tango", address)) => (Dialect::Tango, address),
-            Some(("sonata", _)) => {
-                return Err("this version speaks the dialect tango only; SONATA packages are accepted there"
-                    .to_owned());
+            Some(("sonata", address)) => (Dialect::Sonata, address),
+            Some((other, _)) => {
+                return Err(format!(
+                    "unknown dialect `{other}`: write tango=ADDRESS:PORT or sonata=ADDRESS:PORT"
+                ));
             }
-            Some((other, _)) => return Err(format!("unknown dialect `{other}`: write tango=ADDRESS:PORT")),
         };
         Ok(Self { dialect, address: parse_address(address)? })
     }

@@ -133,6 +133,8 @@ impl RawConfig {
             }
         }
         settings.env_dir.clone_from(&self.env_dir);
+        settings.results_dir =
+            self.results_dir.clone().or_else(|| Some(self.data_dir.as_ref()?.join("results")));
         if let Some(words) = &self.allowed_capabilities {
             settings.policy.capabilities = words
                 .iter()

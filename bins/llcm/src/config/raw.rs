@@ -25,7 +25,8 @@ pub(crate) enum Engine {
 /// What was given in one place; `None`: not given there.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub(crate) struct RawConfig {
-    /// Where to listen; `tango=` before the address names the dialect. Repeatable. [default: 127.0.0.1:5000]
+    /// Where to listen; `tango=` (the default) or `sonata=` before the address names the dialect. Repeatable.
+    /// [default: 127.0.0.1:5000]
     #[arg(long, env = "LLCM_LISTEN", value_name = "[DIALECT=]ADDR", value_delimiter = ',')]
     pub(crate) listen: Option<Vec<Listen>>,
     /// Listen on addresses that other machines can reach. Whoever reaches them may run containers here.
@@ -88,6 +89,10 @@ pub(crate) struct RawConfig {
     /// Where `<container name>.env.yml` files are looked up.
     #[arg(long, env = "LLCM_ENV_DIR", value_name = "DIR")]
     pub(crate) env_dir: Option<PathBuf>,
+    /// Where containers of SONATA services leave what they want to keep, in `<service>/<function>`.
+    /// [default: `results` below the data directory]
+    #[arg(long, env = "LLCM_RESULTS_DIR", value_name = "DIR")]
+    pub(crate) results_dir: Option<PathBuf>,
     /// Build images from Dockerfiles inside packages.
     #[arg(long, env = "LLCM_BUILD_IMAGES", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) build_images: Option<bool>,
@@ -159,7 +164,7 @@ impl RawConfig {
         first_of!(self, below;
             listen, allow_remote, allowed_hosts, data_dir, topology, engine, docker_host, simulated_script,
             placement, placement_file, placement_seed, port_offset, publish_address, integrity, links, vcpus,
-            eline_pool, elan_pool, bidirectional_chain, env_dir, build_images, force_pull, start_concurrency, stop_grace, mtu, allowed_capabilities,
+            eline_pool, elan_pool, bidirectional_chain, env_dir, results_dir, build_images, force_pull, start_concurrency, stop_grace, mtu, allowed_capabilities,
             allowed_devices, allowed_ipc_modes, max_upload, max_unpacked, max_descriptor,
             max_entries, max_ratio, max_depth, upload_concurrency, best_effort, stop_instances, log,
         )

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::{Arg, Args as _, Command, FromArgMatches as _};
+use llcm_lifecycle::Dialect;
 
 use super::*;
 
@@ -49,6 +50,7 @@ const VALUES: &[(&str, &str)] = &[
     ("placement_seed", "7"),
     ("port_offset", "100"),
     ("publish_address", "127.0.0.1"),
+    ("results_dir", "/srv/results"),
     ("simulated_script", "script.yml"),
     ("start_concurrency", "2"),
     ("stop_grace", "10"),
@@ -108,6 +110,19 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
 }
 
 #[test]
+fn a_listener_has_a_dialect() {
+    let listeners = |raw: RawConfig| -> Vec<_> {
+        let config = raw.resolve().unwrap();
+        config.listen.iter().map(|listen| (listen.dialect, listen.address.to_string())).collect()
+    };
+    let tango = |address: &str| (Dialect::Tango, address.to_owned());
+    assert_eq!(listeners(RawConfig::default()), [tango("127.0.0.1:5000")]);
+    let both = ["--listen=127.0.0.1:1", "--listen=sonata=[::1]:2,tango=127.0.0.1:3"];
+    let sonata = (Dialect::Sonata, "[::1]:2".to_owned());
+    assert_eq!(listeners(flags(&both)), [tango("127.0.0.1:1"), sonata, tango("127.0.0.1:3")]);
+}
+
+#[test]
 fn an_empty_list_in_the_file_is_not_the_default() {
     let config = file::parse("allowed_capabilities: []\nallowed_devices: null\n").unwrap().resolve().unwrap();
     assert!(config.settings.policy.capabilities.is_empty());
@@ -135,8 +150,8 @@ fn what_is_wrong_in_the_file_is_named() {
             "`eline_pool`: `10.0.0.0/24`: expected the first subnet and their number (20.0.0.0/24x256)",
         ),
         (
-            "listen: sonata=127.0.0.1:5001",
-            "`listen`: `sonata=127.0.0.1:5001`: this version speaks the dialect tango only; SONATA packages are accepted there",
+            "listen: osm=127.0.0.1:5001",
+            "`listen`: `osm=127.0.0.1:5001`: unknown dialect `osm`: write tango=ADDRESS:PORT or sonata=ADDRESS:PORT",
         ),
         ("port_offset: [1, 2]", "`port_offset`: expected one value"),
     ] {

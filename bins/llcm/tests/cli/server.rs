@@ -66,6 +66,12 @@ fn several_instances_stand_side_by_side() {
     assert!(error.contains("--all") && error.contains("-inst.2"), "{error}");
     let error = server.llcm(&["exec", "client", "--", "true"]).expect_error(1);
     assert!(error.contains("several instances"), "{error}");
+
+    // The same package once more is another service, whose first instance wants the ports of the other's first.
+    let error = server.llcm(&["up", &package]).expect_error(1);
+    assert_eq!(error.matches("host port 8088/tcp is taken").count(), 1, "{error}");
+    assert!(error.contains("Definitions/server-vnfd.yml") && error.contains("port_offset"), "{error}");
+
     let down = server.llcm(&["down", "--all", "--output", "json"]).json();
     assert_eq!(down["terminated"].as_array().unwrap().len(), 3);
     nothing_runs(&server);
@@ -113,7 +119,9 @@ fn what_cannot_be_removed_is_told_and_tried_again() {
     let script = dir.path().join("script.yml");
     fs::write(
         &script,
-        "faults:\n  - {operation: start, kind: failed, call: 1}\n  - {operation: remove, kind: failed, call: 1}\n",
+        // The same container: one that was never created may fail to be removed without harm.
+        "faults:\n  - {operation: start, target: mn.server.du.0, kind: failed}\n  \
+         - {operation: remove, target: mn.server.du.0, kind: failed}\n",
     )
     .unwrap();
     let server = Server::start(&dir.path().join("data"), &["--simulated-script", script.to_str().unwrap()]);

@@ -2,7 +2,6 @@
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use llcm_lifecycle::Dialect;
 
 use super::Reply;
 use super::view::Service;
@@ -11,7 +10,7 @@ use crate::{find, upload};
 
 pub(super) async fn upload(state: Data<ApiState>, request: HttpRequest, payload: Payload) -> Reply {
     let upload = upload::receive(&state, &request, payload).await?;
-    let service = state.orchestrator().onboard(upload, Dialect::Tango).await?;
+    let service = state.orchestrator().onboard(upload, state.dialect()).await?;
     Ok(HttpResponse::Created().json(Service::from(service)))
 }
 

@@ -8,16 +8,10 @@ mod packages;
 mod requests;
 mod view;
 
-use actix_web::HttpResponse;
 use actix_web::http::Method;
-use actix_web::web::Data;
 
-use crate::error::ApiError;
+use crate::gatekeeper::{exit, upload};
 use crate::routes::Entry;
-use crate::state::ApiState;
-
-/// What a handler returns.
-type Reply = Result<HttpResponse, ApiError>;
 
 /// All routes under all their prefixes.
 pub(crate) fn entries() -> Vec<Entry> {
@@ -25,7 +19,7 @@ pub(crate) fn entries() -> Vec<Entry> {
     for prefix in ["", "/api/v2", "/api/v3"] {
         let at = |path: &str| Entry::at(format!("{prefix}{path}"));
         all.extend([
-            at("/packages").get(packages::list).on(Method::POST, packages::upload),
+            at("/packages").get(packages::list).on(Method::POST, upload),
             at("/packages/{uuid}").get(packages::one).on(Method::DELETE, packages::remove),
             at("/services").get(packages::services),
             at("/functions").get(packages::functions),
@@ -48,15 +42,4 @@ pub(crate) fn entries() -> Vec<Entry> {
     all.push(Entry::at("/api/v3/records/services").get(instantiations::list));
     all.push(Entry::at("/emulator/exit").on(Method::PUT, exit));
     all
-}
-
-/// Replies first; then stops the instances, then the server.
-async fn exit(state: Data<ApiState>) -> HttpResponse {
-    tokio::spawn(async move {
-        if let Err(error) = state.orchestrator().shutdown(true).await {
-            log::error!("stopping all instances: {error}");
-        }
-        state.exit();
-    });
-    HttpResponse::Ok().json("The instances are being stopped, then the server.")
 }

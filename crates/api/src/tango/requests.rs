@@ -4,12 +4,12 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use serde::Deserialize;
 
-use super::instantiations::{Create, instance_id, instantiate, plain_not_found, terminate};
-use super::{Reply, view};
+use super::view;
 use crate::body::Object;
 use crate::codes::Code;
 use crate::error::ApiError;
 use crate::find;
+use crate::gatekeeper::{Create, Reply, instance_id, instantiate, plain_not_found, terminate};
 use crate::state::ApiState;
 
 pub(super) async fn list(state: Data<ApiState>) -> HttpResponse {

@@ -1,10 +1,10 @@
 //! The dialect's JSON.
 
-use llcm_descriptors::{Diagnostic, Triple};
+use llcm_descriptors::Triple;
 use llcm_lifecycle::request::{
     FunctionView, InstanceState, InstanceView, RequestStatus, RequestType, RequestView, ServiceView,
 };
-use llcm_names::{FunctionId, InstanceId, PackageHash, RequestId, ServiceId};
+use llcm_names::{FunctionId, InstanceId, RequestId, ServiceId};
 use serde::Serialize;
 
 use crate::moment::Moment;
@@ -21,23 +21,6 @@ pub(super) struct Identity {
 impl From<Triple> for Identity {
     fn from(Triple { vendor: _, name, version }: Triple) -> Self {
         Self { name, version }
-    }
-}
-
-/// The reply to a successful upload.
-#[derive(Debug, Serialize)]
-pub(super) struct Uploaded {
-    service_uuid: ServiceId,
-    size: u64,
-    sha1: PackageHash,
-    error: Option<String>,
-    warnings: Vec<Diagnostic>,
-}
-
-impl From<ServiceView> for Uploaded {
-    fn from(service: ServiceView) -> Self {
-        let ServiceView { id, size, sha1, warnings, .. } = service;
-        Self { service_uuid: id, size, sha1, error: None, warnings }
     }
 }
 

@@ -9,11 +9,13 @@ use actix_web::test::{self, TestRequest};
 use actix_web::{App, body};
 use bytes::Bytes;
 use llcm_api::{ApiSettings, ApiState, configure};
-use llcm_lifecycle::{Clock, IdSource, Orchestrator, Parts, Settings, Timestamp};
+use llcm_lifecycle::{Clock, Dialect, IdSource, Orchestrator, Parts, Settings, Timestamp};
 use llcm_runtime::simulated::{self, Script, World};
 use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use crate::conform;
 
 /// Counts: 1, 2, 3...
 #[derive(Debug, Default)]
@@ -68,6 +70,7 @@ impl Server {
             settings: Settings::default(),
             topology: llcm_topology::default_topology(),
             backend: simulated::backend(&world, &installation),
+            placement: None,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ids,
         })
@@ -83,17 +86,30 @@ impl Server {
         Self { state, world, clock, exits, dir }
     }
 
+    /// The same server, heard at a listener of another dialect.
+    pub(crate) fn speak(&mut self, dialect: Dialect) {
+        self.state = self.state.speaking(dialect);
+    }
+
+    /// The reply to a request; a reply that the OpenAPI document does not describe fails the test.
     pub(crate) async fn call(&self, request: TestRequest) -> Reply {
         let state = self.state.clone();
         let app = test::init_service(App::new().configure(|config| configure(config, state))).await;
-        let response = test::call_service(&app, request.to_request()).await;
+        let request = request.to_request();
+        let (method, path) = (request.method().clone(), request.path().to_owned());
+        let response = test::call_service(&app, request).await;
         let headers = response
             .headers()
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap().to_owned()))
             .collect();
         let status = response.status().as_u16();
-        Reply { status, headers, body: body::to_bytes(response.into_body()).await.unwrap() }
+        let reply = Reply { status, headers, body: body::to_bytes(response.into_body()).await.unwrap() };
+        // The document is that of the other dialect.
+        if self.state.dialect() == Dialect::Tango {
+            conform::check(&method, &path, &reply);
+        }
+        reply
     }
 
     pub(crate) async fn send(&self, method: Method, uri: &str, body: impl Into<Bytes>) -> Reply {
@@ -108,6 +124,14 @@ impl Server {
 
     pub(crate) async fn post(&self, uri: &str, body: impl Into<Bytes>) -> Reply {
         self.send(Method::POST, uri, body).await
+    }
+
+    /// The names of the containers in the engine, sorted.
+    pub(crate) fn containers(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            self.world.snapshot().containers.iter().map(|container| container.name.to_string()).collect();
+        names.sort();
+        names
     }
 
     /// Nothing is in any list, in the simulated world, or left of uploads on disk.

@@ -2,12 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod clients;
 mod common;
+mod conform;
 mod events;
 mod failures;
 mod native;
+mod openapi;
 mod refusals;
 mod sockets;
+mod sonata;
 mod tango;
 mod transcript;
 mod uploads;

@@ -116,7 +116,9 @@ async fn the_limit_counts_what_arrives() {
         assert_eq!(reply.status, 413, "{reply:?}");
         let body = reply.json();
         assert_eq!(body["code"], "too-large");
-        assert!(body["error"].as_str().unwrap().contains("`max_upload`"), "{body}");
+        let message = body["error"].as_str().unwrap();
+        assert!(message.contains("`max_upload`"), "{body}");
+        assert!(message.contains(&format!("KiB ({} bytes)", size - 1)), "{body}");
     };
     check(server.post("/packages", package.clone()).await);
     check(server.call(form(&[])).await);

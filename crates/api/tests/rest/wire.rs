@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use llcm_api::{listen, serve};
+use llcm_lifecycle::Dialect;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -27,7 +28,7 @@ impl Running {
         let state = server.state.clone();
         let served = tokio::spawn(async move {
             let shutdown = async move { drop(asked.await) };
-            serve(vec![listener], state, shutdown).await.unwrap();
+            serve(vec![(Dialect::Tango, listener)], state, shutdown).await.unwrap();
         });
         Self { address, stop, served }
     }

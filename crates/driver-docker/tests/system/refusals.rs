@@ -2,9 +2,9 @@
 
 use llcm_driver_docker::{DockerContainers, DockerOptions};
 use llcm_names::{Port, Protocol};
-use llcm_runtime::{ContainerDriver, Device, ErrorKind, PortBinding, PullPolicy};
+use llcm_runtime::{ContainerDriver, Device, ErrorKind, HeldPort, PortBinding, PullPolicy};
 
-use crate::bed::{BARE, Bed, docker, ifname};
+use crate::bed::{BARE, Bed, IMAGE, docker, ifname};
 
 #[tokio::test]
 async fn a_port_in_use_by_another_program_conflicts() {
@@ -21,6 +21,36 @@ async fn a_port_in_use_by_another_program_conflicts() {
     assert!(error.message.contains("publish another one"), "{error}");
     drop(listener);
     bed.driver.start(&spec.owner, &spec.name).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_others_hold_is_taken_and_what_is_ours_is_not() {
+    let Some(bed) = Bed::make().await else { return };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = bed.spec("ours");
+    bed.driver.create(&ours).await.unwrap();
+    // One that runs and publishes, one that was only created.
+    let foreign = format!("foreign.{}", bed.owner.installation);
+    docker(&["run", "--detach", "--name", &foreign, "--publish", "127.0.0.1::80/udp", IMAGE]);
+    let idle = format!("idle.{}", bed.owner.installation);
+    docker(&["create", "--name", &idle, IMAGE]);
+    let published = docker(&["port", &foreign, "80/udp"]);
+    let published: std::net::SocketAddr = published.trim().parse().unwrap();
+
+    let taken = bed.driver.taken(&bed.owner.installation).await;
+    docker(&["rm", "--force", &foreign, &idle]);
+    let taken = taken.unwrap();
+    let has = |name: &str| taken.names.iter().any(|held| held.as_str() == name);
+    assert_eq!((has(&foreign), has(&idle), has(ours.name.as_str())), (true, true, false), "{taken:?}");
+    let held = |protocol, address: std::net::SocketAddr| HeldPort {
+        protocol,
+        port: Port::try_from(u64::from(address.port())).unwrap(),
+        address: Some(address.ip()),
+    };
+    assert!(taken.ports.contains(&held(Protocol::Udp, published)), "{taken:?}");
+    assert!(taken.ports.contains(&held(Protocol::Tcp, listener.local_addr().unwrap())), "{taken:?}");
+    let after = bed.driver.taken(&bed.owner.installation).await.unwrap();
+    assert!(!after.ports.contains(&held(Protocol::Udp, published)) && !after.names.contains(&ours.name));
 }
 
 #[tokio::test]

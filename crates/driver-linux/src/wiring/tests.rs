@@ -1,3 +1,5 @@
+//! The wiring of small services, written out.
+
 use std::fmt::Write as _;
 
 use llcm_names::{EngineName, IfName, InstallationId, LinkGroup, MacAddr, Owner};

@@ -195,6 +195,12 @@ impl Bed {
         assert!(!self.pings(from, to), "{from} reaches {to}\n{}", self.describe());
     }
 
+    /// Keeps an interface called `data` from asking and answering for addresses of its own accord, so that
+    /// its packets can be counted.
+    pub(crate) fn silence(&self, container: &str) {
+        run("ip", &["-n", &self.netns(container), "link", "set", "data", "arp", "off"]);
+    }
+
     /// What `ip` and `tc` show in all namespaces of the bed, for failure messages.
     pub(crate) fn describe(&self) -> String {
         let mut text = String::new();

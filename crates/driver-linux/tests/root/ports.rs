@@ -152,6 +152,29 @@ async fn a_container_that_came_back_is_plugged_in_again() {
 }
 
 #[tokio::test]
+async fn detaching_one_port_spares_those_that_are_being_attached() {
+    let Some(mut bed) = Bed::new(&single()).await else { return };
+    let instance = bed.instance(0);
+    bed.container("c1");
+    bed.container("c2");
+    let first = Plug { port: 1, container: "c1", segments: &[], ..PLUG };
+    let second = Plug { port: 2, container: "c2", segments: &[], ..PLUG };
+    for _ in 0..20 {
+        bed.attach(&instance, &first).await;
+        let spec = bed.port(&instance, &second);
+        let (point, datacenter) = (bed.point("c2"), dc("dc1"));
+        let (detached, attached) = tokio::join!(
+            bed.network().detach(&instance.owner, &datacenter, PortId::new(1)),
+            bed.network().attach(&spec, &point)
+        );
+        detached.unwrap();
+        attached.unwrap();
+        assert_eq!(bed.devices(&bed.dc_netns("dc1")), ["p2"]);
+        bed.network().detach(&instance.owner, &datacenter, PortId::new(2)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn ports_attached_at_once_are_all_joined() {
     let Some(mut bed) = Bed::new(&single()).await else { return };
     let instance = bed.instance(0);

@@ -62,6 +62,7 @@ async fn instances_with_the_same_addresses_do_not_hear_each_other() {
     }
     bed.reaches("i0p1", "10.0.0.2");
     bed.reaches("i1p11", "10.0.0.2");
+    ["i1p11", "i1p12"].iter().for_each(|name| bed.silence(name));
     let silent = bed.netns("i1p12");
     let before = received(&silent);
     // Addresses that only the first instance could have answered for, and a broadcast.
@@ -164,12 +165,13 @@ async fn a_port_on_several_segments_reaches_each_peer_on_its_own() {
         bed.not_reaches(from, &format!("10.0.0.{to}"));
     }
     // Unicast goes to its receiver's segment only.
+    bed.silence("near");
     let near = bed.netns("near");
     let before = received(&near);
     bed.reaches("hub", "10.0.0.5");
     assert_eq!(received(&near), before);
     bed.network().detach(&instance.owner, &crate::bed::dc("dc2"), llcm_names::PortId::new(3)).await.unwrap();
-    for to in [2, 4, 5] {
+    for to in [4, 5] {
         bed.reaches("hub", &format!("10.0.0.{to}"));
     }
 }

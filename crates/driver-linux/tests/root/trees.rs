@@ -4,8 +4,8 @@ use llcm_runtime::{NetworkDriver, SegmentKind, TreeRole};
 
 use crate::bed::{Bed, Plug, line, single};
 
-/// Attaches ends of (port, data center, role), all on one E-Tree, and checks who reaches whom.
-async fn check(bed: &mut Bed, ends: &[(u32, &str, TreeRole)]) {
+/// Attaches ends of (port, data center, role), all on one E-Tree.
+async fn plant(bed: &mut Bed, ends: &[(u32, &str, TreeRole)]) {
     let instance = bed.instance(0);
     let spec = bed.segment(&instance, 5, SegmentKind::ETree, ends);
     bed.network().ensure_segment(&spec).await.unwrap();
@@ -17,6 +17,11 @@ async fn check(bed: &mut Bed, ends: &[(u32, &str, TreeRole)]) {
             Plug { port: *port, dc, container: &name, ifname: "data", address: &address, segments: &[5] };
         bed.attach(&instance, &plug).await;
     }
+}
+
+/// Plants a tree and checks who reaches whom.
+async fn check(bed: &mut Bed, ends: &[(u32, &str, TreeRole)]) {
+    plant(bed, ends).await;
     for (from, _, from_role) in ends {
         for (to, _, to_role) in ends.iter().filter(|(to, ..)| to != from) {
             let (name, address) = (format!("c{from}"), format!("10.0.0.{to}"));
@@ -63,7 +68,7 @@ async fn frames_of_leaves_arrive_once_at_each_root() {
         (3, "dc3", TreeRole::Root),
         (4, "dc3", TreeRole::Leaf),
     ];
-    check(&mut bed, &ends).await;
+    plant(&mut bed, &ends).await;
     let count = |name: &str| -> u64 {
         let path = "/sys/class/net/data/statistics/rx_packets";
         crate::bed::exec_ok(&bed.netns(name), &["cat", path]).trim().parse().unwrap()

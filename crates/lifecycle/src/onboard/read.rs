@@ -42,7 +42,10 @@ pub(super) fn commit(unpacked: Unpacked, target: &Path) -> Result<(), LifecycleE
 }
 
 fn refused(error: PackagingError) -> LifecycleError {
-    let message = error.to_string();
+    let message = match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
     match error.kind() {
         ErrorKind::NotAPackage => LifecycleError::new(ErrorCode::NotAPackage, message),
         ErrorKind::TooLarge => LifecycleError::new(ErrorCode::TooLarge, message),

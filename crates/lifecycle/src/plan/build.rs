@@ -1,6 +1,7 @@
 //! Descriptors, topology, settings, what is live -> the plan of one instance.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use llcm_descriptors::{Descriptors, Diagnostic};
 use llcm_names::{InstallationId, InstanceId, LinkGroup, Owner, PortId, SegmentId, Ssiid};
@@ -36,6 +37,9 @@ pub struct PlanRequest<'a> {
     pub facts: Option<&'a HostFacts>,
     /// The environment files: container name -> variables.
     pub env_files: &'a BTreeMap<String, BTreeMap<String, String>>,
+    /// The service's directory for results, absolute: [`Settings::results_of`]. Not looked at in dialect
+    /// `tango`.
+    pub results: &'a Path,
     /// The placement; `None`: the one that the settings name.
     pub placement: Option<&'a dyn Placement>,
     /// The installation.

@@ -12,7 +12,7 @@ use super::environment::{environment, scripts};
 use super::findings::Findings;
 use super::policy::privileges;
 use super::service::{Service, Socket, UnitRef};
-use super::{ContainerPlan, InterfacePlan, Load, images, limits};
+use super::{ContainerPlan, InterfacePlan, Load, images, limits, volumes};
 
 /// The containers of an instance, without the addresses and segments of their interfaces. Empty when there is
 /// an error that leaves no sensible containers.
@@ -25,6 +25,7 @@ pub(super) fn containers(making: &mut Making<'_>) -> Vec<ContainerPlan> {
         service.units.iter().map(|unit| limits::cpu(unit, request.settings.vcpus, cpus, findings)).collect();
     let Some(names) = names else { return Vec::new() };
     let Some(placed) = place(request, service, &names, &limits, findings) else { return Vec::new() };
+    volumes::check(request, &mut making.findings);
     let mut book = port_book(request);
     let mut containers = Vec::with_capacity(service.units.len());
     let decided = limits.into_iter().zip(names).zip(placed);
@@ -46,7 +47,7 @@ pub(super) fn containers(making: &mut Making<'_>) -> Vec<ContainerPlan> {
             memory_bytes: unit.unit.memory.map(|memory| memory.0),
             exposed: exposed(unit),
             published: published(request, unit, &name, &mut book, &mut making.findings),
-            binds: Vec::new(),
+            binds: volumes::binds(request, unit),
             devices: privileges.devices,
             cap_add: privileges.cap_add,
             ipc_mode: privileges.ipc_mode,
@@ -100,7 +101,8 @@ fn names(
         }
         seen.insert(name.clone(), unit);
         let plain = name.engine_name();
-        let engine_name = if request.state.engine_names.contains(&plain) {
+        let foreign = request.facts.is_some_and(|facts| facts.foreign_names.contains(&plain));
+        let engine_name = if foreign || request.state.engine_names.contains(&plain) {
             name.qualified_engine_name(request.instance)
         } else {
             plain
@@ -178,15 +180,14 @@ fn place(
     }
 }
 
-/// Host ports that are taken before this instance.
+/// Host ports that live instances have.
 fn port_book(request: &PlanRequest<'_>) -> PortBook {
     let mut book = PortBook::new();
     // Each can be taken once only, so that a claim that fails was made before.
-    for (protocol, port) in &request.state.host_ports {
-        let _ = book.claim(*protocol, *port, "another instance");
-    }
-    for (protocol, port) in request.facts.iter().flat_map(|facts| &facts.ports_in_use) {
-        let _ = book.claim(*protocol, *port, "another program on this host");
+    for (protocol, ports) in &request.state.host_ports {
+        for (port, holder) in ports {
+            let _ = book.claim(*protocol, *port, holder);
+        }
     }
     book
 }
@@ -209,11 +210,15 @@ fn published(
     let place = (unit.vnfd.document.as_str(), unit.unit.path.as_str());
     let mut bindings = Vec::with_capacity(unit.unit.published.len());
     for &(container, protocol, declared) in &unit.unit.published {
+        let in_use = |host| request.facts.is_some_and(|facts| facts.ports_in_use.contains(&(protocol, host)));
         let claimed = published_port(declared, request.settings.port_offset, request.ssiid.get())
-            .map_err(|error| ("port-overflow", error))
+            .map_err(|error| ("port-overflow", error.to_string()))
             .and_then(|host| match book.claim(protocol, host, name.as_str()) {
+                Err(error) => Err(("port-taken", error.to_string())),
+                Ok(()) if in_use(host) => {
+                    Err(("port-taken", format!("host port {host}/{protocol} is in use on this host")))
+                }
                 Ok(()) => Ok(host),
-                Err(error) => Err(("port-taken", error)),
             });
         match claimed {
             Ok(host) => bindings.push(PortBinding {

@@ -1,6 +1,8 @@
 //! The images that a service needs.
 
-use llcm_descriptors::{Descriptors, Diagnostic, ImageSource};
+use std::collections::BTreeMap;
+
+use llcm_descriptors::{DeploymentUnit, Descriptors, Diagnostic, ImageSource};
 use serde::{Deserialize, Serialize};
 
 use super::findings::Findings;
@@ -23,25 +25,47 @@ pub struct ImageNeed {
 /// The images of all units, in starting order, repetitions included.
 ///
 /// # Errors
-/// When a unit's image is a Dockerfile and building is switched off.
+/// When a unit's image is a Dockerfile and building is switched off, and when two different images would have
+/// the same name.
 pub fn images(descriptors: &Descriptors, settings: &Settings) -> Result<Vec<ImageNeed>, Vec<Diagnostic>> {
     let mut findings = Findings::default();
     let service = Service::new(descriptors, Dialect::Tango, &mut findings);
     let mut needs = Vec::with_capacity(service.units.len());
+    let mut sources: BTreeMap<String, ImageNeed> = BTreeMap::new();
     for unit in &service.units {
         check(unit, settings, &mut findings);
-        let dockerfile = match &unit.unit.image {
-            ImageSource::Reference { .. } => None,
-            ImageSource::Dockerfile { path } => Some(path.clone()),
-        };
-        needs.push(ImageNeed {
-            vnf_id: unit.vnf_id.to_owned(),
-            du_id: unit.unit.id.clone(),
-            reference: reference(unit),
-            dockerfile,
-        });
+        let need = need(unit.vnf_id, unit.unit);
+        let known = sources.entry(need.reference.clone()).or_insert_with(|| need.clone());
+        if known.dockerfile != need.dockerfile {
+            findings.error(
+                "image-tag-twice",
+                (&unit.vnfd.document, &unit.unit.path),
+                format!(
+                    "the images of {}.{} and {}.{} are different ones and would both be called {}",
+                    known.vnf_id, known.du_id, need.vnf_id, need.du_id, need.reference
+                ),
+                "change one of the ids: images are built under vnf_id.du_id in lower case",
+            );
+        }
+        needs.push(need);
     }
     findings.finish(needs).map(|(needs, _)| needs)
+}
+
+/// The image of one unit; `None` when there is no such unit.
+pub(crate) fn image_of(descriptors: &Descriptors, vnf_id: &str, du_id: &str) -> Option<ImageNeed> {
+    let function = descriptors.nsd.functions.iter().find(|function| function.vnf_id == vnf_id)?;
+    let vnfd = descriptors.vnfds.get(&function.vnf_name)?;
+    let unit = vnfd.units.iter().find(|unit| unit.id == du_id)?;
+    Some(need(vnf_id, unit))
+}
+
+fn need(vnf_id: &str, unit: &DeploymentUnit) -> ImageNeed {
+    let (reference, dockerfile) = match &unit.image {
+        ImageSource::Reference { reference } => (reference.clone(), None),
+        ImageSource::Dockerfile { path } => (tag(vnf_id, &unit.id), Some(path.clone())),
+    };
+    ImageNeed { vnf_id: vnf_id.to_owned(), du_id: unit.id.clone(), reference, dockerfile }
 }
 
 /// Reports a Dockerfile that must not be built.
@@ -60,10 +84,7 @@ pub(super) fn check(unit: &UnitRef<'_>, settings: &Settings, findings: &mut Find
 
 /// What the engine calls a unit's image.
 pub(super) fn reference(unit: &UnitRef<'_>) -> String {
-    match &unit.unit.image {
-        ImageSource::Reference { reference } => reference.clone(),
-        ImageSource::Dockerfile { .. } => tag(unit.vnf_id, &unit.unit.id),
-    }
+    need(unit.vnf_id, unit.unit).reference
 }
 
 /// `vnf_id.du_id`, as far as image names allow: lower case, and nothing but letters, digits and single

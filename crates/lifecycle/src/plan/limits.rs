@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use llcm_runtime::CpuLimit;
+use llcm_runtime::container_spec::{MAX_CPU, parse_cpu_list};
 
 use super::findings::Findings;
 use super::service::UnitRef;
@@ -12,8 +13,6 @@ use crate::settings::VcpuRule;
 pub(super) const PERIOD_US: u64 = 1_000_000;
 /// The shortest quota in microseconds that the kernel takes.
 const MIN_QUOTA_US: u64 = 1000;
-/// More CPUs than Linux can be built for (`NR_CPUS` is at most 8192).
-const MAX_CPU: u32 = 8191;
 
 /// A unit's CPU limits; `cpus` are those of the host, `None` or empty when not known.
 pub(super) fn cpu(
@@ -57,7 +56,7 @@ fn cpuset(
     let path = format!("{}.resource_requirements.cpu", unit.unit.path);
     let place = (unit.vnfd.document.as_str(), path.as_str());
     let name = format!("{}.{}", unit.vnf_id, unit.unit.id);
-    let Some(wanted) = parse_list(list) else {
+    let Some(wanted) = parse_cpu_list(list) else {
         findings.warn(
             "bad-cpu-list",
             place,
@@ -84,32 +83,13 @@ fn join(numbers: &[u32]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Parses the kernel's list format (`0,2-3`).
-fn parse_list(list: &str) -> Option<BTreeSet<u32>> {
-    let number = |text: &str| text.parse::<u32>().ok().filter(|cpu| *cpu <= MAX_CPU);
-    let mut cpus = BTreeSet::new();
-    for part in list.split(',') {
-        match part.split_once('-') {
-            None => cpus.extend([number(part)?]),
-            Some((first, last)) => {
-                let (first, last) = (number(first)?, number(last)?);
-                if first > last {
-                    return None;
-                }
-                cpus.extend(first..=last);
-            }
-        }
-    }
-    Some(cpus)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn lists_of_cpus() {
-        let parsed = |list| parse_list(list).map(|cpus| join(&cpus.into_iter().collect::<Vec<_>>()));
+        let parsed = |list| parse_cpu_list(list).map(|cpus| join(&cpus.into_iter().collect::<Vec<_>>()));
         assert_eq!(parsed("1").as_deref(), Some("1"));
         assert_eq!(parsed("5,6").as_deref(), Some("5,6"));
         assert_eq!(parsed("0,2-4").as_deref(), Some("0,2,3,4"));

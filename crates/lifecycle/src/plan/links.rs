@@ -161,7 +161,7 @@ fn check_engine_networks(
                 draft.connectivity.as_str(),
                 draft.id
             ),
-            "choose other pools with the setting `pools`, or another address range for the engine",
+            "choose other pools with the settings `eline_pool` and `elan_pool`, or another address range for the engine",
         );
     }
 }

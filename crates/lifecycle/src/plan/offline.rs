@@ -1,9 +1,10 @@
 //! Planning without a server: the whole of a package's life on paper.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use llcm_descriptors::{Descriptors, Diagnostic, PackageInfo, Triple};
-use llcm_names::{InstallationId, InstanceId, PackageHash, Ssiid};
+use llcm_names::{InstallationId, InstanceId, PackageHash, ServiceId, Ssiid};
 use llcm_topology::Topology;
 use uuid::Uuid;
 
@@ -13,6 +14,9 @@ use crate::settings::{Dialect, Settings};
 
 /// The namespace of offline instances' ids (a random UUID, fixed once and for all).
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f0d_0c5e_8d0b_4f0e_9a3c_5b1d_7e42_c6a9);
+
+/// The data directory of a server that runs as root and was told nothing else.
+const DATA_DIR: &str = "/var/lib/llcm";
 
 /// A package as it was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,9 +42,16 @@ pub fn offline_instance_id(sha1: &PackageHash, ssiid: Ssiid) -> InstanceId {
     InstanceId::new(Uuid::new_v5(&NAMESPACE, format!("{sha1}:{ssiid}").as_bytes()))
 }
 
+/// The id that a service has when it is planned offline: a UUID (version 5) of the package's digest.
+#[must_use]
+pub fn offline_service_id(sha1: &PackageHash) -> ServiceId {
+    ServiceId::new(Uuid::new_v5(&NAMESPACE, sha1.to_string().as_bytes()))
+}
+
 /// Plans instances 0 to `instances` - 1 of a package, all of them live side by side, on a host on which
 /// nothing else runs and every CPU exists. The installation is `00000000`, instances have their
-/// [`offline_instance_id`]; all else is what a new server would decide.
+/// [`offline_instance_id`], the service its [`offline_service_id`], the data directory is the one of a server that
+/// runs as root; all else is what a new server would decide.
 #[must_use]
 pub fn plan_offline(
     input: &PackageInput,
@@ -95,6 +106,7 @@ fn instances_of(
     let reserved = reserve(descriptors, settings, dialect, &state.subnets)?;
     state.hold(&reserved);
     let installation = InstallationId::from_bits(0);
+    let results = settings.results_of(Path::new(DATA_DIR), offline_service_id(&input.sha1));
     let mut plans = Vec::with_capacity(usize::from(instances));
     for ssiid in (0..instances).map(Ssiid::new) {
         let plan = build(&PlanRequest {
@@ -106,6 +118,7 @@ fn instances_of(
             state: &state,
             facts: None,
             env_files: &input.env_files,
+            results: &results,
             placement: None,
             installation: &installation,
             instance: offline_instance_id(&input.sha1, ssiid),

@@ -31,7 +31,7 @@ pub(super) fn privileges(unit: &UnitRef<'_>, policy: &HostPolicy, findings: &mut
                 "device-refused",
                 "devices",
                 format!("device {}, which is refused", device.host.display()),
-                "allow it with the setting `policy.devices`",
+                "allow it with the setting `allowed_devices`",
             ),
             None => error(
                 "bad-device",
@@ -49,7 +49,7 @@ pub(super) fn privileges(unit: &UnitRef<'_>, policy: &HostPolicy, findings: &mut
                 "capability-refused",
                 "cap_add",
                 format!("capability {capability}, which is refused"),
-                "allow it with the setting `policy.capabilities`",
+                "allow it with the setting `allowed_capabilities`",
             );
         }
     }
@@ -61,7 +61,7 @@ pub(super) fn privileges(unit: &UnitRef<'_>, policy: &HostPolicy, findings: &mut
                 "ipc-mode-refused",
                 "ipc_mode",
                 format!("IPC mode {mode}, which is refused"),
-                "allow it with the setting `policy.ipc_modes`",
+                "allow it with the setting `allowed_ipc_modes`",
             );
         }
     }

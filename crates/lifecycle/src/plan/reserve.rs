@@ -52,7 +52,12 @@ pub(super) fn lease(
     let (mut eline, mut elan) = match pools {
         Ok(pools) => pools,
         Err(error) => {
-            findings.error("bad-pool", ("", ""), error.to_string(), "correct the setting `pools`");
+            findings.error(
+                "bad-pool",
+                ("", ""),
+                error.to_string(),
+                "correct the settings `eline_pool` and `elan_pool`",
+            );
             return reserved;
         }
     };
@@ -69,7 +74,7 @@ pub(super) fn lease(
                     "pool-exhausted",
                     draft.place(),
                     message,
-                    &format!("the pool is the setting `pools.{name}`"),
+                    &format!("the pool is the setting `{name}_pool`"),
                 );
             }
         }

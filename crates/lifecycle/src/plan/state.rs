@@ -17,8 +17,8 @@ pub struct PlanState {
     pub subnets: BTreeSet<Ipv4Network>,
     /// Names in the container engine.
     pub engine_names: BTreeSet<EngineName>,
-    /// Published ports of the host.
-    pub host_ports: BTreeSet<(Protocol, Port)>,
+    /// Published ports of the host, with who publishes each, in words.
+    pub host_ports: BTreeMap<Protocol, BTreeMap<Port, String>>,
     /// Ports of data centers.
     pub ports: BTreeSet<PortId>,
     /// Segments.
@@ -52,7 +52,10 @@ impl PlanState {
         self.ports.extend(plan.ports().map(|port| port.id));
         for container in &plan.containers {
             self.engine_names.insert(container.spec.name.clone());
-            self.host_ports.extend(container.spec.published.iter().map(|p| (p.protocol, p.host)));
+            for binding in &container.spec.published {
+                let holder = format!("{} of instance {}", container.name, plan.name);
+                self.host_ports.entry(binding.protocol).or_default().insert(binding.host, holder);
+            }
             let load = self.load.entry(container.datacenter().clone()).or_default();
             load.units += container.load.units;
             load.cpu_milli += container.load.cpu_milli;
@@ -74,8 +77,11 @@ impl PlanState {
         for container in &plan.containers {
             self.engine_names.remove(&container.spec.name);
             for binding in &container.spec.published {
-                self.host_ports.remove(&(binding.protocol, binding.host));
+                if let Some(ports) = self.host_ports.get_mut(&binding.protocol) {
+                    ports.remove(&binding.host);
+                }
             }
+            self.host_ports.retain(|_, ports| !ports.is_empty());
             if let Some(load) = self.load.get_mut(container.datacenter()) {
                 load.units = load.units.saturating_sub(container.load.units);
                 load.cpu_milli = load.cpu_milli.saturating_sub(container.load.cpu_milli);
@@ -94,8 +100,10 @@ impl PlanState {
 pub struct HostFacts {
     /// The numbers of its CPUs; empty: not known, every CPU is taken to exist.
     pub cpus: BTreeSet<u32>,
-    /// Ports that others listen on.
+    /// Ports that somebody listens on who is no live instance.
     pub ports_in_use: BTreeSet<(Protocol, Port)>,
+    /// Names in the container engine that containers of others hold.
+    pub foreign_names: BTreeSet<EngineName>,
     /// The container engine's own networks, which no segment may overlap.
     pub engine_networks: Vec<IpNetwork>,
 }

@@ -1,6 +1,7 @@
 //! Plans of small services, written as descriptors so that a test reads like a package.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use llcm_descriptors::{Descriptors, Diagnostic, LoadOptions, Severity, load};
 use llcm_names::{InstallationId, InstanceId, Ssiid};
@@ -55,6 +56,7 @@ struct Bench {
     facts: Option<HostFacts>,
     env_files: BTreeMap<String, BTreeMap<String, String>>,
     reserved: Reserved,
+    results: PathBuf,
 }
 
 impl Bench {
@@ -68,6 +70,7 @@ impl Bench {
             facts: None,
             env_files: BTreeMap::new(),
             reserved: Reserved::default(),
+            results: PathBuf::from("/results/service"),
         }
     }
 
@@ -93,6 +96,7 @@ impl Bench {
             state: &self.state,
             facts: self.facts.as_ref(),
             env_files: &self.env_files,
+            results: &self.results,
             placement: None,
             installation: &InstallationId::from_bits(0xc0ffee),
             instance: InstanceId::new(uuid::Uuid::from_u128(id)),

@@ -8,6 +8,7 @@ use llcm_runtime::{AttachPoint, ContainerState, DriverError, ErrorKind};
 use super::Step;
 use crate::core::Core;
 use crate::error::{LifecycleError, code_of};
+use crate::images;
 use crate::instance::Instance;
 use crate::plan::ContainerPlan;
 use crate::script;
@@ -25,7 +26,11 @@ pub(crate) async fn apply(
         let words = step.to_string();
         // A driver that calls the operation as we do has named the step already.
         let message = if said.starts_with(&words) { said } else { format!("{words}: {said}") };
-        LifecycleError::new(code_of(error.kind), message)
+        let code = match step {
+            Step::EnsureImage { .. } => images::image_code_of(error.kind),
+            _ => code_of(error.kind),
+        };
+        LifecycleError::new(code, message)
     })
 }
 
@@ -37,6 +42,7 @@ async fn perform(
 ) -> Result<(), DriverError> {
     let backend = &core.parts.backend;
     match step {
+        Step::EnsureImage { image } => images::restore(core, instance, image).await,
         Step::EnsureSegment { segment } => {
             let spec = instance.plan.segments().find(|spec| spec.id == *segment);
             backend.network().ensure_segment(spec.ok_or_else(|| unplanned(step))?).await

@@ -97,6 +97,7 @@ impl Rig {
             settings: self.settings.clone(),
             topology: llcm_topology::default_topology(),
             backend,
+            placement: None,
             clock: Arc::new(TickingClock::default()),
             ids: Arc::new(CountingIds::new(start)),
         }

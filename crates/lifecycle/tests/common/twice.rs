@@ -10,7 +10,7 @@ use llcm_runtime::simulated::{SimulatedContainers, SimulatedNetwork, World};
 use llcm_runtime::{
     AttachPoint, Backend, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, DriverError,
     DriverResult, EngineInfo, Exec, ImageView, LinkView, Logs, Needs, NetworkDriver, NetworkObject, Offers,
-    PortSpec, PortView, PrepareReport, Progress, PullPolicy, SegmentSpec,
+    PortSpec, PortView, PrepareReport, Progress, PullPolicy, SegmentSpec, Taken,
 };
 use llcm_topology::Topology;
 
@@ -74,6 +74,11 @@ impl ContainerDriver for Twice<SimulatedContainers> {
 
     async fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<ContainerView>> {
         self.0.list_owned(installation).await
+    }
+
+    async fn taken(&self, installation: &InstallationId) -> DriverResult<Taken> {
+        self.0.taken(installation).await?;
+        self.0.taken(installation).await
     }
 
     fn exec(&self) -> Option<&dyn Exec> {

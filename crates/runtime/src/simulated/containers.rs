@@ -12,7 +12,7 @@ use super::state::{Container, Refusal, State, attach_point, held_by, refuse};
 use super::world::World;
 use crate::{
     AttachPoint, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, DriverResult, EngineId,
-    EngineInfo, ErrorKind, Exec, ImageView, Logs, Offers, Progress, ProgressEvent, PullPolicy,
+    EngineInfo, ErrorKind, Exec, ImageView, Logs, Offers, Progress, ProgressEvent, PullPolicy, Taken,
 };
 
 /// Runs containers in a [`World`].
@@ -160,6 +160,11 @@ impl ContainerDriver for SimulatedContainers {
             Ok(owned.map(|(name, container)| container.view(name, &Self::engine())).collect())
         };
         self.world.perform(Operation::ListContainers, installation.as_str(), list).await
+    }
+
+    async fn taken(&self, installation: &InstallationId) -> DriverResult<Taken> {
+        let list = |state: &mut State| Ok(state.taken(installation));
+        self.world.perform(Operation::Taken, installation.as_str(), list).await
     }
 
     async fn cleanup(&self, installation: &InstallationId) -> DriverResult<()> {

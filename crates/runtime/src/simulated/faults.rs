@@ -26,6 +26,8 @@ pub enum Operation {
     Inspect,
     /// `ContainerDriver::list_owned`; its target is the installation.
     ListContainers,
+    /// `ContainerDriver::taken`; its target is the installation.
+    Taken,
     /// `ContainerDriver::cleanup`; its target is the installation.
     Cleanup,
     /// `Exec::exec`.
@@ -66,6 +68,7 @@ impl Operation {
             Self::Remove => "remove container",
             Self::Inspect => "inspect container",
             Self::ListContainers => "list containers",
+            Self::Taken => "ask what is taken",
             Self::Cleanup => "clean up",
             Self::Exec => "run command in container",
             Self::Logs => "read output of container",

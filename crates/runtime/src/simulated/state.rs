@@ -1,7 +1,6 @@
 //! What is in the world.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use llcm_names::{DcName, EngineName, IfName, InstallationId, Owner, PortId, SegmentId};
@@ -9,9 +8,10 @@ use llcm_topology::Topology;
 
 use super::script::Script;
 use super::world::{Call, ExecRecord};
+use crate::taken::overlap;
 use crate::{
-    AttachPoint, ContainerSpec, ContainerState, ContainerView, EngineId, ErrorKind, ImageView, OutputStream,
-    PortBinding, PortSpec, SegmentSpec,
+    AttachPoint, ContainerSpec, ContainerState, ContainerView, EngineId, ErrorKind, HeldPort, ImageView,
+    OutputStream, PortBinding, PortSpec, SegmentSpec, Taken,
 };
 
 /// The error of an effect before the operation and target are put to it.
@@ -161,6 +161,24 @@ impl State {
             .map(|(other, _)| other)
     }
 
+    /// What containers of others hold.
+    pub(super) fn taken(&self, installation: &InstallationId) -> Taken {
+        let foreign =
+            |container: &Container| container.owner().is_none_or(|owner| owner.installation != *installation);
+        let mut taken = Taken::default();
+        for (name, container) in self.containers.iter().filter(|(_, container)| foreign(container)) {
+            taken.names.insert(name.clone());
+            if container.is_live() {
+                taken.ports.extend(container.bindings().iter().map(|binding| HeldPort {
+                    protocol: binding.protocol,
+                    port: binding.host,
+                    address: binding.host_ip,
+                }));
+            }
+        }
+        taken
+    }
+
     /// Whether the container still has the interface that the port was plugged in with.
     pub(super) fn is_alive(&self, port: &PluggedPort) -> bool {
         self.containers.get(&port.spec.container).is_some_and(|container| {
@@ -213,12 +231,5 @@ pub(super) fn held_by(owner: Option<&Owner>) -> String {
             format!("belongs to instance {} of installation {}", owner.instance, owner.installation)
         }
         None => "belongs to somebody else: it carries no mark of this program".to_owned(),
-    }
-}
-
-fn overlap(a: Option<IpAddr>, b: Option<IpAddr>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => a == b || a.is_unspecified() || b.is_unspecified(),
-        _ => true,
     }
 }

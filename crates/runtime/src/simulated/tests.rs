@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout};
 use super::*;
 use crate::contract::line_of_three;
 use crate::{
-    ContainerDriver, ContainerSpec, ContainerState, CpuLimit, Device, ErrorKind, ExecSpec, LogOptions,
-    NetworkDriver, OutputStream, PortBinding, PortSpec, PullPolicy,
+    ContainerDriver, ContainerSpec, ContainerState, CpuLimit, Device, ErrorKind, ExecSpec, HeldPort,
+    LogOptions, NetworkDriver, OutputStream, PortBinding, PortSpec, PullPolicy,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -156,6 +156,29 @@ async fn a_container_needs_its_devices_and_host_ports() {
     let error = run(containers.as_ref(), &publishing("mn.e", Protocol::Tcp, None)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Conflict);
     assert!(error.to_string().contains("8080/tcp"), "{error}");
+}
+
+#[tokio::test]
+async fn what_others_hold_is_taken_and_what_is_ours_is_not() {
+    let world = World::new();
+    let (containers, _) = drivers(&world);
+    let publishing = |name: &str, installation, host: u64| {
+        let host = host.try_into().unwrap();
+        ContainerSpec {
+            owner: Owner { installation: InstallationId::from_bits(installation), ..owner() },
+            published: vec![PortBinding { container: host, protocol: Protocol::Udp, host, host_ip: None }],
+            ..spec(name)
+        }
+    };
+    run(containers.as_ref(), &publishing("mn.ours", 7, 1001)).await.unwrap();
+    run(containers.as_ref(), &publishing("mn.theirs", 8, 1002)).await.unwrap();
+    containers.create(&publishing("mn.idle", 8, 1003)).await.unwrap();
+    world.add_foreign(&EngineName::parse("postgres").unwrap(), "postgres:17");
+    let taken = containers.taken(&owner().installation).await.unwrap();
+    let names: Vec<_> = taken.names.iter().map(EngineName::as_str).collect();
+    assert_eq!(names, ["mn.idle", "mn.theirs", "postgres"]);
+    let held = HeldPort { protocol: Protocol::Udp, port: 1002.try_into().unwrap(), address: None };
+    assert_eq!(taken.ports.into_iter().collect::<Vec<_>>(), [held], "what does not run holds no port");
 }
 
 #[tokio::test]

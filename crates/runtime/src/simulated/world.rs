@@ -196,6 +196,11 @@ impl World {
         self.lock().images.insert(reference.to_owned(), image);
     }
 
+    /// Somebody prunes the engine's images. Tells whether there was such an image.
+    pub fn remove_image(&self, reference: &str) -> bool {
+        self.lock().images.remove(reference).is_some()
+    }
+
     /// A running container that somebody else made: it carries no mark.
     pub fn add_foreign(&self, name: &EngineName, image: &str) {
         let mut state = self.lock();

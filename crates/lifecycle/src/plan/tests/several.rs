@@ -47,6 +47,10 @@ fn a_name_that_another_service_holds_is_qualified() {
     let first = bench.plan();
     bench.state.occupy(&first);
     bench.settings.port_offset = 0;
+    let clash = texts(&bench.build(2, 0).unwrap_err()).join("\n");
+    assert!(clash.contains(" is taken by vnf0.vdu01.0 of instance eu.test.demo-ns.0.1-inst.0"), "{clash}");
+    let json = serde_json::to_string(&bench.state).unwrap();
+    assert_eq!(serde_json::from_str::<PlanState>(&json).unwrap(), bench.state);
     bench.state.host_ports.clear();
     let other = bench.build(0x1234_5678 << 96, 0).unwrap();
     assert_eq!(other.containers[0].name, first.containers[0].name);
@@ -89,7 +93,7 @@ fn subnets_are_reserved_and_given_back() {
         errors,
         ["error[pool-exhausted]: nsd.yaml: virtual_links[1]: no subnet for E-Line line: the pool of 256 \
           subnets from 20.0.0.0/24 has no free run of 1: give it a larger count, or remove services (the \
-          pool is the setting `pools.eline`)"]
+          pool is the setting `eline_pool`)"]
     );
     bench.settings.pools.eline = Some(PoolConfig::parse("10.0.0.0/29", 1).unwrap());
     bench.onboard().unwrap();
@@ -117,6 +121,37 @@ fn sonata_has_names_pools_and_directions_of_its_own() {
     assert_eq!(bench.build(3, 0).unwrap().leases, first.leases);
     bench.settings.bidirectional_chain = Some(true);
     assert!(bench.build(3, 0).unwrap().links[1].chain.unwrap().bidirectional);
+}
+
+#[test]
+fn functions_of_sonata_have_a_directory_that_all_instances_share() {
+    let mut bench = two();
+    assert!(bench.plan().containers.iter().all(|container| container.spec.binds.is_empty()), "not in tango");
+    bench.dialect = Dialect::Sonata;
+    bench.descriptors.nsd.functions[1].vnf_id = "fw 2/../..".to_owned();
+    let volumes = |plan: &InstancePlan| -> Vec<Vec<String>> {
+        InstanceDocument::from(plan).containers.into_iter().map(|container| container.volumes).collect()
+    };
+    let expected = [["/results/service/vnf0:/mnt/share/:rw"], ["/results/service/fw-2-..-..:/mnt/share/:rw"]];
+    let first = bench.build(1, 0).unwrap();
+    assert_eq!(volumes(&first), expected);
+    bench.state.occupy(&first);
+    assert_eq!(volumes(&bench.build(2, 1).unwrap()), expected);
+    let text = first.to_string();
+    assert!(text.contains("  mounts /results/service/vnf0 at /mnt/share/\n"), "{text}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_mounted_is_an_error_with_the_setting() {
+    for directory in ["results", "/a:b"] {
+        let mut bench = two();
+        bench.results = directory.into();
+        bench.plan();
+        bench.dialect = Dialect::Sonata;
+        let errors = bench.errors();
+        assert!(errors.len() == 1 && errors[0].contains(directory), "{errors:?}");
+        assert!(errors[0].contains("bad-results-dir") && errors[0].contains("`results_dir`"), "{errors:?}");
+    }
 }
 
 proptest! {

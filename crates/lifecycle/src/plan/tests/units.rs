@@ -1,6 +1,6 @@
 //! Names, places, limits, ports, environment and privileges of containers.
 
-use llcm_names::{Port, Protocol};
+use llcm_names::{EngineName, Port, Protocol};
 
 use super::*;
 use crate::settings::VcpuRule;
@@ -40,14 +40,21 @@ fn published_ports_move_with_the_instance_and_are_checked() {
 fn a_host_port_is_taken_by_live_instances_by_the_host_and_by_the_plan_itself() {
     let mut bench = unit("  connection_points: [{id: a, publish: {80: 8080}}]\n");
     bench.plan();
-    bench.state.host_ports.insert((Protocol::Udp, port(8080)));
+    let taken = |protocol| BTreeMap::from([(protocol, [(port(8080), "a of instance b".to_owned())].into())]);
+    bench.state.host_ports = taken(Protocol::Udp);
     assert!(bench.build(1, 0).is_ok(), "UDP is not TCP");
-    bench.state.host_ports.insert((Protocol::Tcp, port(8080)));
-    assert!(texts(&bench.build(1, 0).unwrap_err())[0].contains("8080/tcp is taken by another instance"));
+    bench.state.host_ports = taken(Protocol::Tcp);
+    assert!(texts(&bench.build(1, 0).unwrap_err())[0].contains("8080/tcp is taken by a of instance b"));
     bench.state.host_ports.clear();
     bench.facts =
         Some(HostFacts { ports_in_use: set([(Protocol::Tcp, port(8080))]), ..HostFacts::default() });
-    assert!(texts(&bench.build(1, 0).unwrap_err())[0].contains("taken by another program on this host"));
+    assert!(
+        texts(&bench.build(1, 0).unwrap_err())[0]
+            .contains("vnf0.vdu01.0 cannot publish 80/tcp: host port 8080/tcp is in use on this host")
+    );
+    bench.state.host_ports = taken(Protocol::Tcp);
+    let both = texts(&bench.build(1, 0).unwrap_err());
+    assert!(both.len() == 1 && both[0].contains("taken by a of instance b"), "{both:?}");
 
     let mut two = Bench::chain(2, "[{id: a, publish: {80: 8080}}]", "  []\n");
     let errors = two.errors();
@@ -55,6 +62,20 @@ fn a_host_port_is_taken_by_live_instances_by_the_host_and_by_the_plan_itself() {
     assert!(
         errors[0].contains("vnf1.vdu01.0 cannot publish 80/tcp: host port 8080/tcp is taken by vnf0.vdu01.0")
     );
+}
+
+#[test]
+fn a_name_that_a_container_of_others_holds_is_qualified() {
+    let mut bench = Bench::chain(2, "[]", "  []\n");
+    let names = |plan: &InstancePlan| -> Vec<String> {
+        plan.containers.iter().map(|container| container.spec.name.to_string()).collect()
+    };
+    assert_eq!(names(&bench.plan()), ["mn.vnf0.vdu01.0", "mn.vnf1.vdu01.0"]);
+    let foreign = ["mn.vnf1.vdu01.0", "vnf0.vdu01.0"].map(|name| EngineName::parse(name).unwrap());
+    bench.facts = Some(HostFacts { foreign_names: set(foreign), ..HostFacts::default() });
+    let plan = bench.build(0x0123_abcd << 96, 0).unwrap();
+    assert_eq!(names(&plan), ["mn.vnf0.vdu01.0", "mn.vnf1.vdu01.0.0123abcd"]);
+    assert_eq!(plan.containers[1].name.as_str(), "vnf1.vdu01.0", "the logical name stays");
 }
 
 #[test]
@@ -131,11 +152,11 @@ fn what_the_policy_refuses_is_named_with_the_setting_that_allows_it() {
         errors,
         [
             "error[device-refused]: fw.yaml: virtual_deployment_units[0].devices: vnf0.vdu01 asks for the \
-             device /dev/sda, which is refused (allow it with the setting `policy.devices`)",
+             device /dev/sda, which is refused (allow it with the setting `allowed_devices`)",
             "error[capability-refused]: fw.yaml: virtual_deployment_units[0].cap_add: vnf0.vdu01 asks for the \
-             capability SYS_ADMIN, which is refused (allow it with the setting `policy.capabilities`)",
+             capability SYS_ADMIN, which is refused (allow it with the setting `allowed_capabilities`)",
             "error[ipc-mode-refused]: fw.yaml: virtual_deployment_units[0].ipc_mode: vnf0.vdu01 asks for the \
-             IPC mode host, which is refused (allow it with the setting `policy.ipc_modes`)",
+             IPC mode host, which is refused (allow it with the setting `allowed_ipc_modes`)",
         ]
     );
     bench.settings.policy.capabilities.insert("SYS_ADMIN".to_owned());
@@ -161,6 +182,31 @@ fn dockerfiles_are_built_when_that_is_allowed() {
     assert_eq!(needs[0].reference, "vnf0.vdu01");
     assert_eq!(needs[0].dockerfile.as_deref(), Some("fw/Dockerfile"));
     assert_eq!(bench.build(1, 0).unwrap().containers[0].spec.image, "vnf0.vdu01");
+}
+
+#[test]
+fn built_images_have_valid_names_and_one_name_means_one_image() {
+    let mut bench = Bench::chain(2, "[]", "  []\n");
+    bench.settings.build_images = true;
+    bench.descriptors.nsd.functions[0].vnf_id = "VNF_Zero".to_owned();
+    let image = |path: &str| llcm_descriptors::ImageSource::Dockerfile { path: path.to_owned() };
+    bench.descriptors.vnfds.get_mut("fw").unwrap().units[0].image = image("fw/Dockerfile");
+    let plan = bench.plan();
+    assert_eq!(plan.containers[0].spec.image, "vnf_zero.vdu01", "engines refuse upper case");
+    let need = image_of(&bench.descriptors, "VNF_Zero", "vdu01").unwrap();
+    assert_eq!(need, images(&bench.descriptors, &bench.settings).unwrap()[0]);
+    assert_eq!(image_of(&bench.descriptors, "VNF_Zero", "vdu02"), None);
+
+    // Two functions whose ids differ in case only, of different descriptors.
+    let mut other = bench.descriptors.vnfds["fw"].clone();
+    other.id.name = "other".to_owned();
+    bench.descriptors.vnfds.insert("other".to_owned(), other);
+    bench.descriptors.nsd.functions[1].vnf_id = "vnf_zero".to_owned();
+    bench.descriptors.nsd.functions[1].vnf_name = "other".to_owned();
+    assert!(images(&bench.descriptors, &bench.settings).is_ok(), "the same Dockerfile");
+    bench.descriptors.vnfds.get_mut("other").unwrap().units[0].image = image("other/Dockerfile");
+    let findings = images(&bench.descriptors, &bench.settings).unwrap_err();
+    assert!(texts(&findings)[0].contains("VNF_Zero.vdu01 and vnf_zero.vdu01 are different"), "{findings:?}");
 }
 
 #[test]

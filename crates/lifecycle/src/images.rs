@@ -1,4 +1,5 @@
-//! Fetching and building the images of a service.
+//! Fetching and building the images of a service: at onboarding, and again when an instance is made and the
+//! engine has lost one since.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,14 +8,18 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 use llcm_runtime::{BuildSpec, DriverResult, ErrorKind, ImageView, Progress, ProgressEvent, PullPolicy};
 
-use super::Images;
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError, code_of};
-use crate::plan::ImageNeed;
+use crate::instance::Instance;
+use crate::onboard;
+use crate::plan::{self, ImageNeed};
 use crate::request::Event;
 
 /// Images that are fetched or built at the same time.
-const AT_ONCE: usize = 4;
+pub(crate) const AT_ONCE: usize = 4;
+
+/// Images by reference.
+pub(crate) type Images = BTreeMap<String, ImageView>;
 
 /// Tells watchers how far the images are.
 struct Watchers(Arc<Core>);
@@ -26,7 +31,7 @@ impl Progress for Watchers {
 }
 
 /// Makes sure that all images are there. Goes on after errors, and returns them all.
-pub(super) async fn ensure(
+pub(crate) async fn ensure(
     core: &Arc<Core>,
     needs: &[ImageNeed],
     package: &Path,
@@ -53,12 +58,7 @@ pub(super) async fn ensure(
                 images.insert(need.reference.clone(), view);
             }
             Err(error) => {
-                let code = match error.kind {
-                    ErrorKind::Unavailable | ErrorKind::Denied | ErrorKind::Unsupported => {
-                        code_of(error.kind)
-                    }
-                    _ => ErrorCode::ImageUnavailable,
-                };
+                let code = image_code_of(error.kind);
                 let message = format!("image of unit {}.{}: {error}", need.vnf_id, need.du_id);
                 match &mut failure {
                     None => failure = Some(LifecycleError::new(code, message)),
@@ -68,6 +68,38 @@ pub(super) async fn ensure(
         }
     }
     failure.map_or(Ok(images), Err)
+}
+
+/// The code of a driver's error about an image.
+pub(crate) fn image_code_of(kind: ErrorKind) -> ErrorCode {
+    match kind {
+        ErrorKind::Unavailable | ErrorKind::Denied | ErrorKind::Unsupported => code_of(kind),
+        ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::Failed => {
+            ErrorCode::ImageUnavailable
+        }
+    }
+}
+
+/// Makes sure that an image of an instance is there still: one that is missing is fetched, or built from the
+/// package's directory, as at onboarding; one that is there is left as it is, whatever a registry has by now.
+pub(crate) async fn restore(core: &Arc<Core>, instance: &Instance, image: &str) -> DriverResult<()> {
+    let watchers = Watchers(Arc::clone(core));
+    let driver = core.parts.backend.containers();
+    let unit = instance.plan.containers.iter().find(|container| container.spec.image == image);
+    let need = unit
+        .and_then(|unit| plan::image_of(&instance.service.descriptors, &unit.vnf_id, &unit.du_id))
+        .filter(|need| need.dockerfile.is_some());
+    let Some(need) = need else {
+        return driver.ensure_image(image, PullPolicy::IfMissing, &watchers).await.map(|_view| ());
+    };
+    // What this program builds is in no registry, and whoever put something of that name there is not meant.
+    match driver.ensure_image(image, PullPolicy::Never, &watchers).await {
+        Err(error) if error.kind == ErrorKind::NotFound => {
+            let package = onboard::package_dir(core, instance.service_id());
+            ensure_one(core, &need, &package, &watchers).await.map(|_view| ())
+        }
+        result => result.map(|_view| ()),
+    }
 }
 
 async fn ensure_one(

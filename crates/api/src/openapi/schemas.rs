@@ -1,0 +1,321 @@
+//! The JSON of requests and replies, as JSON Schema (draft 2020-12, the one of OpenAPI 3.1).
+
+use serde_json::{Map, Value, json};
+
+use crate::codes::Code;
+
+/// A reference to a schema of [`all`].
+pub(super) fn of(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// An object with these fields; those whose name ends in `?` may be absent.
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    let names = fields.iter().map(|(name, _)| *name);
+    let required: Vec<_> = names.filter(|name| !name.ends_with('?')).collect();
+    let properties: Map<_, _> =
+        fields.iter().map(|(name, schema)| (name.trim_end_matches('?').to_owned(), schema.clone())).collect();
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn about(description: &str) -> Value {
+    json!({ "type": "string", "description": description })
+}
+
+fn words(words: &[&str]) -> Value {
+    json!({ "type": "string", "enum": words })
+}
+
+fn integer() -> Value {
+    json!({ "type": "integer" })
+}
+
+fn uuid() -> Value {
+    json!({ "type": "string", "format": "uuid" })
+}
+
+fn moment() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+fn list(items: Value) -> Value {
+    json!({ "type": "array", "items": items })
+}
+
+fn map(values: Value) -> Value {
+    json!({ "type": "object", "additionalProperties": values })
+}
+
+/// Of a kind, or `null`.
+fn or_null(schema: Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "null" }] })
+}
+
+/// Done and in all.
+fn pair() -> Value {
+    let item = integer();
+    json!({ "type": "array", "prefixItems": [item, item], "minItems": 2, "maxItems": 2 })
+}
+
+/// The schemas by name.
+pub(super) fn all() -> Value {
+    let mut all: Map<String, Value> = Map::new();
+    for part in [shared(), services(), instances(), streams(), tango_requests(), tango_replies()] {
+        all.extend(part.into_iter().map(|(name, schema)| (name.to_owned(), schema)));
+    }
+    all.into()
+}
+
+fn shared() -> Vec<(&'static str, Value)> {
+    let codes: Vec<_> = Code::ALL.iter().map(|code| code.row().code).collect();
+    let details = object([
+        ("diagnostics?", list(of("Diagnostic"))),
+        ("others?", list(text())),
+        ("allow?", about("The methods that the resource knows.")),
+        ("limit?", json!({ "type": "integer", "description": "The limit in bytes." })),
+        ("instance?", uuid()),
+        ("request?", uuid()),
+    ]);
+    let error = object([
+        ("error", about("What is wrong and what to do, for people.")),
+        ("code", words(&codes)),
+        ("details", details),
+    ]);
+    let diagnostic = object([
+        ("severity", words(&["error", "warning"])),
+        ("code", text()),
+        ("document", about("The file within the package; empty for the package as a whole.")),
+        ("path", about("The place within the document; empty for the document as a whole.")),
+        ("line", or_null(integer())),
+        ("column", or_null(integer())),
+        ("message", text()),
+        ("hint", about("What to do about it; empty when the message says it all.")),
+    ]);
+    vec![
+        ("Document", json!({ "type": "object", "additionalProperties": true })),
+        ("Text", text()),
+        ("Error", error),
+        ("Diagnostic", diagnostic),
+        ("Triple", object([("vendor", text()), ("name", text()), ("version", text())])),
+    ]
+}
+
+fn services() -> Vec<(&'static str, Value)> {
+    let package = object([("kind", words(&["tgo", "son"])), ("id", of("Triple"))]);
+    let function =
+        object([("id", uuid()), ("vnfd", of("Triple")), ("vnf_ids", list(text())), ("created_at", moment())]);
+    let service = object([
+        ("id", uuid()),
+        ("dialect", words(&["tango", "sonata"])),
+        ("package", package),
+        ("sha1", about("Of the package file, in hexadecimal.")),
+        ("size", json!({ "type": "integer", "description": "Of the package file, in bytes." })),
+        ("nsd", of("Triple")),
+        ("functions", list(of("Function"))),
+        ("created_at", moment()),
+        ("warnings", list(of("Diagnostic"))),
+        ("instances", list(uuid())),
+    ]);
+    vec![
+        ("Version", object([("version", text()), ("engine", text()), ("installation?", text())])),
+        ("Health", object([("status", words(&["ok", "closing"]))])),
+        ("Service", service),
+        ("Function", function),
+    ]
+}
+
+const STATES: &[&str] = &[
+    "planned",
+    "creating",
+    "running",
+    "degraded",
+    "terminating",
+    "unwinding",
+    "stuck",
+    "terminated",
+    "failed",
+];
+const REQUEST_TYPES: &[&str] = &["CREATE_SERVICE", "TERMINATE_SERVICE"];
+const REQUEST_STATUSES: &[&str] = &["NEW", "INSTANTIATING", "TERMINATING", "READY", "ERROR"];
+
+fn instances() -> Vec<(&'static str, Value)> {
+    let instance = object([
+        ("id", uuid()),
+        ("service_id", uuid()),
+        ("name", text()),
+        ("ssiid", integer()),
+        ("state", words(STATES)),
+        ("created_at", moment()),
+        ("progress", pair()),
+        ("activity", about("The step that was begun last.")),
+        ("errors", list(text())),
+        ("warnings", list(of("Diagnostic"))),
+        ("containers", list(of("Container"))),
+        ("links", list(of("Link"))),
+    ]);
+    let container = object([
+        ("name", text()),
+        ("engine_name", text()),
+        ("vnf_id", text()),
+        ("du_id", text()),
+        ("datacenter", text()),
+        ("image", text()),
+        ("state", or_null(of("ContainerState"))),
+        ("ports", list(about("`host:container/protocol`"))),
+        ("interfaces", map(list(about("CIDR")))),
+        ("scripts", list(of("Script"))),
+    ]);
+    let state = json!({ "anyOf": [
+        object([("state", words(&["created", "running", "paused"]))]),
+        object([("state", words(&["exited"])), ("code", or_null(integer()))]),
+    ] });
+    let link = object([
+        ("id", text()),
+        ("kind", words(&["E-Line", "E-LAN", "E-Tree"])),
+        ("subnet", about("CIDR")),
+        ("ends", list(about("`container:interface`"))),
+    ]);
+    let script = object([
+        ("phase", words(&["start", "stop"])),
+        ("command", text()),
+        ("started_at", moment()),
+        ("ended_at", or_null(moment())),
+        ("exit_code", or_null(integer())),
+        ("output", text()),
+        ("error", or_null(text())),
+    ]);
+    let request = object([
+        ("id", uuid()),
+        ("request_type", words(REQUEST_TYPES)),
+        ("status", words(REQUEST_STATUSES)),
+        ("created_at", moment()),
+        ("instance_id", uuid()),
+        ("service_id", uuid()),
+        ("error", or_null(text())),
+    ]);
+    vec![
+        ("NewInstance", object([("service", about("An id, a package's name, or `latest`."))])),
+        ("Instance", instance),
+        ("Container", container),
+        ("ContainerState", state),
+        ("Link", link),
+        ("Script", script),
+        ("Plan", json!({ "type": "object", "additionalProperties": true })),
+        ("Request", request),
+    ]
+}
+
+fn streams() -> Vec<(&'static str, Value)> {
+    let command = object([
+        ("argv", list(text())),
+        ("environment?", map(text())),
+        ("terminal?", json!({ "type": "boolean" })),
+    ]);
+    let data = json!({ "type": "string", "contentEncoding": "base64" });
+    let line = json!({ "anyOf": [
+        object([("stream", words(&["stdout", "stderr"])), ("data", data)]),
+        object([("error", text()), ("code", text())]),
+        object([("exit_code", or_null(integer()))]),
+    ] });
+    let progress = object([("subject", text()), ("status", text()), ("bytes", or_null(pair()))]);
+    let event = json!({ "anyOf": [
+        object([("event", words(&["image"])), ("progress", progress)]),
+        object([("event", words(&["step"])), ("instance", uuid()), ("step", text()), ("progress", pair())]),
+        object([("event", words(&["state"])), ("instance", uuid()), ("state", words(STATES))]),
+        object([("event", words(&["missed"])), ("count", integer())]),
+    ] });
+    vec![("Command", command), ("OutputLine", line), ("Event", event)]
+}
+
+fn tango_requests() -> Vec<(&'static str, Value)> {
+    let service = || or_null(about("An id or a package's name; none, or `latest`: the newest."));
+    let new_request = object([
+        ("request_type?", or_null(words(REQUEST_TYPES))),
+        ("instance_uuid?", or_null(about("The instance to terminate."))),
+        ("service_uuid?", service()),
+        ("service_name?", service()),
+    ]);
+    let stop = object([
+        ("service_uuid?", or_null(about("All instances of this service."))),
+        ("service_instance_uuid?", or_null(about("This instance; without either, all."))),
+    ]);
+    vec![
+        ("TangoInstantiate", object([("service_uuid?", service()), ("service_name?", service())])),
+        ("TangoStop", stop),
+        ("TangoNewRequest", new_request),
+    ]
+}
+
+fn tango_replies() -> Vec<(&'static str, Value)> {
+    let uploaded = object([
+        ("service_uuid", uuid()),
+        ("size", integer()),
+        ("sha1", text()),
+        ("error", json!({ "type": "null" })),
+        ("warnings", list(of("Diagnostic"))),
+    ]);
+    let nothing = json!({ "type": "null" });
+    let refused = object([
+        ("service_uuid", nothing.clone()),
+        ("size", integer()),
+        ("sha1", nothing),
+        ("error", text()),
+        ("code", json!({ "$ref": "#/components/schemas/Error/properties/code" })),
+        ("diagnostics", list(of("Diagnostic"))),
+        ("others?", list(text())),
+    ]);
+    let identity = || object([("name", text()), ("version", text())]);
+    let descriptor = |kind| {
+        let platform = words(&["5gtango"]);
+        object([("uuid", uuid()), (kind, identity()), ("created_at", moment()), ("platform", platform)])
+    };
+    let instance = object([
+        ("uuid", uuid()),
+        ("service_uuid", uuid()),
+        ("instance_name", text()),
+        ("status", words(STATES)),
+        ("created_at", moment()),
+    ]);
+    let request = object([
+        ("id", uuid()),
+        ("request_type", words(REQUEST_TYPES)),
+        ("status", words(REQUEST_STATUSES)),
+        ("created_at", moment()),
+        ("instance_uuid", uuid()),
+        ("service_uuid", uuid()),
+    ]);
+    vec![
+        ("TangoUploaded", uploaded),
+        ("TangoRefusedUpload", refused),
+        ("TangoPackage", object([("uuid", uuid()), ("pd", identity()), ("created_at", moment())])),
+        ("TangoService", descriptor("nsd")),
+        ("TangoFunction", descriptor("vnfd")),
+        ("TangoInstance", instance),
+        ("TangoInstantiated", object([("service_instance_uuid", uuid()), ("id", uuid())])),
+        ("TangoRequested", object([("service_instance_uuid?", uuid()), ("id", uuid())])),
+        ("TangoRequest", request),
+    ]
+}
+
+/// The replies that are no success, by name; operations refer to them.
+pub(super) fn errors() -> Value {
+    let response = |description: &str, schema: Value| json!({ "description": description, "content": { "application/json": { "schema": schema } } });
+    json!({
+        "Error": response(
+            "An error; `code` tells which, and decides the status. The page of errors explains each.",
+            of("Error"),
+        ),
+        "NotFoundText": response(
+            "An unknown service or instance, in the emulators' words (\"Service not found\"), or an error.",
+            json!({ "anyOf": [text(), of("Error")] }),
+        ),
+        "TangoRefusedUpload": response(
+            "An upload that was refused: the fields of one that succeeded, empty, and the error.",
+            of("TangoRefusedUpload"),
+        ),
+    })
+}

@@ -1,0 +1,74 @@
+//! Settings that change what the real engine and kernel are asked for.
+
+use std::process::Stdio;
+
+use crate::lab::{Lab, text};
+use crate::look::{assert_nothing_left, pings};
+use crate::packages::{Unit, chain};
+use llcm_testkit::PackageBuilder;
+
+/// A delay is not emulated by this kernel: nothing is pretended.
+#[test]
+fn a_link_property_that_cannot_be_emulated_is_refused_unless_best_effort_is_asked_for() {
+    let Some(lab) = Lab::new() else { return };
+    if kernel_has_netem(&lab) {
+        println!("skipped: this kernel emulates delays");
+        return;
+    }
+    let topology = lab.dir.path().join("topology.yml");
+    let file = "datacenters: [{name: dc1}, {name: dc2}]\nlinks: [{ends: [dc1, dc2], delay: 10ms}]\n";
+    std::fs::write(&topology, file).unwrap();
+    let topology = topology.to_str().unwrap();
+    let refused = lab
+        .command(env!("CARGO_BIN_EXE_llcm"))
+        .args(["serve", "--engine", "docker", "--docker-host", &lab.docker_host, "--topology", topology])
+        .args(["--listen", "127.0.0.1:5000", "--data-dir"])
+        .arg(lab.dir.path().join("data"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = text(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("dc1-dc2") && said.contains("delay") && said.contains("best-effort"), "{said}");
+
+    let server = lab.serve(&["--topology", topology, "--best-effort"]);
+    lab.image(&["example/vnf:1"]);
+    let units = [Unit::new("vnf0", "example/vnf:1"), Unit::new("vnf1", "example/vnf:1")];
+    let service = server.upload(&chain(lab.dir.path(), "two", &units));
+    let instance = server.instantiate(&service);
+    assert!(pings(&lab, "mn.vnf0.vdu01.0", &["20.0.0.2"]));
+    server.terminate(&instance);
+    assert_nothing_left(&server);
+}
+
+fn kernel_has_netem(lab: &Lab) -> bool {
+    lab.run(&["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "0ms"]).status.success()
+}
+
+#[test]
+fn an_image_is_built_from_a_dockerfile_inside_the_package() {
+    let Some(lab) = Lab::new() else { return };
+    lab.image(&["example/base:1"]);
+    let header = "vendor: eu.example\nversion: \"0.1\"\ndescriptor_schema: \"-\"\n";
+    let package = lab.dir.path().join("built.tgo");
+    let fixture = format!(
+        "//- /TOSCA-Metadata/NAPD.yaml\n{header}name: built\npackage_content:\n\
+         - {{source: nsd.yaml, content-type: application/vnd.5gtango.nsd}}\n\
+         - {{source: vnfd.yaml, content-type: application/vnd.5gtango.vnfd}}\n\
+         - {{source: docker/Dockerfile, content-type: text/plain}}\n\
+         //- /nsd.yaml\n{header}name: built\nnetwork_functions:\n\
+         - {{vnf_id: Web, vnf_vendor: eu.example, vnf_name: web, vnf_version: \"0.1\"}}\n\
+         //- /vnfd.yaml\n{header}name: web\nvirtual_deployment_units:\n- id: vdu01\n  \
+         vm_image: \"file:///docker/Dockerfile\"\n  vm_image_format: docker\n  resource_requirements: {{}}\n  \
+         connection_points:\n  - {{id: mgmt}}\n\
+         //- /docker/Dockerfile\nFROM example/base:1\nRUN echo built > /proof\nCMD [\"/bin/sh\"]\n"
+    );
+    std::fs::write(&package, PackageBuilder::tgo(&fixture).build()).unwrap();
+    let server = lab.serve(&["--build-images"]);
+    let service = server.upload(&package);
+    let instance = server.instantiate(&service);
+    assert_eq!(lab.docker(&["exec", "mn.Web.vdu01.0", "cat", "/proof"]).trim(), "built");
+    assert_eq!(lab.docker(&["inspect", "-f", "{{.Config.Image}}", "mn.Web.vdu01.0"]).trim(), "web.vdu01");
+    server.terminate(&instance);
+    assert_nothing_left(&server);
+}
