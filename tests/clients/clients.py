@@ -143,7 +143,7 @@ def main(arguments):
     ):
         try:
             client()
-        except (Failed, KeyError, requests.RequestException) as error:
+        except (Failed, LookupError, TypeError, ValueError, requests.RequestException) as error:
             print(f"{name}: {error!r}", file=sys.stderr)
             return 1
         print(f"{name}: ok")
