@@ -83,7 +83,7 @@ pub(crate) struct RawConfig {
     /// The subnets for E-LANs and E-Trees, likewise. [default: the dialect's, 30.0.0.0/24 and on]
     #[arg(long, env = "LLCM_ELAN_POOL", value_name = "SUBNETxCOUNT", value_parser = pool)]
     pub(crate) elan_pool: Option<PoolConfig>,
-    /// Whether E-Lines carry traffic both ways. [default: yes]
+    /// Whether E-Lines carry traffic both ways. [default: yes in dialect tango, no in sonata]
     #[arg(long, env = "LLCM_BIDIRECTIONAL_CHAIN", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) bidirectional_chain: Option<bool>,
     /// Where `<container name>.env.yml` files are looked up.
