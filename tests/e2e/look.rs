@@ -20,10 +20,11 @@ pub(crate) fn addresses(lab: &Lab, container: &str, interface: &str) -> Vec<Stri
         lab.in_container(container, &["ip", "-j", "-4", "addr", "show", "dev", interface]).output().unwrap();
     assert!(out.status.success(), "{container} {interface}: {}", text(&out));
     let list: Value = serde_json::from_slice(&out.stdout).unwrap();
+    // An interface without addresses has no such key.
     list[0]["addr_info"]
         .as_array()
-        .unwrap()
-        .iter()
+        .into_iter()
+        .flatten()
         .map(|info| format!("{}/{}", info["local"].as_str().unwrap(), info["prefixlen"]))
         .collect()
 }
