@@ -1,5 +1,6 @@
 //! Settings that change what the real engine and kernel are asked for.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use crate::lab::{Lab, text};
@@ -45,12 +46,9 @@ fn kernel_has_netem(lab: &Lab) -> bool {
     lab.run(&["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "0ms"]).status.success()
 }
 
-#[test]
-fn an_image_is_built_from_a_dockerfile_inside_the_package() {
-    let Some(lab) = Lab::new() else { return };
-    lab.image(&["example/base:1"]);
+/// A package of one unit whose image is built from a Dockerfile that leaves a word in `/proof`.
+fn built(lab: &Lab, word: &str) -> PathBuf {
     let header = "vendor: eu.example\nversion: \"0.1\"\ndescriptor_schema: \"-\"\n";
-    let package = lab.dir.path().join("built.tgo");
     let fixture = format!(
         "//- /TOSCA-Metadata/NAPD.yaml\n{header}name: built\npackage_content:\n\
          - {{source: nsd.yaml, content-type: application/vnd.5gtango.nsd}}\n\
@@ -61,14 +59,25 @@ fn an_image_is_built_from_a_dockerfile_inside_the_package() {
          //- /vnfd.yaml\n{header}name: web\nvirtual_deployment_units:\n- id: vdu01\n  \
          vm_image: \"file:///docker/Dockerfile\"\n  vm_image_format: docker\n  resource_requirements: {{}}\n  \
          connection_points:\n  - {{id: mgmt}}\n\
-         //- /docker/Dockerfile\nFROM example/base:1\nRUN echo built > /proof\nCMD [\"/bin/sh\"]\n"
+         //- /docker/Dockerfile\nFROM example/base:1\nRUN echo {word} > /proof\nCMD [\"/bin/sh\"]\n"
     );
+    let package = lab.dir.path().join(format!("{word}.tgo"));
     std::fs::write(&package, PackageBuilder::tgo(&fixture).build()).unwrap();
+    package
+}
+
+#[test]
+fn images_are_built_from_dockerfiles_inside_packages() {
+    let Some(lab) = Lab::new() else { return };
+    lab.image(&["example/base:1"]);
     let server = lab.serve(&["--build-images"]);
-    let service = server.upload(&package);
-    let instance = server.instantiate(&service);
-    assert_eq!(lab.docker(&["exec", "mn.Web.vdu01.0", "cat", "/proof"]).trim(), "built");
-    assert_eq!(lab.docker(&["inspect", "-f", "{{.Config.Image}}", "mn.Web.vdu01.0"]).trim(), "web.vdu01");
-    server.terminate(&instance);
+    // The second one's image takes the tag of the first one's.
+    let services = ["one", "two"].map(|word| (server.upload(&built(&lab, word)), word));
+    for (service, word) in services {
+        let instance = server.instantiate(&service);
+        assert_eq!(lab.docker(&["exec", "mn.Web.vdu01.0", "cat", "/proof"]).trim(), word);
+        assert_eq!(lab.docker(&["inspect", "-f", "{{.Config.Image}}", "mn.Web.vdu01.0"]).trim(), "web.vdu01");
+        server.terminate(&instance);
+    }
     assert_nothing_left(&server);
 }

@@ -93,12 +93,15 @@ pub(crate) async fn restore(core: &Arc<Core>, instance: &Instance, image: &str) 
         return driver.ensure_image(image, PullPolicy::IfMissing, &watchers).await.map(|_view| ());
     };
     // What this program builds is in no registry, and whoever put something of that name there is not meant.
+    // Nor is another package's image, built later under the same tag.
+    let built = instance.service.images.get(image).map(|view| view.id.as_str());
     match driver.ensure_image(image, PullPolicy::Never, &watchers).await {
-        Err(error) if error.kind == ErrorKind::NotFound => {
+        Ok(view) if built.is_none_or(|built| built == view.id) => Ok(()),
+        Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => {
             let package = onboard::package_dir(core, instance.service_id());
             ensure_one(core, &need, &package, &watchers).await.map(|_view| ())
         }
-        result => result.map(|_view| ()),
     }
 }
 
