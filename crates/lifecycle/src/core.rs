@@ -14,7 +14,7 @@ use crate::error::{ErrorCode, LifecycleError};
 use crate::ground::Ground;
 use crate::instance::Instance;
 use crate::journal::Record;
-use crate::orchestrator::Parts;
+use crate::parts::Parts;
 use crate::plan::{HostFacts, PlanState};
 use crate::request::{Event, InstanceState, InstanceView, ServiceRef, ServiceView};
 use crate::requests::{RequestRecord, Requests};

@@ -63,7 +63,7 @@
 //! - **Recovery** is observe, decide ([`recovery::decide`], pure), execute; then the first request is answered.
 //!
 //! # Suggested reading order
-//! [`request`] and [`settings`] (what goes in and out), [`orchestrator`], [`plan`], [`step`], [`journal`], `saga`
+//! [`request`], [`settings`] and [`parts`] (what goes in and out), [`orchestrator`], [`plan`], [`step`], [`journal`], `saga`
 //! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`] and `images`,
 //! [`recovery`], [`store`], `ground` (the network that instances stand on), [`script`].
 
@@ -82,6 +82,7 @@ mod onboard;
 mod open;
 pub mod orchestrator;
 pub mod package;
+pub mod parts;
 pub mod plan;
 pub mod recovery;
 pub mod request;
@@ -96,5 +97,6 @@ mod terminate;
 
 pub use clock::{Clock, IdSource, SystemClock, SystemIds, Timestamp};
 pub use error::{ErrorCode, LifecycleError};
-pub use orchestrator::{Orchestrator, Parts};
+pub use orchestrator::Orchestrator;
+pub use parts::Parts;
 pub use settings::{Dialect, Integrity, LinkRule, PlacementSettings, Settings, VcpuRule};

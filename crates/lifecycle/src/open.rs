@@ -8,7 +8,7 @@ use llcm_runtime::EngineInfo;
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::installation::installation_id;
-use crate::orchestrator::Parts;
+use crate::parts::Parts;
 use crate::plan::HostFacts;
 use crate::store::file::FileStore;
 use crate::store::writer::Writer;

@@ -1,42 +1,19 @@
 //! The one public object: every operation of the life-cycle, each a few lines that hand over to the module
 //! that does it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use llcm_names::{ContainerName, InstanceId, RequestId, ServiceId};
-use llcm_placement::Placement;
-use llcm_runtime::{Backend, ExecOutcome, ExecSpec, LogOptions, OutputSink};
-use llcm_topology::Topology;
+use llcm_runtime::{ExecOutcome, ExecSpec, LogOptions, OutputSink};
 use tokio::sync::broadcast;
 
-use crate::clock::{Clock, IdSource};
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
+use crate::parts::Parts;
 use crate::request::{Event, InstanceView, RequestView, ServiceRef, ServiceView, Upload};
-use crate::settings::{Dialect, Settings};
+use crate::settings::Dialect;
 use crate::store::Store;
 use crate::{inspect, instantiate, onboard, open, requests, terminate};
-
-/// What an orchestrator is made of.
-#[derive(Clone)]
-#[expect(missing_debug_implementations, reason = "holds trait objects")]
-pub struct Parts {
-    /// The data directory: store, unpacked packages, staging.
-    pub data_dir: PathBuf,
-    /// What can be set.
-    pub settings: Settings,
-    /// Data centers and links.
-    pub topology: Topology,
-    /// The drivers.
-    pub backend: Backend,
-    /// A placement of one's own; `None`: the algorithm that the settings name.
-    pub placement: Option<Arc<dyn Placement>>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Ids.
-    pub ids: Arc<dyn IdSource>,
-}
 
 /// The life-cycle manager. Every operation belongs to it, not to its caller: dropping the future of
 /// `onboard`, `instantiate` or `terminate` changes nothing.
