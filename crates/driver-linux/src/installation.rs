@@ -37,8 +37,8 @@ pub(crate) struct Installation {
     state: Mutex<State>,
     /// Set once the kernel was found to have what is needed, and what a crash left unmarked was removed.
     tried: OnceLock<()>,
-    /// Held, not read: the lock lives as long as the file is open.
-    _lock: File,
+    /// The locked file; unlocked when the driver goes.
+    lock: File,
 }
 
 /// What changes together.
@@ -68,7 +68,7 @@ impl Installation {
             datacenters: Mutex::default(),
             tried: OnceLock::new(),
             state: Mutex::new(State { records, patches: Patches::default() }),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -176,6 +176,11 @@ impl Drop for Installation {
             if let Err(error) = removed {
                 log::warn!("run directory {} stays: {error}", dir.display());
             }
+        }
+        // Closing the file would not do: a program that another thread is just starting has it, too, until it
+        // executes, and with it the lock.
+        if let Err(error) = flock(&self.lock, FlockOperation::Unlock) {
+            log::warn!("unlock installation {}: {error}", self.id);
         }
     }
 }

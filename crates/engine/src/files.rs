@@ -49,9 +49,22 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, E
     })
 }
 
-/// Opens the lock file `path` and locks it until the returned file is closed; `None` when somebody else has
+/// A locked file.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    /// Unlocks: closing the file would not do, because a program that another thread is just starting has it,
+    /// too, until it executes, and with it the lock.
+    fn drop(&mut self) {
+        // A lock that cannot be given up goes with the last process that has the file.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Opens the lock file `path` and locks it until the returned lock is dropped; `None` when somebody else has
 /// it and `wait` is false.
-pub(crate) fn lock(path: &Path, wait: bool) -> Result<Option<File>, EngineError> {
+pub(crate) fn lock(path: &Path, wait: bool) -> Result<Option<Lock>, EngineError> {
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -62,7 +75,7 @@ pub(crate) fn lock(path: &Path, wait: bool) -> Result<Option<File>, EngineError>
     let operation =
         if wait { FlockOperation::LockExclusive } else { FlockOperation::NonBlockingLockExclusive };
     match flock(&file, operation) {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Lock(file))),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error).context("lock", path),
     }

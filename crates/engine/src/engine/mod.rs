@@ -9,7 +9,7 @@ mod logs;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ pub use exec::{ExecOutput, ExecSpec};
 
 use crate::cgroup::Cgroups;
 use crate::error::{Context as _, EngineError};
-use crate::files::{lock, make_private_dir, read_json, remove_tree, write_json};
+use crate::files::{Lock, lock, make_private_dir, read_json, remove_tree, write_json};
 use crate::image::ImageLimits;
 use crate::image::store::ImageStore;
 use crate::namespaces::{is_network, make_network, remove_network};
@@ -62,7 +62,7 @@ pub struct Engine {
     containers: Mutex<BTreeMap<String, Arc<Container>>>,
     /// Names of containers being made, which takes a while and must not hold others up.
     making: Mutex<BTreeSet<String>>,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// A container in memory.

@@ -18,7 +18,7 @@ use super::layer::{Budget, unpack};
 use super::manifest::{Described, describe, hex_of};
 use super::{HOST_IMAGE, Image, ImageError, ImageLimits, host, normal_reference};
 use crate::error::{Context as _, EngineError};
-use crate::files::{lock, make_private_dir, read_json, remove_tree, write_json};
+use crate::files::{Lock, lock, make_private_dir, read_json, remove_tree, write_json};
 
 /// A layer's directory is named by so many digits of its digest: all layers of a container must fit into the
 /// 4096 bytes that the kernel takes as options of a mount. 128 bits leave no second one to be found.
@@ -246,7 +246,7 @@ impl ImageStore {
         self.root.join("images").join(format!("{}.json", id.trim_start_matches("sha256:")))
     }
 
-    fn lock(&self) -> Result<Option<fs::File>, EngineError> {
+    fn lock(&self) -> Result<Option<Lock>, EngineError> {
         lock(&self.root.join("lock"), true)
     }
 }
