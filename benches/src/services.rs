@@ -63,6 +63,7 @@ pub(crate) fn plan() -> Result<()> {
             let begin = Instant::now();
             let out = std::process::Command::new(crate::server::binary()?)
                 .args(["plan", "--output", "json", "--set", "eline_pool=20.0.0.0/24x16384"])
+                .args(["--set", "max_descriptor=16MiB"])
                 .arg(&file)
                 .output()?;
             times.push(begin.elapsed().as_secs_f64() * 1e3);
