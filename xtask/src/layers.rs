@@ -9,7 +9,7 @@ pub const LAYERS: &[&[&str]] = &[
     &["llcm-descriptors", "llcm-packaging", "llcm-topology", "llcm-engine"],
     &["llcm-placement", "llcm-netplan"],
     &["llcm-runtime"],
-    &["llcm-lifecycle", "llcm-driver-docker", "llcm-driver-linux"],
+    &["llcm-lifecycle", "llcm-driver-docker", "llcm-driver-engine", "llcm-driver-linux"],
     &["llcm-api"],
     &["llcm"],
 ];
@@ -32,7 +32,15 @@ pub const OWNED: &[(&str, &[&str], &str)] = &[
     ("zip", &["llcm-packaging", "llcm-testkit", "llcm"], "archives are read in one place"),
     (
         "tokio",
-        &["llcm-runtime", "llcm-lifecycle", "llcm-driver-docker", "llcm-driver-linux", "llcm-api", "llcm"],
+        &[
+            "llcm-runtime",
+            "llcm-lifecycle",
+            "llcm-driver-docker",
+            "llcm-driver-engine",
+            "llcm-driver-linux",
+            "llcm-api",
+            "llcm",
+        ],
         "layers 0 to 2 are pure and know no runtime",
     ),
 ];
