@@ -7,6 +7,7 @@
 mod exec;
 mod logs;
 mod run;
+mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use exec::{ExecOutput, ExecSpec};
+pub use session::Session;
 
 use crate::cgroup::Cgroups;
 use crate::error::{Context as _, EngineError};
@@ -62,6 +64,7 @@ pub struct Engine {
     containers: Mutex<BTreeMap<String, Arc<Container>>>,
     /// Names of containers being made, which takes a while and must not hold others up.
     making: Mutex<BTreeSet<String>>,
+    lingering: session::Lingering,
     _lock: Lock,
 }
 
@@ -126,6 +129,7 @@ impl Engine {
             cgroups,
             containers: Mutex::default(),
             making: Mutex::default(),
+            lingering: session::Lingering::default(),
             _lock: lock,
         };
         engine.adopt()?;

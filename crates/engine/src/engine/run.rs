@@ -73,7 +73,7 @@ impl Engine {
         let stdin = Stdio::from(OwnedFd::from(theirs));
         let mut helper = start_helper(&self.options.helper, &arguments, stdin, output.into(), errors.into())
             .context("start", program)?;
-        let control = &mut Control { reader: BufReader::new(ours), name: &spec.name };
+        let control = &mut Control { reader: BufReader::new(ours), name: spec.name.clone() };
         let first = control.report();
         // The first stage ends as soon as it has started the second; after a failure it ends, too.
         let first = match first {
@@ -109,7 +109,7 @@ impl Engine {
     fn let_go(
         &self,
         container: &Container,
-        control: &mut Control<'_>,
+        control: &mut Control,
         process: &Process,
     ) -> Result<(), EngineError> {
         container.write_state(&State::Running(process.id.clone()))?;
@@ -281,12 +281,13 @@ impl Container {
 }
 
 /// The engine's end of the socket to the helper.
-pub(super) struct Control<'a> {
+#[derive(Debug)]
+pub(super) struct Control {
     pub(super) reader: BufReader<UnixStream>,
-    pub(super) name: &'a str,
+    pub(super) name: String,
 }
 
-impl Control<'_> {
+impl Control {
     /// The next report; `None` at the end.
     pub(super) fn report(&mut self) -> Result<Option<Report>, EngineError> {
         let line = match read_line(&mut self.reader, LONGEST_REPORT) {
@@ -301,7 +302,7 @@ impl Control<'_> {
     }
 
     pub(super) fn failed(&self, report: String) -> EngineError {
-        EngineError::Start { container: self.name.to_owned(), report }
+        EngineError::Start { container: self.name.clone(), report }
     }
 }
 
