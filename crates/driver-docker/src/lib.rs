@@ -39,7 +39,6 @@ mod exec;
 mod gate;
 mod images;
 mod info;
-mod labels;
 mod logs;
 mod map_error;
 mod messages;
