@@ -5,6 +5,7 @@
 //!                       state.json  created, running with its process, or ended with its exit
 //!                       launch.json what the helper is told, written at each start
 //!                       log         standard output and error, appended to; log.1: what was before
+//!                       log.times   when it was how long; log.times.1: likewise
 //!                       stdin       a FIFO
 //!                       network     the network namespace, if it is the container's own
 //!                       upper, work   the overlay's directories

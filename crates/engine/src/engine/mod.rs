@@ -5,6 +5,7 @@
 //! up.
 
 mod exec;
+mod keeper;
 mod logs;
 mod run;
 mod session;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use exec::{ExecOutput, ExecSpec};
+pub use logs::{LogChunk, LogReader};
 pub use session::Session;
 
 use crate::cgroup::Cgroups;
@@ -40,6 +42,9 @@ pub struct Options {
     pub cgroup: String,
     /// How much an image may hold.
     pub image_limits: ImageLimits,
+    /// Bytes of a container's log after which it is moved to a second file beside the first, `log.1`, in place of
+    /// what was there.
+    pub log_bytes: u64,
 }
 
 impl Options {
@@ -51,6 +56,7 @@ impl Options {
             helper: Helper::default(),
             cgroup: "llcm".to_owned(),
             image_limits: ImageLimits::default(),
+            log_bytes: 10 << 20,
         }
     }
 }
@@ -65,6 +71,7 @@ pub struct Engine {
     /// Names of containers being made, which takes a while and must not hold others up.
     making: Mutex<BTreeSet<String>>,
     lingering: session::Lingering,
+    keeper: keeper::Keeper,
     _lock: Lock,
 }
 
@@ -123,6 +130,7 @@ impl Engine {
             .context("become subreaper for", &options.state_dir)?;
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
         let cgroups = Cgroups::detect(&options.cgroup)?;
+        let keeper = keeper::Keeper::start(options.log_bytes)?;
         let engine = Self {
             options,
             images,
@@ -130,6 +138,7 @@ impl Engine {
             containers: Mutex::default(),
             making: Mutex::default(),
             lingering: session::Lingering::default(),
+            keeper,
             _lock: lock,
         };
         engine.adopt()?;
@@ -290,6 +299,9 @@ impl Engine {
                 }
                 (state, _) => state,
             };
+            if process.is_some() {
+                self.keeper.watch(&directory)?;
+            }
             let live = Mutex::new(Live { state, process, removed: false });
             let container = Container { kept, directory, live };
             // A namespace does not outlive a boot.

@@ -66,6 +66,7 @@ impl Engine {
         let output =
             OpenOptions::new().append(true).create(true).mode(0o600).open(&log).context("open", &log)?;
         let errors = output.try_clone().context("open", &log)?;
+        self.keeper.watch(&container.directory)?;
         let (ours, theirs) = UnixStream::pair().context("make a socket for", &container.directory)?;
         ours.set_read_timeout(Some(PATIENCE)).context("set up", &container.directory)?;
         let arguments = [OsStr::new(FIRST), container.directory.as_os_str()];
