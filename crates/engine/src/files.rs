@@ -65,13 +65,7 @@ impl Drop for Lock {
 /// Opens the lock file `path` and locks it until the returned lock is dropped; `None` when somebody else has
 /// it and `wait` is false.
 pub(crate) fn lock(path: &Path, wait: bool) -> Result<Option<Lock>, EngineError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .context("open", path)?;
+    let file = open_lock(path)?;
     let operation =
         if wait { FlockOperation::LockExclusive } else { FlockOperation::NonBlockingLockExclusive };
     match flock(&file, operation) {
@@ -79,6 +73,17 @@ pub(crate) fn lock(path: &Path, wait: bool) -> Result<Option<Lock>, EngineError>
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error).context("lock", path),
     }
+}
+
+/// As [`lock`], waiting, for those who may hold the lock side by side.
+pub(crate) fn lock_shared(path: &Path) -> Result<Lock, EngineError> {
+    let file = open_lock(path)?;
+    flock(&file, FlockOperation::LockShared).context("lock", path)?;
+    Ok(Lock(file))
+}
+
+fn open_lock(path: &Path) -> Result<File, EngineError> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).context("open", path)
 }
 
 /// Removes a tree; one that is not there is fine.

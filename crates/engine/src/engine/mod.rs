@@ -156,10 +156,7 @@ impl Engine {
     /// # Errors
     /// As there.
     pub fn remove_image(&self, reference: &str) -> Result<(), EngineError> {
-        let containers = self.containers();
-        let in_use: BTreeSet<_> =
-            containers.values().flat_map(|it| it.kept.image.layers.iter().cloned()).collect();
-        self.images.remove(reference, &in_use)
+        self.images.remove(reference, &self.options.state_dir)
     }
 
     /// Makes a container: its directory and, unless it is given one, its network namespace, which has a file
@@ -170,7 +167,8 @@ impl Engine {
     pub fn create(&self, spec: Spec) -> Result<Inspected, EngineError> {
         spec.check()?;
         let name = spec.name.clone();
-        let image = self.images.find(&spec.image)?;
+        // Held until the record on disk says that the image is used.
+        let (image, _held) = self.images.hold(&spec.image)?;
         {
             let containers = self.containers();
             if containers.contains_key(&name) || !self.making().insert(name.clone()) {

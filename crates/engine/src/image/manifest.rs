@@ -143,12 +143,7 @@ fn reference_of(descriptor: &Descriptor) -> Option<&str> {
 impl Platform {
     /// Whether this machine runs it. Attestations call themselves `unknown` and are none of ours either.
     fn is_ours(&self) -> bool {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
-        self.os == "linux" && self.architecture == architecture
+        self.os == "linux" && self.architecture == architecture()
     }
 }
 
@@ -177,6 +172,27 @@ fn described(
         config: parsed.config.unwrap_or_default(),
         layers: layers.into_iter().zip(diff_ids).collect(),
     })
+}
+
+/// The digest of the configuration (OCI image specification, `config.md`) of an image that is made here, of one
+/// layer. The same layer and words give the same image.
+pub(crate) fn id_of_made(config: &ImageConfig, diff_id: &str) -> String {
+    let text = serde_json::json!({
+        "architecture": architecture(),
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+    });
+    format!("sha256:{}", hex(&Sha256::digest(text.to_string())))
+}
+
+/// This machine's architecture in the words of OCI.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
 }
 
 /// The member of an OCI layout that has a digest.

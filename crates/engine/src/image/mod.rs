@@ -12,7 +12,10 @@ pub(crate) mod manifest;
 pub(crate) mod meter;
 pub mod store;
 #[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 mod tests;
+pub(crate) mod usage;
 
 use std::path::PathBuf;
 

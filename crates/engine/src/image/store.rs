@@ -3,22 +3,32 @@
 //! ```text
 //! STORE/layers/<32 digits>/   a layer, unpacked once, whoever uses it; `host`: the built-in base
 //! STORE/images/<64 digits>.json   an image: its layers and how to run it
-//! STORE/references.json   names, each with the digest of its image
+//! STORE/references.json   names, each with the digest of its image and where that came from
 //! STORE/staging/   what is being unpacked; emptied by the next load
+//! STORE/lock   held by who changes the store
+//! STORE/removal.lock   held by who removes an image, and shared by those who are about to use one
 //! ```
-//! Directories appear by one rename when they are whole. Changes are serialised by a lock file, so several
-//! programs may share a store.
+//! Directories appear by one rename when they are whole. Changes are serialised by lock files, so several
+//! programs may share a store. Whoever needs both locks takes `lock` first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+mod import;
+mod list;
+mod remove;
+
+use serde::{Deserialize, Serialize};
+
+pub use list::Listed;
 
 use super::archive::Archive;
 use super::layer::{Budget, unpack};
 use super::manifest::{Described, describe, hex_of};
 use super::{HOST_IMAGE, Image, ImageError, ImageLimits, host, normal_reference};
 use crate::error::{Context as _, EngineError};
-use crate::files::{Lock, lock, make_private_dir, read_json, remove_tree, write_json};
+use crate::files::{Lock, lock, lock_shared, make_private_dir, read_json, remove_tree, write_json};
 
 /// A layer's directory is named by so many digits of its digest: all layers of a container must fit into the
 /// 4096 bytes that the kernel takes as options of a mount. 128 bits leave no second one to be found.
@@ -31,18 +41,22 @@ pub struct ImageStore {
     limits: ImageLimits,
 }
 
-/// A line of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// The name; an image without any is listed by its digest.
-    pub reference: String,
-    /// Digest of the configuration.
-    pub id: String,
-    /// How many layers it has.
-    pub layers: usize,
+/// What a name means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Named {
+    /// Digest of the image's configuration.
+    id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
 }
 
-type References = BTreeMap<String, String>;
+type References = BTreeMap<String, Named>;
+
+/// While it lives, the image it was given out with is not removed, by no program.
+#[derive(Debug)]
+pub(crate) struct Held {
+    _lock: Option<Lock>,
+}
 
 impl ImageStore {
     /// Opens the store in the directory `root` and makes it when it is not there.
@@ -66,20 +80,40 @@ impl ImageStore {
     }
 
     /// Loads all images of an archive: a `docker save` file, an OCI archive, or an OCI layout's directory;
-    /// compressed or not. `name` is used for an image that the archive leaves without one.
+    /// compressed or not. `name` is given to the archive's image beside the names that it brings. That
+    /// somebody else may bring the image again is forgotten: see [`ImageStore::load_from`].
     ///
     /// Returns the references, or the digest where there is none.
     ///
     /// # Errors
-    /// `Image` when the archive is not in order; then none of its images is in the store.
+    /// `Image` when the archive is not in order; then none of its images is in the store. `Invalid` for a name
+    /// and an archive with several images.
     pub fn load(&self, archive: &Path, name: Option<&str>) -> Result<Vec<String>, EngineError> {
+        self.load_from(archive, name, None)
+    }
+
+    /// As [`ImageStore::load`], and writes down with the names where the archive came from, in whichever words;
+    /// [`ImageStore::origin`] tells it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_from(
+        &self,
+        archive: &Path,
+        name: Option<&str>,
+        origin: Option<&str>,
+    ) -> Result<Vec<String>, EngineError> {
         let _lock = self.lock()?;
-        let staging = self.root.join("staging");
-        remove_tree(&staging)?;
-        make_private_dir(&staging)?;
+        let staging = self.empty_staging()?;
         let refused = |source| EngineError::Image { archive: archive.to_path_buf(), source };
         let opened = Archive::open(archive, &staging, &self.limits).map_err(refused)?;
         let found = describe(&opened, &self.limits).map_err(refused)?;
+        let distinct: BTreeSet<_> = found.iter().map(|it| it.id.as_str()).collect();
+        if let (Some(name), true) = (name, distinct.len() > 1) {
+            let (archive, count) = (archive.display(), distinct.len());
+            let text = format!("{archive} holds {count} images: `{name}` can be the name of one only");
+            return Err(EngineError::Invalid(text));
+        }
         let mut references = self.references()?;
         let mut loaded = Vec::new();
         let mut images = Vec::new();
@@ -95,20 +129,33 @@ impl ImageStore {
                     return Err(error);
                 }
             };
-            let mut names = described.references;
-            if names.is_empty() {
-                names.extend(name.map(str::to_owned));
-            }
-            let names: Vec<_> = names.iter().map(|name| normal_reference(name)).collect();
-            references.extend(names.iter().map(|name| (name.clone(), described.id.clone())));
-            loaded.extend(if names.is_empty() { vec![described.id.clone()] } else { names });
+            let names = described.references.iter().map(String::as_str).chain(name);
+            let names: BTreeSet<_> = names.map(normal_reference).collect();
+            let named = Named { id: described.id.clone(), origin: origin.map(str::to_owned) };
+            references.extend(names.iter().map(|name| (name.clone(), named.clone())));
+            loaded.extend(if names.is_empty() { BTreeSet::from([described.id.clone()]) } else { names });
             images.push(Image { id: described.id, layers, host_paths: Vec::new(), config: described.config });
         }
-        for image in images {
-            write_json(&self.image_file(&image.id), &image)?;
-        }
-        write_json(&self.root.join("references.json"), &references)?;
+        self.write(&images, &references)?;
+        // An archive may describe one image twice, for each of its tags; `name` then comes twice, too.
+        loaded.sort();
+        loaded.dedup();
         Ok(loaded)
+    }
+
+    fn empty_staging(&self) -> Result<PathBuf, EngineError> {
+        let staging = self.root.join("staging");
+        remove_tree(&staging)?;
+        make_private_dir(&staging)?;
+        Ok(staging)
+    }
+
+    /// Images first: a name never means one that is not there.
+    fn write(&self, images: &[Image], references: &References) -> Result<(), EngineError> {
+        for image in images {
+            write_json(&self.image_file(&image.id), image)?;
+        }
+        write_json(&self.root.join("references.json"), references)
     }
 
     /// Unpacks the layers that are not there yet.
@@ -163,67 +210,31 @@ impl ImageStore {
             hex_of(&name).map_err(|_| missing())?;
             name
         } else {
-            self.references()?.remove(&name).ok_or_else(missing)?
+            self.references()?.remove(&name).ok_or_else(missing)?.id
         };
         read_json(&self.image_file(&id))?.ok_or_else(missing)
     }
 
-    /// All images, by name; the built-in one is not listed.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn list(&self) -> Result<Vec<Listed>, EngineError> {
-        let references = self.references()?;
-        let mut listed = Vec::new();
-        for image in self.images()? {
-            let mut names: Vec<_> =
-                references.iter().filter(|(_, id)| **id == image.id).map(|(name, _)| name.clone()).collect();
-            if names.is_empty() {
-                names.push(image.id.clone());
-            }
-            let line = |reference| Listed { reference, id: image.id.clone(), layers: image.layers.len() };
-            listed.extend(names.into_iter().map(line));
-        }
-        listed.sort_by(|a, b| a.reference.cmp(&b.reference));
-        Ok(listed)
+    /// Finds an image as [`ImageStore::find`] does and keeps it from being removed, by this program or another,
+    /// until it is dropped: who makes a container writes down meanwhile that it uses the image's layers.
+    pub(crate) fn hold(&self, reference: &str) -> Result<(Image, Held), EngineError> {
+        // The built-in image is never removed, and making it takes the other lock.
+        let built_in = normal_reference(reference) == HOST_IMAGE;
+        let lock = if built_in { None } else { Some(lock_shared(&self.removal_lock())?) };
+        Ok((self.find(reference)?, Held { _lock: lock }))
     }
 
-    /// Takes a reference away, and with the last one the image and the layers that no other image has; given a
-    /// digest, the image with all its references. `in_use` names layers that must stay, those of containers.
+    /// Where the image of this name came from, if [`ImageStore::load_from`] was told; `None` when it was loaded
+    /// by hand, and for digests and the built-in image.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the image's layers are in use and this was its last reference.
-    pub fn remove(&self, reference: &str, in_use: &BTreeSet<String>) -> Result<(), EngineError> {
-        let _lock = self.lock()?;
-        let image = {
-            let name = normal_reference(reference);
-            let missing = || EngineError::NotFound { kind: "image", name: reference.to_owned() };
-            let id = if name.starts_with("sha256:") { Some(name) } else { self.references()?.remove(&name) };
-            let id = id.filter(|id| hex_of(id).is_ok()).ok_or_else(missing)?;
-            read_json::<Image>(&self.image_file(&id))?.ok_or_else(missing)?
-        };
-        let mut references = self.references()?;
-        references.remove(&normal_reference(reference));
-        let by_digest = reference.starts_with("sha256:");
-        let is_last = by_digest || !references.values().any(|id| *id == image.id);
-        if is_last && image.layers.iter().any(|layer| in_use.contains(layer)) {
-            return Err(EngineError::Conflict {
-                kind: "image",
-                name: reference.to_owned(),
-                problem: "is in use: remove its containers first",
-            });
+    /// `NotFound`.
+    pub fn origin(&self, reference: &str) -> Result<Option<String>, EngineError> {
+        let name = normal_reference(reference);
+        match self.references()?.remove(&name) {
+            Some(named) => Ok(named.origin),
+            None => self.find(reference).map(|_| None),
         }
-        references.retain(|_, id| !(by_digest && *id == image.id));
-        write_json(&self.root.join("references.json"), &references)?;
-        if is_last {
-            let file = self.image_file(&image.id);
-            fs::remove_file(&file).context("remove", &file)?;
-            let kept: BTreeSet<_> = self.images()?.into_iter().flat_map(|image| image.layers).collect();
-            for layer in image.layers.iter().filter(|layer| !kept.contains(*layer)) {
-                remove_tree(&self.layers_dir().join(layer))?;
-            }
-        }
-        Ok(())
     }
 
     fn references(&self) -> Result<References, EngineError> {
@@ -248,6 +259,10 @@ impl ImageStore {
 
     fn lock(&self) -> Result<Option<Lock>, EngineError> {
         lock(&self.root.join("lock"), true)
+    }
+
+    fn removal_lock(&self) -> PathBuf {
+        self.root.join("removal.lock")
     }
 }
 

@@ -1,6 +1,5 @@
 //! Archives honest and hostile, built in memory entry by entry.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -16,17 +15,17 @@ use super::store::ImageStore;
 use crate::error::{EngineError, chain};
 
 /// One entry of a layer; its name and link go into the header byte by byte, unchecked.
-struct Item<'a>(&'a str, EntryType, &'a str, &'a [u8]);
+pub(super) struct Item<'a>(&'a str, EntryType, &'a str, &'a [u8]);
 
-fn file<'a>(name: &'a str, contents: &'a str) -> Item<'a> {
+pub(super) fn file<'a>(name: &'a str, contents: &'a str) -> Item<'a> {
     Item(name, EntryType::Regular, "", contents.as_bytes())
 }
 
-fn dir(name: &str) -> Item<'_> {
+pub(super) fn dir(name: &str) -> Item<'_> {
     Item(name, EntryType::Directory, "", b"")
 }
 
-fn link<'a>(name: &'a str, kind: EntryType, target: &'a str) -> Item<'a> {
+pub(super) fn link<'a>(name: &'a str, kind: EntryType, target: &'a str) -> Item<'a> {
     Item(name, kind, target, b"")
 }
 
@@ -45,7 +44,7 @@ fn header(item: &Item<'_>) -> Header {
     header
 }
 
-fn layer(items: &[Item<'_>]) -> Vec<u8> {
+pub(super) fn layer(items: &[Item<'_>]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for item in items {
         builder.append(&header(item), item.3).unwrap();
@@ -53,12 +52,12 @@ fn layer(items: &[Item<'_>]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(super) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }
 
 /// A `docker save` archive of one image: the layers as they are, and the digests they claim.
-fn saved(layers: &[(Vec<u8>, String)]) -> Vec<u8> {
+pub(super) fn saved(layers: &[(Vec<u8>, String)]) -> Vec<u8> {
     let ids: Vec<_> = layers.iter().map(|(_, id)| id).collect();
     let config = serde_json::json!({
         "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"], "Entrypoint": null, "WorkingDir": "/srv"},
@@ -78,42 +77,42 @@ fn saved(layers: &[(Vec<u8>, String)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-struct Fixture {
-    directory: tempfile::TempDir,
-    store: ImageStore,
+pub(super) struct Fixture {
+    pub(super) directory: tempfile::TempDir,
+    pub(super) store: ImageStore,
 }
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(ImageLimits::default())
     }
 
-    fn with(limits: ImageLimits) -> Self {
+    pub(super) fn with(limits: ImageLimits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = ImageStore::open(&directory.path().join("store"), limits).unwrap();
         Self { directory, store }
     }
 
-    fn load_bytes(&self, bytes: &[u8]) -> Result<Vec<String>, EngineError> {
+    pub(super) fn load_bytes(&self, bytes: &[u8]) -> Result<Vec<String>, EngineError> {
         let path = self.directory.path().join("image.tar");
         fs::write(&path, bytes).unwrap();
         self.store.load(&path, None)
     }
 
     /// Loads honest digests over the given entries.
-    fn load(&self, layers: &[&[Item<'_>]]) -> Result<Vec<String>, EngineError> {
+    pub(super) fn load(&self, layers: &[&[Item<'_>]]) -> Result<Vec<String>, EngineError> {
         let layers: Vec<_> =
             layers.iter().map(|items| layer(items)).map(|it| (it.clone(), digest(&it))).collect();
         self.load_bytes(&saved(&layers))
     }
 
-    fn layer_dir(&self, number: usize) -> PathBuf {
+    pub(super) fn layer_dir(&self, number: usize) -> PathBuf {
         let image = self.store.find("vnf:1").unwrap();
         self.store.layers_dir().join(&image.layers[number])
     }
 
     /// Loading must fail with a cause that says `expected`, and leave nothing behind.
-    fn refuses(&self, result: Result<Vec<String>, EngineError>, expected: &str) {
+    pub(super) fn refuses(&self, result: Result<Vec<String>, EngineError>, expected: &str) {
         let error = result.expect_err("a hostile image was taken");
         let text = chain(&error);
         assert!(text.contains(expected), "{text}");
@@ -216,19 +215,6 @@ fn an_oci_layout_is_read_as_a_directory_and_as_an_archive() {
     }
     let fresh = Fixture::new();
     fresh.refuses(fresh.store.load(&root, None), "should have the digest");
-}
-
-#[test]
-fn removal_keeps_what_others_need() {
-    let it = Fixture::new();
-    it.load(&[&[file("shared", "")], &[file("own", "")]]).unwrap();
-    let own = it.layer_dir(1);
-    let in_use = BTreeSet::from([own.file_name().unwrap().to_str().unwrap().to_owned()]);
-    assert!(matches!(it.store.remove("vnf:1", &in_use), Err(EngineError::Conflict { .. })));
-    assert!(own.is_dir() && it.store.find("vnf:1").is_ok());
-    it.store.remove("vnf:1", &BTreeSet::new()).unwrap();
-    assert!(!own.exists() && it.store.list().unwrap().is_empty());
-    assert!(matches!(it.store.remove("vnf:1", &BTreeSet::new()), Err(EngineError::NotFound { .. })));
 }
 
 #[test]
