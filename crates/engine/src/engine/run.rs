@@ -49,6 +49,7 @@ impl Engine {
             let problem = "runs already: stop it first";
             return Err(EngineError::Conflict { kind: "container", name: name.to_owned(), problem });
         }
+        container.ensure_network()?;
         let started = self.launch(&container, &mut live);
         if started.is_err() {
             self.cgroups.remove(name)?;
@@ -103,7 +104,7 @@ impl Engine {
         }
         live.state = State::Running(process.id.clone());
         live.process = Some(Arc::new(process));
-        Ok(())
+        container.let_network_go()
     }
 
     /// Writes the process down, then lets it execute the program, and hears whether that worked.
@@ -144,7 +145,7 @@ impl Engine {
         Launch {
             helper: self.options.helper.clone(),
             cgroups,
-            network: container.network(),
+            network: container.network_file(),
             root: Root {
                 layers_dir: self.images.layers_dir(),
                 lower: image.layers.clone(),
@@ -241,7 +242,7 @@ impl Engine {
         live.removed = true;
         self.cgroups.remove(name)?;
         if container.kept.spec.network.is_none() {
-            crate::namespaces::remove_network(&container.network())?;
+            crate::namespaces::remove_network(&container.network_file())?;
         }
         crate::files::remove_tree(&container.directory)?;
         let mut containers = self.containers();

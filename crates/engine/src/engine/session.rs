@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufReader, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -116,11 +116,13 @@ impl Session {
         self.errors.take()
     }
 
-    /// A descriptor that can be read from, in the sense of poll(2), when [`Session::wait`] would not block. For
-    /// event loops; nothing is to be read from it by others.
-    #[must_use]
-    pub fn end(&self) -> BorrowedFd<'_> {
-        self.control.reader.get_ref().as_fd()
+    /// A socket that can be read from, in the sense of poll(2), when [`Session::wait`] would not block. For event
+    /// loops; nothing is to be read from it by others.
+    ///
+    /// # Errors
+    /// `System`, for want of descriptors.
+    pub fn end(&self) -> Result<UnixStream, EngineError> {
+        self.control.reader.get_ref().try_clone().context("copy", Path::new("a socket"))
     }
 
     /// Waits until the process has ended, at most `timeout`: its exit code, 128 and the signal when it was killed
