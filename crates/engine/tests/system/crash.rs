@@ -96,6 +96,7 @@ fn a_start_that_nobody_finishes_runs_nothing() {
     it.ends("a");
     assert_eq!(it.log("a"), "ran\n");
     let directory = it.inspect("a").unwrap().unwrap().log.parent().unwrap().to_path_buf();
+    it.network("a").unwrap();
     // What the engine does, up to the answer with the process's number.
     let (ours, theirs) = UnixStream::pair().unwrap();
     let mut helper = Command::new("/proc/self/exe")
