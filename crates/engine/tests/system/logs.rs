@@ -41,8 +41,8 @@ fn a_log_is_begun_anew_and_read_through() {
     }
     assert_eq!(rest(&mut lagging), end);
     // One that keeps up reads everything.
-    it.start("a").unwrap();
     let (mut reader, seen) = (it.read_log("a", Some(0)).unwrap(), std::cell::RefCell::new(String::new()));
+    it.start("a").unwrap();
     let reader = std::cell::RefCell::new(&mut reader);
     wait_until("it has ended", || {
         seen.borrow_mut().push_str(&rest(&mut reader.borrow_mut()));
