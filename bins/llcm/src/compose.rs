@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
-use llcm_driver_docker::{DockerContainers, DockerOptions};
 use llcm_driver_linux::LinuxNetwork;
 use llcm_lifecycle::installation::installation_id;
 use llcm_lifecycle::{LifecycleError, Orchestrator, Parts, SystemClock, SystemIds};
@@ -12,6 +11,7 @@ use llcm_runtime::{Backend, simulated};
 
 use crate::config::Config;
 use crate::config::raw::Engine;
+use crate::engines;
 
 /// A life-cycle manager with its drivers.
 #[derive(Debug)]
@@ -34,7 +34,11 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
         )?;
     let (engine, backend) = match config.engine {
         Engine::Simulated => ("simulated", simulated_backend(config, &installation)?),
-        Engine::Docker => ("docker", docker_backend(config, &installation).await?),
+        engine => {
+            let containers = engines::named(engine, config, &installation).await?;
+            let network = LinuxNetwork::new(installation.clone(), llcm_driver_linux::Options::default())?;
+            (engine.word(), Backend::pair(containers, Arc::new(network))?)
+        }
     };
     let parts = Parts {
         data_dir: config.data_dir.clone(),
@@ -70,22 +74,6 @@ fn simulated_backend(config: &Config, installation: &InstallationId) -> anyhow::
         }
     };
     Ok(simulated::backend(&simulated::World::with_script(script), installation))
-}
-
-async fn docker_backend(config: &Config, installation: &InstallationId) -> anyhow::Result<Backend> {
-    // Docker's own variable counts where nothing else is said, as for every client of Docker.
-    let host = config.docker_host.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
-    let socket = match host.filter(|host| !host.is_empty()) {
-        Some(host) => DockerOptions::socket_of_host(&host)?,
-        None => DockerOptions::DEFAULT_SOCKET.into(),
-    };
-    let options = DockerOptions::new(socket, config.data_dir.join("helper"));
-    let containers = DockerContainers::connect(&options).await.context(
-        "--engine docker needs a Docker engine on this machine (--docker-host names its socket); \
-         --engine simulated needs none",
-    )?;
-    let network = LinuxNetwork::new(installation.clone(), llcm_driver_linux::Options::default())?;
-    Ok(Backend::pair(Arc::new(containers), Arc::new(network))?)
 }
 
 /// An error with all that belongs to it, for people.
