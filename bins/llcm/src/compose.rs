@@ -1,5 +1,6 @@
 //! Picks drivers by name and wires the layers together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -8,6 +9,7 @@ use llcm_lifecycle::installation::installation_id;
 use llcm_lifecycle::{LifecycleError, Orchestrator, Parts, SystemClock, SystemIds};
 use llcm_names::InstallationId;
 use llcm_runtime::{Backend, simulated};
+use llcm_topology::Topology;
 
 use crate::config::Config;
 use crate::config::raw::Engine;
@@ -40,6 +42,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
             (engine.word(), Backend::pair(containers, Arc::new(network))?)
         }
     };
+    let backend = with_engines(engine, backend, &config.topology)?;
     let parts = Parts {
         data_dir: config.data_dir.clone(),
         settings: config.settings.clone(),
@@ -62,6 +65,26 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
         bail!(told);
     }
     Ok(Composed { orchestrator, backend, installation, engine: engine.to_owned() })
+}
+
+/// Gives the data centers the engines that the topology names.
+fn with_engines(own: &str, mut backend: Backend, topology: &Topology) -> anyhow::Result<Backend> {
+    // The drivers by the names that a topology calls them: one per engine of the server.
+    let engines = BTreeMap::from([(own, Arc::clone(backend.containers()))]);
+    for datacenter in &topology.datacenters {
+        let Some(name) = &datacenter.engine else { continue };
+        let driver = engines.get(name.as_str()).with_context(|| {
+            let here: Vec<_> = engines.keys().copied().collect();
+            format!(
+                "data center {} of the topology names engine `{name}`, which this server does not run: it runs {} \
+                 (--engine); engines that exist are docker and simulated",
+                datacenter.name,
+                here.join(", ")
+            )
+        })?;
+        backend = backend.with_datacenter(datacenter.name.clone(), Arc::clone(driver))?;
+    }
+    Ok(backend)
 }
 
 fn simulated_backend(config: &Config, installation: &InstallationId) -> anyhow::Result<Backend> {

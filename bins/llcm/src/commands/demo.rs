@@ -77,7 +77,10 @@ async fn whole(config: Config) -> anyhow::Result<()> {
     told?;
     served?;
 
-    let containers = backend.containers().list_owned(&installation).await?;
+    let mut containers = Vec::new();
+    for engine in backend.engines() {
+        containers.extend(engine.list_owned(&installation).await?);
+    }
     let network = backend.network().list_owned(&installation).await?;
     output::line(format_args!(
         "\nLeft of it all (installation {installation}): {} containers, {} ports and segments.",
