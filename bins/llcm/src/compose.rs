@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
+use clap::ValueEnum as _;
 use llcm_driver_linux::LinuxNetwork;
 use llcm_lifecycle::installation::installation_id;
 use llcm_lifecycle::{LifecycleError, Orchestrator, Parts, SystemClock, SystemIds};
 use llcm_names::InstallationId;
 use llcm_runtime::{Backend, simulated};
-use llcm_topology::Topology;
 
 use crate::config::Config;
 use crate::config::raw::Engine;
@@ -42,7 +42,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
             (engine.word(), Backend::pair(containers, Arc::new(network))?)
         }
     };
-    let backend = with_engines(engine, backend, &config.topology)?;
+    let backend = with_engines(backend, config, &installation).await?;
     let parts = Parts {
         data_dir: config.data_dir.clone(),
         settings: config.settings.clone(),
@@ -68,21 +68,36 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
 }
 
 /// Gives the data centers the engines that the topology names.
-fn with_engines(own: &str, mut backend: Backend, topology: &Topology) -> anyhow::Result<Backend> {
-    // The drivers by the names that a topology calls them: one per engine of the server.
-    let engines = BTreeMap::from([(own, Arc::clone(backend.containers()))]);
-    for datacenter in &topology.datacenters {
+async fn with_engines(
+    mut backend: Backend,
+    config: &Config,
+    installation: &InstallationId,
+) -> anyhow::Result<Backend> {
+    let mut drivers = BTreeMap::from([(config.engine, Arc::clone(backend.containers()))]);
+    for datacenter in &config.topology.datacenters {
         let Some(name) = &datacenter.engine else { continue };
-        let driver = engines.get(name.as_str()).with_context(|| {
-            let here: Vec<_> = engines.keys().copied().collect();
-            format!(
-                "data center {} of the topology names engine `{name}`, which this server does not run: it runs {} \
-                 (--engine); engines that exist are docker and simulated",
-                datacenter.name,
-                here.join(", ")
-            )
+        let place = || format!("data center {} of the topology", datacenter.name);
+        let engine = Engine::from_str(name, false).map_err(|_| {
+            let all: Vec<_> = Engine::value_variants().iter().map(|engine| engine.word()).collect();
+            anyhow!("{}: there is no engine `{name}`: choose among {}", place(), all.join(", "))
         })?;
-        backend = backend.with_datacenter(datacenter.name.clone(), Arc::clone(driver))?;
+        let simulated = [engine, config.engine].contains(&Engine::Simulated);
+        if simulated && engine != config.engine {
+            bail!(
+                "{}: engine {name} cannot be wired to the server's own, {}: a simulated container has no interfaces",
+                place(),
+                config.engine.word()
+            );
+        }
+        let driver = match drivers.get(&engine) {
+            Some(driver) => Arc::clone(driver),
+            None => {
+                let driver = engines::named(engine, config, installation).await.with_context(place)?;
+                drivers.insert(engine, Arc::clone(&driver));
+                driver
+            }
+        };
+        backend = backend.with_datacenter(datacenter.name.clone(), driver)?;
     }
     Ok(backend)
 }

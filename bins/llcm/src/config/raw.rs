@@ -14,7 +14,7 @@ use super::listen::Listen;
 use super::values::{ByteSize, pool, word};
 
 /// What runs containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, ValueEnum)]
 pub(crate) enum Engine {
     /// This program itself, with links through the Linux kernel; needs nothing installed and no root.
     #[default]
