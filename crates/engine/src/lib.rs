@@ -40,6 +40,7 @@ mod engine;
 mod error;
 mod files;
 pub mod helper;
+mod host_sockets;
 pub mod image;
 mod namespaces;
 mod process;
@@ -49,6 +50,7 @@ mod spec;
 
 pub use engine::{Engine, ExecOutput, ExecSpec, Options};
 pub use error::{EngineError, ImageError};
+pub use host_sockets::{HostSockets, OwnNamespace, Protocol};
 pub use program::Helper;
 pub use record::{Exit, Inspected, Status};
 pub use spec::{Bind, Device, Limits, Spec};
