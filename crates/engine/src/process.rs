@@ -12,6 +12,8 @@ use rustix::process::{
 use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
 
+use crate::helper::PATIENCE;
+
 /// What identifies a process on disk: a number is used again, but not with the same start time within one boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessId {
@@ -55,6 +57,16 @@ impl Process {
     pub(crate) fn find(id: &ProcessId) -> Option<Self> {
         let process = Self::hold(id.pid).ok()?;
         (process.id == *id).then_some(process)
+    }
+
+    /// Kills it, waits for its end and reaps it if it is a child. `TIMEDOUT` when it does not end: the kernel does
+    /// something for it that cannot be interrupted.
+    pub(crate) fn end(&self) -> rustix::io::Result<()> {
+        self.signal(Signal::KILL)?;
+        if !self.ended(Some(PATIENCE))? {
+            return Err(Errno::TIMEDOUT);
+        }
+        self.reap().map(drop)
     }
 
     /// Waits until it ends, at most `timeout`; true when it has.

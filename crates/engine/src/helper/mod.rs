@@ -9,6 +9,7 @@
 //! Both stages have one end of a socket as standard input and the container's log as output. When the engine
 //! dies before `go`, the socket ends and so does the second stage: no container lives that nobody knows of.
 
+mod devices;
 mod enter;
 mod first;
 pub(crate) mod launch;
@@ -16,7 +17,7 @@ mod mounts;
 mod privileges;
 mod seccomp;
 mod second;
-mod user;
+pub(crate) mod user;
 
 pub(crate) use second::DEFAULT_PATH;
 
@@ -25,6 +26,7 @@ use std::fs::File;
 use std::io::{self, BufRead, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +48,9 @@ pub(crate) enum Report {
 pub(crate) const FIRST: &str = "first";
 pub(crate) const SECOND: &str = "second";
 pub(crate) const ENTER: &str = "enter";
+
+/// What helpers do takes milliseconds; one that says nothing for so long hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Plays the helper. A program that uses the engine calls this first thing in `main`, before it has threads,
 /// when its arguments begin with those of [`crate::Helper`], and gives the arguments behind them.
