@@ -109,6 +109,19 @@ pub(crate) fn lock(path: &Path, wait: bool) -> Result<Option<Lock>, EngineError>
     }
 }
 
+/// Locks a directory itself, which needs no file and shuts nobody out who locks a file in it.
+///
+/// # Errors
+/// `Conflict` when another program has locked it.
+pub(crate) fn lock_directory(path: &Path) -> Result<Lock, EngineError> {
+    let directory = File::open(path).context("open", path)?;
+    match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Lock(directory)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(in_use(path)),
+        Err(error) => Err(error).context("lock", path),
+    }
+}
+
 /// Two programs want one directory.
 pub(crate) fn in_use(path: &Path) -> EngineError {
     EngineError::Conflict {

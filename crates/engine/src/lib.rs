@@ -28,12 +28,14 @@
 //! 2. [`Engine`]: create, start, wait, stop, remove, exec; what is on disk and how a crash is survived.
 //! 3. [`helper`]: the two processes between the engine and the container's program.
 //! 4. [`image`]: archives of strangers, and the directories made of them.
-//! 5. [`Powers`]: what is different without root of the machine.
+//! 5. [`rootless`]: all of it for an ordinary user; [`Powers`]: what is different then.
+//!
+//! `docs/engine.md` tells the whole story.
 //!
 //! # Limits
 //! Needs Linux 5.11 or newer (overlayfs with `userxattr`), and root or user namespaces. Programs for another
 //! architecture, 32-bit ones included, are killed by the list of system calls. Terminals are not given to containers.
-//! The exit code of a container that ends after the program that started it is unknown.
+//! The exit code of a container that ends after the program that started it is unknown (`docs/adr/013`).
 //!
 //! Without root, containers run as root of a user namespace only, which is the user outside; device nodes are the
 //! host's, bound; limits need a cgroup that was given to the user; files of images belong to the user. What is asked
@@ -53,6 +55,7 @@ mod powers;
 mod process;
 mod program;
 mod record;
+pub mod rootless;
 mod spec;
 
 pub use engine::{Engine, ExecOutput, ExecSpec, Options};

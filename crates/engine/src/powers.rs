@@ -16,7 +16,7 @@ use crate::spec::Spec;
 /// Whether something can be done; the error is why not, in words.
 pub type Power = Result<(), String>;
 
-/// What an engine can do where it runs. Without root of the machine some of it is missing.
+/// What an engine can do where it runs. Without root, see [`crate::rootless`], some of it is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Powers {
     /// Whether the program is root of the machine, and not of a user namespace only.
