@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use llcm_engine::{EngineError, ExecSpec, Spec};
 
+use crate::containers::wait_until;
 use crate::kit::{Fixture, shell, text};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
@@ -45,6 +46,10 @@ fn exec_as_another_user() {
 fn exec_is_inside() {
     let it = Fixture::new();
     it.run("a", "echo mark > /tmp/mark; exec sleep 1000");
+    let command = format!("/proc/{}/cmdline", it.pid("a"));
+    wait_until("the shell has become the program", || {
+        std::fs::read_to_string(&command).unwrap().starts_with("sleep")
+    });
     let output = it.sh("a", "cat /tmp/mark; hostname; tr '\\0' ' ' < /proc/1/cmdline; grep -E 'CapBnd|NoNew|Seccomp:' /proc/self/status");
     let shown = text(&output.stdout);
     assert!(shown.starts_with("mark\na\nsleep 1000"), "{shown}");
