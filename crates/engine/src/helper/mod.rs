@@ -53,7 +53,6 @@ pub(crate) const SECOND: &str = "second";
 pub(crate) const ENTER: &str = "enter";
 pub(crate) const PAUSE: &str = "pause";
 pub(crate) const PAUSED: &str = "paused";
-pub(crate) const BROKER: &str = "broker";
 pub(crate) const TRIAL: &str = "trial";
 pub(crate) const TRIAL_INSIDE: &str = "trial-inside";
 
@@ -78,7 +77,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(ENTER) => enter::play(&mut control),
         Some(PAUSE) => rootless::play_pause(&directory),
         Some(PAUSED) => rootless::play_paused(&mut control),
-        Some(BROKER) => rootless::play_broker(&control),
         Some(TRIAL) => rootless::play_trial(&directory),
         Some(TRIAL_INSIDE) => rootless::play_trial_inside(&mut control),
         _ => Err(EngineError::Invalid("this command is for the program's own use".to_owned())),

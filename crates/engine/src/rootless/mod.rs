@@ -1,18 +1,16 @@
 //! The engine without root: in a user namespace where this user is root.
 //!
 //! ```text
-//! program ── enter ──> starts a broker, which stays outside and binds sockets of the host for it
-//!    │                 takes namespaces: user, network, mount, IPC, UTS
+//! program ── enter ──> takes namespaces: user, mount, IPC, UTS
 //!    │                 starts a pause process, which holds them when the program ends
 //!    └── the next one, enter ──> joins them through the pause process: what was there is there
 //! ```
 //! Inside, the program may make network namespaces, interfaces, mounts and containers, as root may, and
 //! [`crate::Engine`] works. What it may not, and why not, says [`crate::Powers`].
 //!
-//! Read on in `namespaces` (taking and joining), `pause` (who holds them), `broker`, and `trial` (whether it is
+//! Read on in `namespaces` (taking and joining), `pause` (who holds them) and `trial` (whether it is
 //! possible at all).
 
-mod broker;
 mod namespaces;
 mod pause;
 mod reason;
@@ -21,18 +19,15 @@ mod trial;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context as _, EngineError};
 use crate::files::{Lock, lock_directory, make_private_dir, owned, read_json, write_json};
-use crate::host_sockets::HostSockets;
 use crate::process::{Process, ProcessId};
 use crate::program::Helper;
 
-pub(crate) use broker::play as play_broker;
 pub(crate) use pause::{play as play_pause, play_held as play_paused};
 pub use trial::possible;
 pub(crate) use trial::{play as play_trial, play_inside as play_trial_inside};
@@ -76,15 +71,14 @@ pub struct Rootless {
     kept: Kept,
     file: PathBuf,
     joined: bool,
-    broker: Arc<crate::host_sockets::Broker>,
     _lock: Lock,
 }
 
 /// Puts this program into namespaces of its own, in which it is root: those of an earlier run that are still held,
 /// or new ones.
 ///
-/// Call it in `main` before there are threads. Sockets and files that are open stay as they are: a socket bound
-/// before is the host's still. The current directory stays, too.
+/// Call it in `main` before there are threads. The program stays in its network namespace, where it is the ordinary
+/// user it was; open files and the current directory stay, too.
 ///
 /// ```no_run
 /// use llcm_engine::rootless::{self, RootlessOptions};
@@ -99,9 +93,8 @@ pub struct Rootless {
 /// };
 /// let rootless = rootless::enter(&options)?;
 /// let engine = Engine::open(Options::new(options.state_dir.join("engine")))?;
-/// // Network namespaces of the program's own: files below `run_dir`. Sockets of the host:
-/// let sockets = rootless.host_sockets();
-/// # let _ = (engine, sockets);
+/// // Network namespaces of the program's own: files below `run_dir`.
+/// # let _ = engine;
 /// // When everything is removed:
 /// rootless.end()?;
 /// # Ok(())
@@ -137,7 +130,6 @@ pub fn enter(options: &RootlessOptions) -> Result<Rootless, EngineError> {
             "{run} would hide {state}: choose another directory for one"
         )));
     }
-    let broker = Arc::new(broker::start(&options.helper)?);
     let here = std::env::current_dir().context("resolve", Path::new("."))?;
     if let Some((kept, Some(pause))) = found {
         if kept.run_dir != run_dir {
@@ -148,7 +140,7 @@ pub fn enter(options: &RootlessOptions) -> Result<Rootless, EngineError> {
         namespaces::join(&pause)?;
         // A mount namespace is entered at its root.
         std::env::set_current_dir(&here).context("enter", &here)?;
-        return Ok(Rootless { pause, kept, file, joined: true, broker, _lock: lock });
+        return Ok(Rootless { pause, kept, file, joined: true, _lock: lock });
     }
     namespaces::take()?;
     mount("tmpfs", &run_dir, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=700,size=256m")
@@ -159,7 +151,7 @@ pub fn enter(options: &RootlessOptions) -> Result<Rootless, EngineError> {
         write_json(&file, &kept)?;
         Ok(kept)
     })?;
-    Ok(Rootless { pause, kept, file, joined: false, broker, _lock: lock })
+    Ok(Rootless { pause, kept, file, joined: false, _lock: lock })
 }
 
 /// What an earlier run has left: its file and, if it lives, its pause process.
@@ -186,12 +178,6 @@ impl Rootless {
     #[must_use]
     pub fn joined(&self) -> bool {
         self.joined
-    }
-
-    /// Sockets on addresses of the host, from the broker. It ends with the last of these and this value.
-    #[must_use]
-    pub fn host_sockets(&self) -> Arc<dyn HostSockets> {
-        self.broker.clone()
     }
 
     /// Ends the pause process and removes its file and, if [`enter`] made it, the directory of

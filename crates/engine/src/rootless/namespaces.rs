@@ -17,11 +17,10 @@ use crate::process::{Process, is_zombie};
 /// `Invalid` with the setting of the kernel that is in the way, as far as one is known.
 pub(super) fn take() -> Result<(), EngineError> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    let namespaces = UnshareFlags::NEWUSER
-        | UnshareFlags::NEWNET
-        | UnshareFlags::NEWNS
-        | UnshareFlags::NEWIPC
-        | UnshareFlags::NEWUTS;
+    // Not the network: what runs in it is in namespaces of its own, and this program goes on answering its clients and
+    // asking registries as any other of this user's.
+    let namespaces =
+        UnshareFlags::NEWUSER | UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
     crate::namespaces::unshare(namespaces)
         .map_err(|error| reason::refused("take namespaces", error.into()))?;
     // A group may be mapped only once groups cannot be given up any more: one could forbid something.
@@ -37,14 +36,12 @@ pub(super) fn take() -> Result<(), EngineError> {
     let slash = Path::new("/");
     let follows = MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM;
     // Mounts of the host come and go in here as well, which keeps the pause process from holding its disks.
-    mount_change(slash, follows).map_err(|error| reason::refused("use the mount namespace", error.into()))?;
-    crate::namespaces::loopback_up().map_err(|error| reason::refused("use the network namespace", error))
+    mount_change(slash, follows).map_err(|error| reason::refused("use the mount namespace", error.into()))
 }
 
 /// Moves this process, which has one thread, into the namespaces that `pause` holds.
 pub(super) fn join(pause: &Process) -> Result<(), EngineError> {
     let namespaces = ThreadNameSpaceType::USER
-        | ThreadNameSpaceType::NETWORK
         | ThreadNameSpaceType::MOUNT
         | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME;

@@ -59,8 +59,9 @@ fn attempt(helper: &Helper) -> Result<Powers, EngineError> {
 pub(crate) fn play(word: &Path) -> Result<(), EngineError> {
     let helper = Helper::from_word(word)?;
     namespaces::take()?;
-    crate::namespaces::unshare(UnshareFlags::NEWPID)
-        .map_err(|error| reason::refused("take a PID namespace", error.into()))?;
+    // As a container has: /proc belongs to the one, /sys to the other.
+    crate::namespaces::unshare(UnshareFlags::NEWPID | UnshareFlags::NEWNET)
+        .map_err(|error| reason::refused("take PID and network namespaces", error.into()))?;
     let shown = Path::new("a trial process");
     // It reports itself.
     let (stdin, part) = (Stdio::inherit(), OsStr::new(TRIAL_INSIDE));

@@ -3,17 +3,17 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, ExitCode, Stdio};
 
-use llcm_engine::{Engine, ExecSpec, Protocol, Spec, rootless};
+use llcm_engine::{Engine, ExecSpec, Spec, rootless};
 
 use crate::containers::wait_until;
 use crate::kit::{shell, text};
 use crate::ordinary::{self, options, processes};
 
-/// The program: enters, runs a container, publishes sockets, and does what it reads line by line.
+/// The program: enters, runs a container, and does what it reads line by line.
 pub(crate) fn program(directory: &OsStr) -> ExitCode {
     let directory = Path::new(directory);
     // The interface of such a program is bound before.
@@ -32,36 +32,20 @@ pub(crate) fn program(directory: &OsStr) -> ExitCode {
         engine.start("stays").unwrap();
         wait_until("it ticks", || text(&engine.logs("stays", 100).unwrap()).contains("tick"));
     }
-    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let sockets = rootless.host_sockets();
-    let tcp = TcpListener::from(sockets.bind(Protocol::Tcp, any).unwrap());
-    let udp = UdpSocket::from(sockets.bind(Protocol::Udp, any).unwrap());
-    let taken = sockets.bind(Protocol::Tcp, tcp.local_addr().unwrap()).unwrap_err();
     let said = serde_json::json!({
         "joined": rootless.joined(),
         "status": format!("{:?}", engine.inspect("stays").unwrap().unwrap().status),
         "api": api.local_addr().unwrap(),
-        "tcp": tcp.local_addr().unwrap(),
-        "udp": udp.local_addr().unwrap(),
-        "taken": format!("{:?}", taken.kind()),
         "reaches_host": TcpStream::connect(api.local_addr().unwrap()).is_ok(),
-        "interfaces": fs::read_to_string("/proc/net/dev").unwrap().lines().count() - 2,
+        "interfaces": container_interfaces(&engine),
         "here": std::env::current_dir().unwrap(),
         "run_dir": fs::exists(directory.join("run/mark")).unwrap(),
     });
     println!("{said}");
     fs::write(directory.join("run/mark"), "").unwrap();
-    for listener in [api, tcp] {
-        std::thread::spawn(move || {
-            while let Ok((mut stream, _)) = listener.accept() {
-                let _ = stream.write_all(b"inside");
-            }
-        });
-    }
     std::thread::spawn(move || {
-        let mut buffer = [0_u8; 16];
-        while let Ok((length, from)) = udp.recv_from(&mut buffer) {
-            let _ = udp.send_to(&buffer[..length], from);
+        while let Ok((mut stream, _)) = api.accept() {
+            let _ = stream.write_all(b"inside");
         }
     });
     for line in std::io::stdin().lines() {
@@ -85,6 +69,12 @@ pub(crate) fn program(directory: &OsStr) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// How many network interfaces the container sees, if it runs.
+fn container_interfaces(engine: &Engine) -> Option<usize> {
+    let output = engine.exec("stays", &ExecSpec::new(shell("cat /proc/net/dev"))).ok()?;
+    text(&output.stdout).lines().count().checked_sub(2)
 }
 
 /// A name for the program's cgroup that no other program has.
