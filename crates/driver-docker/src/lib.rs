@@ -45,7 +45,6 @@ mod map_error;
 mod messages;
 mod options;
 mod raw;
-mod reference;
 mod streams;
 mod taken;
 mod view;

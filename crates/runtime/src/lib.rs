@@ -42,7 +42,7 @@
 //! - **Optional powers** (exec, logs) are traits of their own, reached through `Option`.
 //!
 //! Suggested reading order: [`container_spec`], [`container`], [`network_spec`], [`network`], [`attach`],
-//! [`taken`], [`capability`], [`backend`], [`error`], [`simulated`].
+//! [`taken`], [`capability`], [`reference`], [`backend`], [`error`], [`simulated`].
 
 pub mod attach;
 pub mod backend;
@@ -54,6 +54,7 @@ pub mod contract;
 pub mod error;
 pub mod network;
 pub mod network_spec;
+pub mod reference;
 pub mod simulated;
 pub mod taken;
 
@@ -69,4 +70,5 @@ pub use container_spec::{
 pub use error::{DriverError, DriverResult, ErrorKind};
 pub use network::{LinkView, NetworkDriver, NetworkObject, PortView, PrepareReport};
 pub use network_spec::{PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
+pub use reference::ImageReference;
 pub use taken::{HeldPort, Taken};
