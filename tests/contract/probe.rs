@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use async_trait::async_trait;
 use llcm_names::{EngineName, InstallationId};
 use llcm_runtime::contract::{Probe, SeenInterface};
-use serde_json::Value;
+use llcm_testkit::look;
 
 /// What is seen on this host.
 pub(crate) struct HostProbe {
@@ -36,10 +36,9 @@ impl Probe for HostProbe {
 
     async fn interfaces(&self, container: &EngineName) -> Option<Vec<SeenInterface>> {
         let output = self.inside(container, &["ip", "-json", "address", "show"]).expect("the container runs");
-        let all: Vec<Value> = serde_json::from_slice(&output.stdout).expect("ip prints JSON");
+        let all = serde_json::from_slice(&output.stdout).expect("ip prints JSON");
         // Loopback and the engine's own interface are not the suite's business.
-        let ours = all.iter().filter(|it| it["ifname"] != "lo" && it["ifname"] != "eth0");
-        Some(ours.map(seen).collect())
+        Some(look::interfaces(&all, &["lo", "eth0"]))
     }
 
     async fn leftovers(&self, installation: &InstallationId) -> Option<Vec<String>> {
@@ -53,27 +52,6 @@ impl Probe for HostProbe {
             names.filter(|name| name.contains(installation.as_str())).map(|it| format!("netns {it}")),
         );
         Some(left)
-    }
-}
-
-fn seen(interface: &Value) -> SeenInterface {
-    let text = |key: &str| interface[key].as_str().unwrap_or_else(|| panic!("no {key} in {interface}"));
-    let addresses = interface["addr_info"].as_array().into_iter().flatten();
-    let addresses = addresses.filter(|address| address["scope"] != "link");
-    let cidr = |address: &Value| {
-        let text = format!("{}/{}", address["local"].as_str().unwrap_or(""), address["prefixlen"]);
-        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
-    };
-    let flags = interface["flags"].as_array().into_iter().flatten();
-    SeenInterface {
-        name: text("ifname").parse().expect("the kernel's names are valid"),
-        mac: text("address").parse().expect("the kernel's addresses are valid"),
-        mtu: interface["mtu"]
-            .as_u64()
-            .and_then(|mtu| mtu.try_into().ok())
-            .expect("every interface has an MTU"),
-        addresses: addresses.map(cidr).collect(),
-        up: flags.into_iter().any(|flag| flag == "UP"),
     }
 }
 

@@ -11,13 +11,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use llcm_names::{EngineName, InstallationId, Owner};
 use llcm_runtime::{
     AttachPoint, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, DriverResult, EngineInfo,
-    ErrorKind, Exec, ImageView, Logs, Offers, Progress, PullPolicy, Taken,
+    ErrorKind, Exec, ImageView, Logs, Offers, Progress, PullPolicy, Taken, labels,
 };
 
 use crate::create_body::{Held, create_body, needs_gate};
 use crate::driver::{DockerContainers, held_by};
 use crate::map_error::Attempt;
-use crate::{gate, images, labels};
+use crate::{gate, images};
 
 /// How many containers are looked at at a time.
 const LOOKS: usize = 8;

@@ -5,12 +5,10 @@ use bollard::models::{
     RestartPolicy, RestartPolicyNameEnum,
 };
 use llcm_names::Port;
-use llcm_runtime::{Bind, ContainerSpec, DriverError, DriverResult, ErrorKind, ImageView};
+use llcm_runtime::{Bind, ContainerSpec, DriverError, DriverResult, ErrorKind, ImageView, labels};
 
-use crate::{gate, labels};
+use crate::gate;
 
-/// What a host name may hold (Linux: `__NEW_UTS_LEN`, 64; DNS labels and other programs: 63).
-const HOSTNAME_MAX: usize = 63;
 /// A container's output is kept in this many files of this size, so that a chatty VNF cannot fill the disk.
 const LOG_FILES: (&str, &str) = ("3", "10m");
 
@@ -32,7 +30,7 @@ pub(crate) fn create_body(
     held: Option<&Held<'_>>,
 ) -> DriverResult<ContainerCreateBody> {
     let mut body = ContainerCreateBody {
-        hostname: Some(hostname(&spec.logical_name)),
+        hostname: Some(spec.hostname()),
         image: Some(spec.image.clone()),
         labels: Some(labels::of(spec).into_iter().collect()),
         env: Some(spec.environment.iter().map(|(key, value)| format!("{key}={value}")).collect()),
@@ -68,15 +66,6 @@ pub(crate) fn create_body(
 pub(crate) fn needs_gate(spec: &ContainerSpec, image: &ImageView) -> bool {
     let runs_something = !image.entrypoint.is_empty() || !image.command.is_empty();
     !spec.interfaces.is_empty() && runs_something
-}
-
-/// The logical name, cut to what the kernel takes.
-fn hostname(logical_name: &str) -> String {
-    let mut end = logical_name.len().min(HOSTNAME_MAX);
-    while !logical_name.is_char_boundary(end) {
-        end -= 1;
-    }
-    logical_name[..end].trim_end_matches(['.', '-']).to_owned()
 }
 
 fn port_key(port: Port, protocol: llcm_names::Protocol) -> String {

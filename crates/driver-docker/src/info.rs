@@ -1,14 +1,10 @@
 //! The engine's account of itself.
 
-use llcm_runtime::container_spec::{MAX_CPU, parse_cpu_list};
-use llcm_runtime::{DriverResult, EngineInfo};
+use llcm_runtime::container_spec::MAX_CPU;
+use llcm_runtime::{DriverResult, EngineInfo, host};
 
 use crate::client::Client;
 use crate::map_error::Attempt;
-
-/// Where the kernel says which CPUs containers can be given: control groups of version 2, then 1.
-const CPU_LISTS: [&str; 2] =
-    ["/sys/fs/cgroup/cpuset.cpus.effective", "/sys/fs/cgroup/cpuset/cpuset.effective_cpus"];
 
 /// Asks the engine who it is and what it has.
 ///
@@ -32,18 +28,11 @@ pub(crate) async fn info(client: &Client) -> DriverResult<EngineInfo> {
     Ok(EngineInfo {
         name: name.to_owned(),
         version: version.to_owned(),
-        cpus: kernel_cpus().unwrap_or_else(|| (0..count.min(MAX_CPU + 1)).collect()),
+        // The engine only tells how many there are, which is not the same where some are offline or kept for
+        // others.
+        cpus: host::cpus().unwrap_or_else(|| (0..count.min(MAX_CPU + 1)).collect()),
         memory_bytes: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
         networks: subnets,
         warnings: info.warnings.unwrap_or_default(),
     })
-}
-
-/// The CPUs of this host that containers can be pinned to. The engine only tells how many there are, which
-/// is not the same where some are offline or kept for others.
-fn kernel_cpus() -> Option<Vec<u32>> {
-    CPU_LISTS
-        .iter()
-        .find_map(|path| parse_cpu_list(std::fs::read_to_string(path).ok()?.trim()))
-        .map(|cpus| cpus.into_iter().collect())
 }

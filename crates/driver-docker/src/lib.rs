@@ -40,7 +40,6 @@ mod export;
 mod gate;
 mod images;
 mod info;
-mod labels;
 mod logs;
 mod map_error;
 mod messages;

@@ -3,10 +3,8 @@
 use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, ContainerState as EngineState, ContainerStateStatusEnum};
 use llcm_names::{EngineName, Owner};
-use llcm_runtime::{AttachPoint, ContainerState, ContainerView, EngineId};
+use llcm_runtime::{AttachPoint, ContainerState, ContainerView, EngineId, labels};
 use serde_json::Value;
-
-use crate::labels;
 
 /// What one look at a container tells.
 #[derive(Debug, Clone)]

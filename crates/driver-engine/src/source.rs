@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use llcm_runtime::{DriverResult, Progress};
+use llcm_runtime::{BuildSpec, DriverResult, Progress};
 
 /// A place that may have an image: a Docker engine on this machine, registries.
 #[async_trait]
@@ -33,4 +33,12 @@ pub trait ImageSource: Send + Sync {
         into: &Path,
         progress: &dyn Progress,
     ) -> DriverResult<Option<PathBuf>>;
+
+    /// Builds an image and keeps it under its tag; `None` when this place builds none, or nobody answers there.
+    ///
+    /// # Errors
+    /// `Failed` with the end of the build's output.
+    async fn build(&self, _spec: &BuildSpec, _progress: &dyn Progress) -> DriverResult<Option<()>> {
+        Ok(None)
+    }
 }

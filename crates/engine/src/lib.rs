@@ -47,7 +47,7 @@ mod program;
 mod record;
 mod spec;
 
-pub use engine::{Engine, ExecOutput, ExecSpec, Options};
+pub use engine::{Engine, ExecOutput, ExecSpec, LogChunk, LogReader, Options, Session};
 pub use error::{EngineError, ImageError};
 pub use program::Helper;
 pub use record::{Exit, Inspected, Status};

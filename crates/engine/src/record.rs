@@ -5,8 +5,9 @@
 //!                       state.json  created, running with its process, or ended with its exit
 //!                       launch.json what the helper is told, written at each start
 //!                       log         standard output and error, appended to; log.1: what was before
+//!                       log.times   when it was how long; log.times.1: likewise
 //!                       stdin       a FIFO
-//!                       network     the network namespace, if it is the container's own
+//!                       network     the network namespace, if it is the container's own, until it starts
 //!                       upper, work   the overlay's directories
 //! ```
 
@@ -78,7 +79,8 @@ pub struct Inspected {
     pub spec: Spec,
     /// What it does.
     pub status: Status,
-    /// The file of its network namespace.
+    /// Where its network namespace is found: a file, or the process's own in `/proc` while it runs. After an end it
+    /// may not be there; [`crate::Engine::network`] makes a new one.
     pub network: std::path::PathBuf,
     /// The file with its output.
     pub log: std::path::PathBuf,

@@ -18,6 +18,8 @@ mod isolation;
 mod kit;
 #[path = "system/limits.rs"]
 mod limits;
+#[path = "system/logs.rs"]
+mod logs;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -37,9 +39,16 @@ fn main() -> ExitCode {
         println!("system tests of the engine need root: {}", if required { "FAILED" } else { "skipped" });
         return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
-    let all: Vec<(&str, fn())> =
-        [containers::TESTS, crash::TESTS, exec::TESTS, images::TESTS, isolation::TESTS, limits::TESTS]
-            .concat();
+    let all: Vec<(&str, fn())> = [
+        containers::TESTS,
+        crash::TESTS,
+        exec::TESTS,
+        images::TESTS,
+        isolation::TESTS,
+        limits::TESTS,
+        logs::TESTS,
+    ]
+    .concat();
     let chosen = all.iter().filter(|(name, _)| filter.as_ref().is_none_or(|it| name.contains(it.as_str())));
     let (mut passed, mut failed) = (0, Vec::new());
     for (name, test) in chosen {

@@ -67,6 +67,24 @@ pub struct ContainerSpec {
     pub interfaces: Vec<IfName>,
 }
 
+/// What a host name may hold (Linux: `__NEW_UTS_LEN`, 64; DNS labels and other programs: 63).
+const HOSTNAME_MAX: usize = 63;
+impl ContainerSpec {
+    /// The host name: the logical name, cut to what the kernel and other programs take.
+    #[must_use]
+    pub fn hostname(&self) -> String {
+        cut(&self.logical_name)
+    }
+}
+
+fn cut(logical_name: &str) -> String {
+    let mut end = logical_name.len().min(HOSTNAME_MAX);
+    while !logical_name.is_char_boundary(end) {
+        end -= 1;
+    }
+    logical_name[..end].trim_end_matches(['.', '-']).to_owned()
+}
+
 /// CPU limits.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CpuLimit {
@@ -146,4 +164,17 @@ pub struct Device {
     pub container: PathBuf,
     /// Of `r`, `w`, `m`.
     pub permissions: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_are_cut_where_it_makes_sense() {
+        assert_eq!(cut("vnf0.vdu01.0"), "vnf0.vdu01.0");
+        assert_eq!(cut(&format!("{}.x", "a".repeat(62))), "a".repeat(62));
+        assert_eq!(cut(&"a".repeat(200)).len(), 63);
+        assert_eq!(cut(&format!("{}ä", "a".repeat(62))), "a".repeat(62));
+    }
 }

@@ -42,7 +42,8 @@
 //! - **Optional powers** (exec, logs) are traits of their own, reached through `Option`.
 //!
 //! Suggested reading order: [`container_spec`], [`container`], [`network_spec`], [`network`], [`attach`],
-//! [`taken`], [`capability`], [`reference`], [`backend`], [`error`], [`simulated`].
+//! [`taken`], [`capability`], [`reference`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`] are for
+//! drivers.
 
 pub mod attach;
 pub mod backend;
@@ -52,6 +53,8 @@ pub mod container_spec;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod error;
+pub mod host;
+pub mod labels;
 pub mod network;
 pub mod network_spec;
 pub mod reference;

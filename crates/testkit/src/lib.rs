@@ -1,9 +1,11 @@
 //! Package builder, scenarios and assertions for tests (development only).
 
+pub mod look;
 pub mod package;
 mod package_broken;
 mod package_hostile;
 mod package_samples;
+pub mod process;
 pub mod raw_zip;
 
 pub use package::PackageBuilder;

@@ -116,14 +116,6 @@ fn only_what_has_interfaces_and_a_command_is_held_back() {
 }
 
 #[test]
-fn host_names_are_cut_to_what_the_kernel_takes() {
-    assert_eq!(hostname("vnf0.vdu01.0"), "vnf0.vdu01.0");
-    assert_eq!(hostname(&format!("{}.x", "a".repeat(62))), "a".repeat(62));
-    assert_eq!(hostname(&"a".repeat(200)).len(), 63);
-    assert_eq!(hostname(&format!("{}ä", "a".repeat(62))), "a".repeat(62));
-}
-
-#[test]
 fn what_has_no_form_in_the_request_is_refused() {
     let mut spec = bare_spec();
     spec.memory_bytes = Some(u64::MAX);

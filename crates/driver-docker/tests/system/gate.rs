@@ -150,8 +150,8 @@ async fn the_images_own_words_are_kept() {
     ip(&spec.name, &["link", "set", "in", "up"]);
     eventually("the image's own process", || output(&spec.name).contains("ready")).await;
     assert_eq!(output(&spec.name).replace('\r', ""), "a b c --\n65534\n/odd\nready\n");
-    assert_eq!(crate::probe::environment(&spec.name)["SON_EMU_CMD"], "./start.sh");
-    assert_eq!(crate::probe::environment(&spec.name)["PATH"], "/odd:/bin");
+    assert_eq!(llcm_testkit::process::environment(pid(&spec.name))["SON_EMU_CMD"], "./start.sh");
+    assert_eq!(llcm_testkit::process::environment(pid(&spec.name))["PATH"], "/odd:/bin");
 }
 
 #[tokio::test]

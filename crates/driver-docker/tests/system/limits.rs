@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use llcm_names::{Port, Protocol};
 use llcm_runtime::{Bind, ContainerDriver, ContainerState, Device, ExposedPort, PortBinding};
+use llcm_testkit::process;
 
-use crate::bed::{BARE, Bed, docker, inspect};
-use crate::probe::{answers, environment, limits};
+use crate::bed::{BARE, Bed, docker, inspect, pid};
+use crate::probe::answers;
 
 fn port(number: u64) -> Port {
     Port::try_from(number).unwrap()
@@ -21,7 +22,7 @@ async fn limits_arrive_in_the_control_groups() {
     spec.cpu.cpuset = Some("0".to_owned());
     spec.memory_bytes = Some(96 << 20);
     bed.run(&spec).await;
-    let seen = limits(&spec.name);
+    let seen = process::limits(pid(&spec.name));
     assert_eq!(seen.cpu, spec.cpu);
     assert_eq!(seen.memory_bytes, spec.memory_bytes);
     assert_eq!(inspect(&spec.name, ".HostConfig.CpuQuota"), "250000");
@@ -89,7 +90,7 @@ async fn binds_devices_capabilities_and_names_arrive() {
     shell("touch /mnt/share/seen; echo x >/dev/nothing; ip link add br0 type bridge");
     assert!(made.join("seen").exists());
     assert_eq!(shell("cat /proc/sys/kernel/hostname"), "rich.vdu01.0\n");
-    assert_eq!(environment(&spec.name)["VNF_NAME"], "rich");
+    assert_eq!(process::environment(pid(&spec.name))["VNF_NAME"], "rich");
     assert_eq!(inspect(&spec.name, ".HostConfig.IpcMode"), "\"shareable\"");
     if bed.driver.info().await.unwrap().name == "docker" {
         let log = inspect(&spec.name, ".HostConfig.LogConfig.Config");

@@ -1,28 +1,18 @@
-//! One more process in a running container, its output and how it ended.
+//! Running one more process in a container to its end.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::io::{BufReader, Read, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::Signal;
 use rustix::time::Timespec;
 
-use super::Engine;
-use super::run::{Control, PATIENCE};
+use super::{Engine, Session};
 use crate::error::{Context as _, EngineError};
-use crate::files::read_json;
-use crate::helper::launch::{Enter, LAUNCH_FILE, Launch};
-use crate::helper::{ENTER, Report};
-use crate::process::Process;
-use crate::program::start_helper;
 
 /// A process to run in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +25,11 @@ pub struct ExecSpec {
     pub user: Option<String>,
     /// Directory to start in; `None`: the container's.
     pub working_dir: Option<PathBuf>,
-    /// It is killed after so long.
+    /// Whether its output is a terminal; standard error goes there, too.
+    pub terminal: bool,
+    /// [`Engine::exec`] kills it after so long.
     pub timeout: Duration,
-    /// So many bytes of output and of error output are kept each, the first ones; the rest is read and dropped.
+    /// [`Engine::exec`] keeps so many bytes of output and of error output each, the first ones; the rest is read and dropped.
     pub output_limit: usize,
 }
 
@@ -49,6 +41,7 @@ impl ExecSpec {
             environment: BTreeMap::new(),
             user: None,
             working_dir: None,
+            terminal: false,
             timeout: Duration::from_secs(60),
             output_limit: 1 << 20,
         }
@@ -67,91 +60,36 @@ pub struct ExecOutput {
 }
 
 impl Engine {
-    /// Runs a process in a container: in its namespaces, cgroups and file system, with its capabilities, nothing
-    /// to read and the output caught.
+    /// Runs a process in a container to its end and catches its output; see [`Engine::spawn`].
     ///
     /// # Errors
-    /// `Conflict` when the container does not run, `Start` when the process cannot be started.
+    /// As there.
     pub fn exec(&self, name: &str, exec: &ExecSpec) -> Result<ExecOutput, EngineError> {
-        let container = self.container(name)?;
-        let process = container.live().process.clone().ok_or_else(|| EngineError::Conflict {
-            kind: "container",
-            name: name.to_owned(),
-            problem: "does not run: start it first",
-        })?;
-        let mut run = container.run();
-        run.command.clone_from(&exec.command);
-        run.environment.extend(exec.environment.clone());
-        run.user = exec.user.clone().unwrap_or(run.user);
-        run.working_dir = exec.working_dir.clone().unwrap_or(run.working_dir);
-        // As they were made at the start; after the end they are gone, and joining them fails.
-        let launch = read_json::<Launch>(&container.directory.join(LAUNCH_FILE))?;
-        let cgroups = launch.map(|launch| launch.cgroups).unwrap_or_default();
-        let enter = Enter { pid: process.id.pid, start_time: process.id.start_time, cgroups, run };
-        let shown = &container.directory;
-        let (ours, theirs) = UnixStream::pair().context("make a socket for", shown)?;
-        ours.set_read_timeout(Some(PATIENCE)).context("set up", shown)?;
-        let (program, stdin) = (&self.options.helper, Stdio::from(OwnedFd::from(theirs)));
-        let helper = start_helper(program, &[OsStr::new(ENTER)], stdin, Stdio::piped(), Stdio::piped())
-            .context("start", &program.program)?;
-        let mut request =
-            serde_json::to_vec(&enter).map_err(std::io::Error::from).context("encode", shown)?;
-        request.push(b'\n');
-        let mut control = Control { reader: BufReader::new(ours), name };
-        let sent = control.reader.get_mut().write_all(&request);
-        let output = follow(helper, &mut control, exec, shown)?;
-        sent.context("ask the helper for", shown)?;
-        Ok(output)
+        let mut session = self.spawn(name, exec)?;
+        let (stdout, stderr) = (session.take_output(), session.take_errors());
+        let over = &AtomicBool::new(false);
+        let shown = Path::new(name);
+        std::thread::scope(|scope| {
+            let stdout = scope.spawn(move || first_bytes(stdout, exec.output_limit, over));
+            let stderr = scope.spawn(move || first_bytes(stderr, exec.output_limit, over));
+            let ended = until_end(&mut session, exec.timeout);
+            over.store(true, Ordering::Release);
+            let panicked = |_| Err(std::io::Error::other("a thread that reads output panicked"));
+            let stdout = stdout.join().unwrap_or_else(panicked).context("read output of", shown);
+            let stderr = stderr.join().unwrap_or_else(panicked).context("read output of", shown);
+            Ok(ExecOutput { code: ended?, stdout: stdout?, stderr: stderr? })
+        })
     }
 }
 
-/// Reads output and reports side by side until the helper ends.
-fn follow(
-    mut helper: Child,
-    control: &mut Control<'_>,
-    exec: &ExecSpec,
-    shown: &Path,
-) -> Result<ExecOutput, EngineError> {
-    let (stdout, stderr) = (helper.stdout.take(), helper.stderr.take());
-    let over = &AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let stdout = scope.spawn(move || first_bytes(stdout, exec.output_limit, over));
-        let stderr = scope.spawn(move || first_bytes(stderr, exec.output_limit, over));
-        let ended = until_end(control, exec.timeout);
-        over.store(true, Ordering::Release);
-        if ended.is_err() {
-            // Nobody waits for its answer any more.
-            helper.kill().context("end the helper of", shown)?;
-        }
-        helper.wait().context("wait for the helper of", shown)?;
-        let panicked = |_| Err(std::io::Error::other("a thread that reads output panicked"));
-        let stdout = stdout.join().unwrap_or_else(panicked).context("read output of", shown);
-        let stderr = stderr.join().unwrap_or_else(panicked).context("read output of", shown);
-        Ok(ExecOutput { code: ended?, stdout: stdout?, stderr: stderr? })
-    })
-}
-
-/// Follows the reports: the number of the process, then how it ended. After `timeout` it is killed, and the
-/// helper reports the end of that; `None` then.
-fn until_end(control: &mut Control<'_>, timeout: Duration) -> Result<Option<i32>, EngineError> {
-    let deadline = Instant::now() + timeout;
-    let mut process: Option<Process> = None;
-    loop {
-        if let Some(process) = &process
-            && !process.ended(Some(deadline.saturating_duration_since(Instant::now()))).unwrap_or(true)
-        {
-            process.signal(Signal::KILL).context("kill", Path::new("the process"))?;
-            control.report()?;
-            return Ok(None);
-        }
-        match control.report()? {
-            // It is the helper's child, which reaps it and then reports: gone already is fine.
-            Some(Report::Pid(pid)) => process = Process::hold(pid).ok(),
-            Some(Report::Ended(code)) => return Ok(Some(code)),
-            Some(Report::Error(text)) => return Err(control.failed(text)),
-            None => return Err(control.failed("the helper ended without a report".to_owned())),
-        }
+/// The exit code; `None` when it had to be killed after `timeout`.
+fn until_end(session: &mut Session, timeout: Duration) -> Result<Option<i32>, EngineError> {
+    if let Some(code) = session.wait(Some(timeout))? {
+        return Ok(Some(code));
     }
+    session.kill()?;
+    session.wait(None)?;
+    Ok(None)
 }
 
 /// Reads what comes and keeps the beginning, until the pipe ends, or until `ended` and nothing more is there:
@@ -173,7 +111,11 @@ fn first_bytes(pipe: Option<impl Read + AsFd>, limit: usize, ended: &AtomicBool)
             Err(error) => return Err(error.into()),
         }
         after_end += u8::from(is_over);
-        let read = pipe.read(&mut buffer)?;
+        let read = match pipe.read(&mut buffer) {
+            // A terminal that nobody has open any more.
+            Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => 0,
+            read => read?,
+        };
         let room = limit.saturating_sub(kept.len()).min(read);
         kept.extend_from_slice(buffer.get(..room).unwrap_or_default());
         if read == 0 {

@@ -5,8 +5,10 @@
 //! up.
 
 mod exec;
+mod keeper;
 mod logs;
 mod run;
+mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use exec::{ExecOutput, ExecSpec};
+pub use logs::{LogChunk, LogReader};
+pub use session::Session;
 
 use crate::cgroup::Cgroups;
 use crate::error::{Context as _, EngineError};
@@ -38,6 +42,9 @@ pub struct Options {
     pub cgroup: String,
     /// How much an image may hold.
     pub image_limits: ImageLimits,
+    /// Bytes of a container's log after which it is moved to a second file beside the first, `log.1`, in place of
+    /// what was there.
+    pub log_bytes: u64,
 }
 
 impl Options {
@@ -49,6 +56,7 @@ impl Options {
             helper: Helper::default(),
             cgroup: "llcm".to_owned(),
             image_limits: ImageLimits::default(),
+            log_bytes: 10 << 20,
         }
     }
 }
@@ -62,6 +70,8 @@ pub struct Engine {
     containers: Mutex<BTreeMap<String, Arc<Container>>>,
     /// Names of containers being made, which takes a while and must not hold others up.
     making: Mutex<BTreeSet<String>>,
+    lingering: session::Lingering,
+    keeper: keeper::Keeper,
     _lock: Lock,
 }
 
@@ -120,16 +130,25 @@ impl Engine {
             .context("become subreaper for", &options.state_dir)?;
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
         let cgroups = Cgroups::detect(&options.cgroup)?;
+        let keeper = keeper::Keeper::start(options.log_bytes)?;
         let engine = Self {
             options,
             images,
             cgroups,
             containers: Mutex::default(),
             making: Mutex::default(),
+            lingering: session::Lingering::default(),
+            keeper,
             _lock: lock,
         };
         engine.adopt()?;
         Ok(engine)
+    }
+
+    /// The engine's directory.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        &self.options.state_dir
     }
 
     /// The image store.
@@ -147,7 +166,8 @@ impl Engine {
     }
 
     /// Makes a container: its directory and, unless it is given one, its network namespace, which has a file
-    /// from here on, so that interfaces can be there before the first instruction.
+    /// until the container starts, so that interfaces can be there before the first instruction. From then on it
+    /// belongs to the container's processes and goes with them.
     ///
     /// # Errors
     /// `Conflict` when the name is taken, `NotFound` for the image, `Invalid` for the specification.
@@ -191,13 +211,26 @@ impl Engine {
         fs::rename(&staged, &directory).context("rename", &staged)?;
         let live = Mutex::new(Live { state: State::Created, process: None, removed: false });
         let container = Container { kept, directory, live };
-        if container.kept.spec.network.is_none()
-            && let Err(error) = make_network(&container.network())
-        {
+        if let Err(error) = container.ensure_network() {
             remove_tree(&container.directory)?;
             return Err(error);
         }
         Ok(container)
+    }
+
+    /// The file of a container's network namespace, for attaching interfaces: made anew when the container has ended,
+    /// so that it can be given its interfaces before it starts again.
+    ///
+    /// # Errors
+    /// `NotFound`, `System`.
+    pub fn network(&self, name: &str) -> Result<PathBuf, EngineError> {
+        let container = self.container(name)?;
+        let mut live = container.live();
+        self.notice_end(&container, &mut live)?;
+        if live.process.is_none() {
+            container.ensure_network()?;
+        }
+        Ok(container.network(&live.state))
     }
 
     fn making(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -284,12 +317,17 @@ impl Engine {
                 }
                 (state, _) => state,
             };
+            let is_running = process.is_some();
+            if is_running {
+                self.keeper.watch(&directory)?;
+            }
             let live = Mutex::new(Live { state, process, removed: false });
             let container = Container { kept, directory, live };
-            // A namespace does not outlive a boot.
-            if container.kept.spec.network.is_none() && !is_network(&container.network()) {
-                remove_network(&container.network())?;
-                make_network(&container.network())?;
+            if is_running {
+                container.let_network_go()?;
+            } else {
+                // A namespace does not outlive a boot.
+                container.ensure_network()?;
             }
             self.containers().insert(name, Arc::new(container));
         }
@@ -326,9 +364,33 @@ impl Container {
         write_json(&self.directory.join("state.json"), state)
     }
 
-    /// The file of its network namespace.
-    fn network(&self) -> PathBuf {
+    /// The file of its network namespace while it does not run.
+    fn network_file(&self) -> PathBuf {
         self.kept.spec.network.clone().unwrap_or_else(|| self.directory.join("network"))
+    }
+
+    /// Makes its own network namespace where there is none.
+    fn ensure_network(&self) -> Result<(), EngineError> {
+        let file = self.network_file();
+        if self.kept.spec.network.is_some() || is_network(&file) {
+            return Ok(());
+        }
+        remove_network(&file)?;
+        make_network(&file)
+    }
+
+    /// From its start on, the network namespace is there as long as its processes are: what is dead answers
+    /// no ping.
+    fn let_network_go(&self) -> Result<(), EngineError> {
+        if self.kept.spec.network.is_some() { Ok(()) } else { remove_network(&self.network_file()) }
+    }
+
+    /// Where its network namespace is found now.
+    fn network(&self, state: &State) -> PathBuf {
+        match (state, &self.kept.spec.network) {
+            (State::Running(process), None) => PathBuf::from(format!("/proc/{}/ns/net", process.pid)),
+            _ => self.network_file(),
+        }
     }
 
     fn log(&self) -> PathBuf {
@@ -337,7 +399,7 @@ impl Container {
 
     fn inspected(&self, state: &State) -> Inspected {
         let status = Status::from(state);
-        Inspected { spec: self.kept.spec.clone(), status, network: self.network(), log: self.log() }
+        Inspected { spec: self.kept.spec.clone(), status, network: self.network(state), log: self.log() }
     }
 
     fn is(&self, directory: &Path) -> bool {

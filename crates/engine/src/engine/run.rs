@@ -49,6 +49,7 @@ impl Engine {
             let problem = "runs already: stop it first";
             return Err(EngineError::Conflict { kind: "container", name: name.to_owned(), problem });
         }
+        container.ensure_network()?;
         let started = self.launch(&container, &mut live);
         if started.is_err() {
             self.cgroups.remove(name)?;
@@ -66,6 +67,7 @@ impl Engine {
         let output =
             OpenOptions::new().append(true).create(true).mode(0o600).open(&log).context("open", &log)?;
         let errors = output.try_clone().context("open", &log)?;
+        self.keeper.watch(&container.directory)?;
         let (ours, theirs) = UnixStream::pair().context("make a socket for", &container.directory)?;
         ours.set_read_timeout(Some(PATIENCE)).context("set up", &container.directory)?;
         let arguments = [OsStr::new(FIRST), container.directory.as_os_str()];
@@ -73,7 +75,7 @@ impl Engine {
         let stdin = Stdio::from(OwnedFd::from(theirs));
         let mut helper = start_helper(&self.options.helper, &arguments, stdin, output.into(), errors.into())
             .context("start", program)?;
-        let control = &mut Control { reader: BufReader::new(ours), name: &spec.name };
+        let control = &mut Control { reader: BufReader::new(ours), name: spec.name.clone() };
         let first = control.report();
         // The first stage ends as soon as it has started the second; after a failure it ends, too.
         let first = match first {
@@ -102,14 +104,14 @@ impl Engine {
         }
         live.state = State::Running(process.id.clone());
         live.process = Some(Arc::new(process));
-        Ok(())
+        container.let_network_go()
     }
 
     /// Writes the process down, then lets it execute the program, and hears whether that worked.
     fn let_go(
         &self,
         container: &Container,
-        control: &mut Control<'_>,
+        control: &mut Control,
         process: &Process,
     ) -> Result<(), EngineError> {
         container.write_state(&State::Running(process.id.clone()))?;
@@ -143,7 +145,7 @@ impl Engine {
         Launch {
             helper: self.options.helper.clone(),
             cgroups,
-            network: container.network(),
+            network: container.network_file(),
             root: Root {
                 layers_dir: self.images.layers_dir(),
                 lower: image.layers.clone(),
@@ -240,7 +242,7 @@ impl Engine {
         live.removed = true;
         self.cgroups.remove(name)?;
         if container.kept.spec.network.is_none() {
-            crate::namespaces::remove_network(&container.network())?;
+            crate::namespaces::remove_network(&container.network_file())?;
         }
         crate::files::remove_tree(&container.directory)?;
         let mut containers = self.containers();
@@ -281,12 +283,13 @@ impl Container {
 }
 
 /// The engine's end of the socket to the helper.
-pub(super) struct Control<'a> {
+#[derive(Debug)]
+pub(super) struct Control {
     pub(super) reader: BufReader<UnixStream>,
-    pub(super) name: &'a str,
+    pub(super) name: String,
 }
 
-impl Control<'_> {
+impl Control {
     /// The next report; `None` at the end.
     pub(super) fn report(&mut self) -> Result<Option<Report>, EngineError> {
         let line = match read_line(&mut self.reader, LONGEST_REPORT) {
@@ -301,7 +304,7 @@ impl Control<'_> {
     }
 
     pub(super) fn failed(&self, report: String) -> EngineError {
-        EngineError::Start { container: self.name.to_owned(), report }
+        EngineError::Start { container: self.name.clone(), report }
     }
 }
 

@@ -1,13 +1,28 @@
 //! Running one more process in a container: join its namespaces, start it as a child, tell how it ended.
+//!
+//! ```text
+//! engine ── request ──> joins, starts the process
+//!   │ <── {"pid": …} ──── keeps it, ended or not, until
+//!   │ ──── go ──────────> the engine holds it by descriptor
+//!   │ <── {"ended": …} ── reaped
+//! ```
+//! What goes on writing when nobody reads any more - the caller has hung up, the engine was killed, the process
+//! has left something in the background - would be killed by that. So this process reads in their place then,
+//! until the last of them has ended.
 
-use std::fs::File;
-use std::io::BufReader;
-use std::os::fd::AsFd as _;
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::Child;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, PidfdFlags, pidfd_open, set_dumpable_behavior};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+use rustix::time::Timespec;
 
 use super::launch::Enter;
 use super::second::Prepared;
@@ -20,8 +35,12 @@ const LONGEST: u64 = 4 << 20;
 
 pub(super) fn play(control: &mut File) -> Result<(), EngineError> {
     let engine = Path::new("the engine");
-    let line = read_line(&mut BufReader::new(&*control), LONGEST).context("hear from", engine)?;
+    let mut hears = BufReader::new(control.try_clone().context("hear from", engine)?);
+    let line = read_line(&mut hears, LONGEST).context("hear from", engine)?;
     let enter: Enter = serde_json::from_slice(&line).context("understand", engine)?;
+    // Before the container's own files are seen.
+    let mut output = if enter.terminal { Vec::new() } else { own_output()? };
+    let nowhere = OpenOptions::new().write(true).open("/dev/null").context("open", Path::new("/dev/null"))?;
     first::join_cgroups(&enter.cgroups)?;
     let shown = format!("process {}", enter.pid);
     let shown = Path::new(&shown);
@@ -42,15 +61,105 @@ pub(super) fn play(control: &mut File) -> Result<(), EngineError> {
         | ThreadNameSpaceType::MOUNT;
     move_into_thread_name_spaces(process.as_fd(), namespaces).context("join the namespaces of", shown)?;
     let prepared = Prepared::new(&enter.run)?;
+    if enter.terminal {
+        rustix::process::setsid().context("make a session for", shown)?;
+        rustix::process::ioctl_tiocsctty(rustix::stdio::stdout()).context("give a terminal to", shown)?;
+    }
     privileges::drop_to(&enter.run.capabilities, &prepared.identity)?;
     let mut child = prepared.target(&enter.run).start().map_err(|source| EngineError::System {
         operation: "execute",
         target: enter.run.command.first().map_or("", String::as_str).into(),
         source,
     })?;
+    // This process must not be one of those that can still write.
+    rustix::stdio::dup2_stdout(&nowhere).context("leave the output of", shown)?;
+    rustix::stdio::dup2_stderr(&nowhere).context("leave the output of", shown)?;
     let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
-    report(control, &Report::Pid(pid)).context("report to", engine)?;
-    let status = child.wait().context("wait for", shown)?;
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
-    report(control, &Report::Ended(code)).context("report to", engine)
+    // From here on the engine may be gone at any time, and the process is looked after all the same.
+    let _ = report(control, &Report::Pid(pid));
+    let _ = read_line(&mut hears, 16);
+    let code = until_end(&mut child, control, &mut output).context("wait for", shown)?;
+    let _ = report(control, &Report::Ended(code));
+    stand_in(control, &mut output).context("read the output of", shown)
+}
+
+/// The other ends of this process's standard output and error, which are pipes.
+fn own_output() -> Result<Vec<File>, EngineError> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let open = |path: &str| {
+        OpenOptions::new().read(true).custom_flags(flags).open(path).context("open", Path::new(path))
+    };
+    Ok(vec![open("/proc/self/fd/1")?, open("/proc/self/fd/2")?])
+}
+
+/// Waits for the end; reads the output meanwhile if the engine does not.
+fn until_end(child: &mut Child, control: &File, output: &mut Vec<File>) -> std::io::Result<i32> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+    let held = pidfd_open(pid, PidfdFlags::empty())?;
+    if !first_of(held.as_fd(), PollFlags::IN, &[control.as_fd()], PollFlags::RDHUP)? {
+        while !first_of(held.as_fd(), PollFlags::IN, &fds(output), PollFlags::IN)? {
+            drain(output)?;
+        }
+    }
+    let status = child.wait()?;
+    Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1))
+}
+
+/// When the engine has read what it wants, reads what others go on writing, until there is nobody left.
+fn stand_in(control: &File, output: &mut Vec<File>) -> std::io::Result<()> {
+    // What has ended may have something in it for the engine still, but nobody writes more.
+    let mut open = Vec::new();
+    for pipe in output.drain(..) {
+        let mut polled = [PollFd::new(&pipe, PollFlags::empty())];
+        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+        if !polled.iter().any(|pipe| pipe.revents().contains(PollFlags::HUP)) {
+            open.push(pipe);
+        }
+    }
+    if open.is_empty() {
+        return Ok(());
+    }
+    first_of(control.as_fd(), PollFlags::RDHUP, &[], PollFlags::empty())?;
+    while let [first, others @ ..] = open.as_slice() {
+        first_of(first.as_fd(), PollFlags::IN, &fds(others), PollFlags::IN)?;
+        drain(&mut open)?;
+    }
+    Ok(())
+}
+
+fn fds(files: &[File]) -> Vec<BorrowedFd<'_>> {
+    files.iter().map(File::as_fd).collect()
+}
+
+/// Waits until something happens; whether it happened to the first one.
+fn first_of(
+    first: BorrowedFd<'_>,
+    flags: PollFlags,
+    others: &[BorrowedFd<'_>],
+    others_flags: PollFlags,
+) -> std::io::Result<bool> {
+    let mut polled = vec![PollFd::from_borrowed_fd(first, flags)];
+    polled.extend(others.iter().map(|fd| PollFd::from_borrowed_fd(*fd, others_flags)));
+    loop {
+        match poll(&mut polled, None) {
+            Ok(_) => return Ok(polled.first().is_some_and(|first| !first.revents().is_empty())),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Reads what is there and throws it away; forgets outputs that have ended.
+fn drain(output: &mut Vec<File>) -> std::io::Result<()> {
+    let mut buffer = [0_u8; 64 << 10];
+    let mut error = None;
+    output.retain_mut(|pipe| match pipe.read(&mut buffer) {
+        Ok(read) => read > 0,
+        Err(cause) => {
+            let is_empty = cause.kind() == std::io::ErrorKind::WouldBlock;
+            error = error.take().or((!is_empty).then_some(cause));
+            is_empty
+        }
+    });
+    error.map_or(Ok(()), Err)
 }

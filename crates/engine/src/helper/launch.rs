@@ -75,4 +75,6 @@ pub(crate) struct Enter {
     pub(crate) start_time: u64,
     pub(crate) cgroups: Vec<PathBuf>,
     pub(crate) run: Run,
+    /// Whether standard output is a terminal, which becomes the process's own.
+    pub(crate) terminal: bool,
 }

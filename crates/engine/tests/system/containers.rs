@@ -18,7 +18,6 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("binds_devices_and_environment", binds_devices_and_environment),
     ("interfaces_are_there_before_the_first_instruction", interfaces_are_there_before_the_first_instruction),
     ("users_by_number_and_name", users_by_number_and_name),
-    ("a_log_is_moved_and_goes_on", a_log_is_moved_and_goes_on),
     ("a_directory_of_others_is_refused", a_directory_of_others_is_refused),
     ("removal_leaves_nothing", removal_leaves_nothing),
     ("many_at_once", many_at_once),
@@ -150,19 +149,6 @@ fn users_by_number_and_name() {
     assert_eq!(log, "65534\n65534\nCapEff:\t0000000000000000\ndenied\n");
     let (_, log) = it.output(with("b", "1234:7"), "id -u; id -g; id -G");
     assert_eq!(log, "1234\n7\n7\n");
-}
-
-fn a_log_is_moved_and_goes_on() {
-    let it = Fixture::new();
-    it.run("a", "echo before; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo after; exec sleep 1000");
-    wait_until("it has written", || it.log("a") == "before\n");
-    it.rotate_logs(1000).unwrap();
-    assert_eq!(it.log("a"), "before\n");
-    it.rotate_logs(3).unwrap();
-    it.sh("a", "touch /tmp/go");
-    wait_until("it goes on at the beginning", || it.log("a") == "after\n");
-    let moved = it.inspect("a").unwrap().unwrap().log.with_extension("1");
-    assert_eq!(fs::read_to_string(moved).unwrap(), "before\n");
 }
 
 fn a_directory_of_others_is_refused() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::WaitOptions;
 
-use llcm_engine::{Engine, Exit, Spec, Status};
+use llcm_engine::{Engine, ExecSpec, Exit, Spec, Status};
 
 use crate::containers::wait_until;
 use crate::kit::{Fixture, options, shell, text};
@@ -36,6 +36,9 @@ pub(crate) fn supervise(directory: &OsStr, cgroup: &OsStr) -> ExitCode {
     }
     engine.create(Spec::new("created", "host")).unwrap();
     engine.wait("over", Some(Duration::from_secs(10))).unwrap();
+    // A start script that is still at work.
+    let script = "i=0; while :; do i=$((i+1)); echo $i; echo $i > /tmp/script; sleep 0.01; done";
+    let _session = engine.spawn("stays", &ExecSpec::new(shell(script))).unwrap();
     println!("ready");
     std::io::stdout().flush().unwrap();
     // Ends with the test at the latest.
@@ -67,6 +70,9 @@ fn killed_program_and_adoption() {
     let pid = it.pid("stays");
     wait_until("the container has gone on", || it.log("stays").lines().count() > before + 2);
     assert_eq!(text(&it.sh("stays", "hostname").stdout), "stays");
+    let script = || text(&it.sh("stays", "cat /tmp/script").stdout).parse::<u32>().unwrap_or(0);
+    let before = script();
+    wait_until("the script has gone on", || script() > before + 10);
     assert_eq!(it.inspect("created").unwrap().unwrap().status, Status::Created);
     let over = Exit { code: Some(9), out_of_memory: false };
     assert_eq!(it.inspect("over").unwrap().unwrap().status, Status::Ended(over));
@@ -90,6 +96,7 @@ fn a_start_that_nobody_finishes_runs_nothing() {
     it.ends("a");
     assert_eq!(it.log("a"), "ran\n");
     let directory = it.inspect("a").unwrap().unwrap().log.parent().unwrap().to_path_buf();
+    it.network("a").unwrap();
     // What the engine does, up to the answer with the process's number.
     let (ours, theirs) = UnixStream::pair().unwrap();
     let mut helper = Command::new("/proc/self/exe")

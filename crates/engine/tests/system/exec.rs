@@ -2,14 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use std::io::{BufRead as _, BufReader, Read as _};
+
 use llcm_engine::{EngineError, ExecSpec, Spec};
 
+use crate::containers::wait_until;
 use crate::kit::{Fixture, shell, text};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("exec_gives_output_and_exit_code", exec_gives_output_and_exit_code),
     ("exec_is_inside", exec_is_inside),
     ("exec_ends_in_time", exec_ends_in_time),
+    ("output_comes_as_it_is_written", output_comes_as_it_is_written),
+    ("what_nobody_reads_goes_on", what_nobody_reads_goes_on),
+    ("a_terminal_is_one", a_terminal_is_one),
 ];
 
 fn exec_gives_output_and_exit_code() {
@@ -67,4 +73,63 @@ fn exec_ends_in_time() {
     assert_eq!(it.sh("a", "sleep 1000 & echo begun").code, Some(0));
     assert!(start.elapsed() < Duration::from_secs(10));
     assert_eq!(text(&it.sh("a", "pgrep -c sleep").stdout), "1");
+}
+
+fn output_comes_as_it_is_written() {
+    let it = Fixture::new();
+    it.run_spec(Spec::new("a", "host"));
+    let script = "echo first; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo err >&2; exit 3";
+    let mut session = it.spawn("a", &ExecSpec::new(shell(script))).unwrap();
+    let mut output = BufReader::new(session.take_output().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "first\n");
+    assert_eq!(session.wait(Some(Duration::from_millis(50))).unwrap(), None);
+    it.sh("a", "touch /tmp/go");
+    assert_eq!(session.wait(Some(Duration::from_secs(10))).unwrap(), Some(3));
+    let mut errors = String::new();
+    session.take_errors().unwrap().read_to_string(&mut errors).unwrap();
+    assert_eq!(errors, "err\n");
+    // What could not be started is told at once.
+    let error = it.spawn("a", &ExecSpec::new(["/etc/hostname"])).unwrap_err().to_string();
+    assert!(error.contains("Permission denied"), "{error}");
+}
+
+fn what_nobody_reads_goes_on() {
+    let it = Fixture::new();
+    it.run_spec(Spec::new("a", "host"));
+    // A daemon of a start script: more than a pipe holds, long after its caller has gone.
+    let chatter =
+        |file: &str| format!("i=0; while :; do i=$((i+1)); head -c 4096 /dev/zero; echo $i > {file}; done");
+    let mut spec = ExecSpec::new(shell(&format!("{{ {} ; }} & echo begun", chatter("/tmp/left"))));
+    spec.output_limit = 100;
+    assert_eq!(it.exec("a", &spec).unwrap().code, Some(0));
+    // A caller that hangs up, with standard output closed by the process and standard error in use.
+    let script = format!("exec 1>&2; {}", chatter("/tmp/hung-up"));
+    drop(it.spawn("a", &ExecSpec::new(shell(&script))).unwrap());
+    for file in ["/tmp/left", "/tmp/hung-up"] {
+        let count = || text(&it.sh("a", &format!("cat {file}")).stdout).parse::<u32>().unwrap_or(0);
+        wait_until("it has written more than a pipe holds", || count() > 64);
+    }
+    // The helpers end with the container, and cost no time while they wait.
+    it.kill("a").unwrap();
+    let engine_init = || {
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        let own = format!("PPid:\t{}\n", std::process::id());
+        let is_helper = |path: &std::path::Path| {
+            std::fs::read_to_string(path.join("status")).is_ok_and(|it| it.contains(&own))
+                && std::fs::read(path.join("cmdline")).is_ok_and(|it| it.windows(5).any(|it| it == b"enter"))
+        };
+        all.filter(|entry| is_helper(&entry.path())).count()
+    };
+    wait_until("no helper is left", || engine_init() == 0);
+}
+
+fn a_terminal_is_one() {
+    let it = Fixture::new();
+    it.run_spec(Spec::new("a", "host"));
+    let mut spec = ExecSpec::new(shell("test -t 1 && test -t 2 && echo terminal; echo err >&2; exit 4"));
+    spec.terminal = true;
+    let output = it.exec("a", &spec).unwrap();
+    assert_eq!((output.code, text(&output.stdout), text(&output.stderr)), (Some(4), "terminal\r\nerr", ""));
 }

@@ -11,21 +11,27 @@ pub(crate) struct Fixture {
     engine: Option<Engine>,
     pub(crate) directory: tempfile::TempDir,
     cgroup: String,
+    log_bytes: u64,
 }
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        Self::with_logs_of(1 << 20)
+    }
+
+    pub(crate) fn with_logs_of(log_bytes: u64) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let cgroup = format!("llcm-test-{}-{number}", std::process::id());
         let directory = tempfile::tempdir().unwrap();
-        let mut fixture = Self { engine: None, directory, cgroup };
+        let mut fixture = Self { engine: None, directory, cgroup, log_bytes };
         fixture.open();
         fixture
     }
 
     pub(crate) fn options(&self) -> Options {
-        options(self.directory.path().join("state"), &self.cgroup)
+        let log_bytes = self.log_bytes;
+        Options { log_bytes, ..options(self.directory.path().join("state"), &self.cgroup) }
     }
 
     pub(crate) fn cgroup(&self) -> &str {

@@ -1,0 +1,178 @@
+//! Keeps containers' logs: notes when what was written, and bounds their length. A thread of its own, woken by
+//! the kernel when a log grows (inotify(7)).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::error::{Context as _, EngineError};
+
+/// The file beside a log that says when it was how long.
+pub(super) const TIMES: &str = "log.times";
+/// What was in both before they were begun anew.
+pub(super) const OLDER_LOG: &str = "log.1";
+pub(super) const OLDER_TIMES: &str = "log.times.1";
+
+/// Bytes of a record in the file of times: the log's length, and nanoseconds since 1970, in the machine's order.
+const RECORD: u64 = 16;
+
+/// The thread sleeps so long after each look: a container that writes without end costs a hundred looks a second.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Directories of containers by the kernel's number of the watch on their log.
+type Watched = Arc<Mutex<BTreeMap<i32, PathBuf>>>;
+
+/// The thread; ended by dropping.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    inotify: Arc<OwnedFd>,
+    watched: Watched,
+    /// Closed to end the thread.
+    end: Option<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts the thread. A log that is longer than `limit` bytes is moved and begun anew.
+    pub(super) fn start(limit: u64) -> Result<Self, EngineError> {
+        let shown = Path::new("the logs");
+        let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).context("watch", shown)?;
+        let inotify = Arc::new(inotify);
+        let (ended, end) = pipe_with(PipeFlags::CLOEXEC).context("watch", shown)?;
+        let watched = Watched::default();
+        let thread = {
+            let (inotify, watched) = (Arc::clone(&inotify), Arc::clone(&watched));
+            let work = move || run(&inotify, &watched, &ended, limit);
+            std::thread::Builder::new().name("engine-logs".to_owned()).spawn(work).context("watch", shown)?
+        };
+        Ok(Self { inotify, watched, end: Some(end), thread: Some(thread) })
+    }
+
+    /// From now on the log in a container's directory is kept; it must be there.
+    pub(super) fn watch(&self, directory: &Path) -> Result<(), EngineError> {
+        let log = directory.join("log");
+        // Held meanwhile, so that the thread finds the directory of each number.
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = inotify::add_watch(&self.inotify, &log, WatchFlags::MODIFY).context("watch", &log)?;
+        watched.insert(number, directory.to_path_buf());
+        Ok(())
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            // It has no result, and a panic in it has been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(inotify: &OwnedFd, watched: &Watched, ended: &OwnedFd, limit: u64) {
+    loop {
+        let mut polled = [PollFd::new(inotify, PollFlags::IN), PollFd::new(ended, PollFlags::IN)];
+        match poll(&mut polled, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            // Without poll there is nothing this thread could do.
+            Err(_) => return,
+        }
+        if polled.iter().skip(1).any(|end| !end.revents().is_empty()) {
+            return;
+        }
+        for directory in grown(inotify, watched) {
+            // A container that is being removed has no log any more; a full disk leaves times out. Neither is a
+            // reason to end.
+            let _ = look(&directory, limit);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The directories whose logs have grown.
+fn grown(inotify: &OwnedFd, watched: &Watched) -> BTreeSet<PathBuf> {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut reader = Reader::new(inotify.as_fd(), &mut buffer);
+    let mut numbers = BTreeMap::new();
+    while let Ok(event) = reader.next() {
+        let is_gone = event.events().contains(ReadFlags::IGNORED);
+        *numbers.entry(event.wd()).or_insert(false) |= is_gone;
+    }
+    let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut directories = BTreeSet::new();
+    for (number, is_gone) in numbers {
+        let known = if is_gone { watched.remove(&number) } else { watched.get(&number).cloned() };
+        directories.extend(known);
+    }
+    directories
+}
+
+/// Notes the length of a log, and begins it anew when it is too long.
+fn look(directory: &Path, limit: u64) -> io::Result<()> {
+    let log = directory.join("log");
+    let length = fs::metadata(&log)?.len();
+    let times =
+        OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(directory.join(TIMES))?;
+    let noted = times.metadata()?.len() / RECORD * RECORD;
+    let mut last = [0; 16];
+    if noted > 0 {
+        times.read_exact_at(&mut last, noted - RECORD)?;
+    }
+    if record(last).0 < length {
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(now().to_ne_bytes());
+        (&times).write_all(&bytes)?;
+    }
+    if length > limit || noted > limit { rotate(directory) } else { Ok(()) }
+}
+
+/// Moves a log and its times to second files in place of what was there. What a container writes between the
+/// copy and the cut, a few microseconds, is lost.
+pub(super) fn rotate(directory: &Path) -> io::Result<()> {
+    let (log, times) = (directory.join("log"), directory.join(TIMES));
+    fs::copy(&log, directory.join(OLDER_LOG))?;
+    // The writers append, so they go on at the new end.
+    OpenOptions::new().write(true).open(&log)?.set_len(0)?;
+    match fs::rename(&times, directory.join(OLDER_TIMES)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn now() -> u64 {
+    // Later than the year 2554 the time stands still.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The length and the time of a record.
+fn record(bytes: [u8; 16]) -> (u64, u64) {
+    let half = |from: usize| {
+        let mut half = [0; 8];
+        half.copy_from_slice(bytes.get(from..from + 8).unwrap_or(&[0; 8]));
+        u64::from_ne_bytes(half)
+    };
+    (half(0), half(8))
+}
+
+/// The records of a file of times: lengths and when they were seen.
+pub(super) fn read_times(path: &Path) -> io::Result<Vec<(u64, SystemTime)>> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read?,
+    };
+    let records = bytes.chunks_exact(16).filter_map(|chunk| <[u8; 16]>::try_from(chunk).ok()).map(record);
+    Ok(records.map(|(length, nanos)| (length, UNIX_EPOCH + Duration::from_nanos(nanos))).collect())
+}
