@@ -25,9 +25,12 @@ pub const OWNED: &[(&str, &[&str], &str)] = &[
     ("bollard", &["llcm-driver-docker"], "one crate knows Docker"),
     ("clap", &["llcm"], "below the binary nothing reads arguments"),
     ("env_logger", &["llcm"], "below the binary nothing installs a logger"),
+    ("hyper-rustls", &["llcm-driver-engine"], "only registries are reached by TLS (docs/adr/014)"),
     ("netlink-packet-route", &["llcm-driver-linux"], "one crate knows the kernel's network"),
     ("redb", &["llcm-lifecycle"], "the store is the lifecycle's"),
+    ("oci-client", &[], "its answers have no bounds (docs/adr/014)"),
     ("rtnetlink", &["llcm-driver-linux"], "one crate knows the kernel's network"),
+    ("rustls", &["llcm-driver-engine"], "only registries are reached by TLS (docs/adr/014)"),
     ("serde_yaml", &["llcm"], "it writes YAML only; serde-saphyr reads (docs/adr/002)"),
     ("zip", &["llcm-packaging", "llcm-testkit", "llcm"], "archives are read in one place"),
     (

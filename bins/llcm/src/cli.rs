@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    completions, demo, down, exec, logs, pack, plan, ps, push, rm, serve, services, up, validate,
+    completions, demo, down, exec, image, logs, pack, plan, ps, push, rm, serve, services, up, validate,
 };
 
 /// Runs NFV service packages as containers on emulated data centers.
@@ -41,6 +41,8 @@ pub(crate) enum Verb {
     Services(services::Args),
     /// Remove uploaded services.
     Rm(rm::Args),
+    /// Load, list and remove images of the embedded engine; needs no server.
+    Image(image::Args),
     /// Show what instantiating a package would do; needs no server and no privileges.
     Plan(plan::Args),
     /// Check a package and print all findings; needs no server and no privileges.

@@ -20,6 +20,9 @@ pub struct DockerContainers {
     /// Ids of containers this driver created or looked at, by name and owner. Saves a look before each
     /// step; an id that is wrong by now is found out by the engine, and then the container is looked up.
     known: Mutex<BTreeMap<EngineName, (Owner, String)>>,
+    /// Digests of images' configurations, by the engine's ids, where the two are not the same and the digest
+    /// is hard to come by. What an id means does not change.
+    digests: Mutex<BTreeMap<String, String>>,
 }
 
 /// A container of the asked owner.
@@ -46,7 +49,7 @@ impl DockerContainers {
             let target = options.helper_directory.display().to_string();
             DriverError::new(ErrorKind::Invalid, "use helper directory", target, error.to_string())
         })?;
-        Ok(Self { client, gate: Gate::new(&directory), known: Mutex::default() })
+        Ok(Self { client, gate: Gate::new(&directory), known: Mutex::default(), digests: Mutex::default() })
     }
 
     pub(crate) fn engine() -> EngineId {
@@ -64,6 +67,10 @@ impl DockerContainers {
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<EngineName, (Owner, String)>> {
         // The map is whole between any two statements.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn digests(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at a container, by name or id.

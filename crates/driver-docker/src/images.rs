@@ -1,20 +1,19 @@
 //! Images: looking them up and fetching them.
 
 use bollard::models::ImageInspect;
-use llcm_runtime::{DriverResult, ErrorKind, ImageView, Progress, PullPolicy};
+use llcm_runtime::{DriverResult, ErrorKind, ImageReference, ImageView, Progress, PullPolicy};
 
 use crate::client::Client;
 use crate::map_error::Attempt;
 use crate::messages::Messages;
 use crate::raw::{empty, encode};
-use crate::reference::Reference;
 
 /// Checks an image reference.
 ///
 /// # Errors
 /// `Invalid`.
-pub(crate) fn reference(attempt: Attempt<'_>, text: &str) -> DriverResult<Reference> {
-    Reference::parse(attempt.operation, text)
+pub(crate) fn reference(attempt: Attempt<'_>, text: &str) -> DriverResult<ImageReference> {
+    ImageReference::parse(attempt.operation, text)
 }
 
 /// Makes sure that the engine has an image.
@@ -47,7 +46,7 @@ pub(crate) async fn ensure(
 ///
 /// # Errors
 /// `Unavailable`.
-pub(crate) async fn find(client: &Client, reference: &Reference) -> DriverResult<Option<ImageView>> {
+pub(crate) async fn find(client: &Client, reference: &ImageReference) -> DriverResult<Option<ImageView>> {
     let attempt = Attempt::new("inspect image", reference.as_str());
     let found = client.find(attempt, |docker| docker.inspect_image(reference.as_str())).await?;
     Ok(found.map(view))
@@ -67,7 +66,7 @@ fn view(image: ImageInspect) -> ImageView {
     }
 }
 
-async fn pull(client: &Client, reference: &Reference, progress: &dyn Progress) -> DriverResult<()> {
+async fn pull(client: &Client, reference: &ImageReference, progress: &dyn Progress) -> DriverResult<()> {
     let attempt = Attempt::new("pull image", reference.as_str());
     let (name, version) = reference.name_and_version();
     let path = format!("/images/create?fromImage={}&tag={}", encode(name), encode(version));

@@ -26,7 +26,7 @@
 //! ```
 //!
 //! Suggested reading order: `options`, `containers` (the steps), `create_body` (the request), `driver` and
-//! `view` (what is found, and whose it is), `gate`, `images`, `build`, `exec`, `logs`, `taken`, `raw` (and what is read through it:
+//! `view` (what is found, and whose it is), `gate`, `images`, `build`, `export`, `exec`, `logs`, `taken`, `raw` (and what is read through it:
 //! `messages`, `streams`), `client`,
 //! `map_error`.
 
@@ -36,6 +36,7 @@ mod containers;
 mod create_body;
 mod driver;
 mod exec;
+mod export;
 mod gate;
 mod images;
 mod info;
@@ -44,7 +45,6 @@ mod map_error;
 mod messages;
 mod options;
 mod raw;
-mod reference;
 mod streams;
 mod taken;
 mod view;

@@ -129,3 +129,97 @@ async fn a_pull_that_falls_silent_is_given_up() {
     assert_eq!(image.unwrap_err().kind, ErrorKind::Unavailable);
     assert_eq!(events.len(), 1);
 }
+
+const ID: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const CONFIG: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+/// An archive as `docker save` makes it, as far as anybody looks.
+fn archive(config: &str) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let manifest = format!(r#"[{{"Config":"{config}","RepoTags":["a:1"],"Layers":[]}}]"#);
+    let layer = vec![7; 100_000];
+    for (name, contents) in [("blobs/sha256/x", layer.as_slice()), ("manifest.json", manifest.as_bytes())] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(contents.len() as u64);
+        builder.append_data(&mut header, name, contents).expect("it is in memory");
+    }
+    builder.into_inner().expect("it is in memory")
+}
+
+/// An engine with one image, kept by containerd or not, that saves it like this.
+fn with_image(containerd: bool, save: impl Fn() -> Vec<Act> + Send + 'static) -> Engine {
+    let status = if containerd { r#"[["driver-type","io.containerd.snapshotter.v1"]]"# } else { "[]" };
+    Engine::start(move |request| match request {
+        "GET /version" => version("1.41"),
+        "GET /images/a/json" => vec![Act::Say(ok(&format!(r#"{{"Id":"{ID}","Size":5}}"#)))],
+        "GET /info" => vec![Act::Say(ok(&format!(r#"{{"DriverStatus":{status}}}"#)))],
+        "GET /v1.41/images/a/get" => save(),
+        _ => vec![Act::Say(ABSENT.to_owned())],
+    })
+}
+
+fn chunks(bytes: &[u8]) -> Vec<Act> {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned();
+    let pieces = bytes.chunks(10_000).map(|piece| Act::Chunk(piece.to_vec()));
+    [Act::Say(head)].into_iter().chain(pieces).collect()
+}
+
+/// Where containerd keeps the images, an id is that of a manifest: the archive knows better.
+#[tokio::test]
+async fn an_images_digest_is_that_of_its_configuration() {
+    let engine = with_image(false, || panic!("the id is the digest"));
+    let driver = connect(&engine).await.unwrap();
+    assert_eq!(driver.image_digest("a").await.unwrap().as_deref(), Some(ID));
+    assert_eq!(driver.image_digest("b").await.unwrap(), None);
+    assert_eq!(driver.image_digest("../info").await.unwrap_err().kind, ErrorKind::Invalid);
+    for config in [format!("blobs/sha256/{CONFIG}"), format!("{CONFIG}.json")] {
+        let left = std::sync::atomic::AtomicBool::new(true);
+        let engine = with_image(true, move || {
+            assert!(left.swap(false, std::sync::atomic::Ordering::Relaxed), "once is enough");
+            chunks(&archive(&config)).into_iter().chain([Act::Chunk(Vec::new())]).collect()
+        });
+        let driver = connect(&engine).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(driver.image_digest("a").await.unwrap(), Some(format!("sha256:{CONFIG}")));
+        }
+    }
+    for (bytes, expected) in [
+        (archive("config.json"), "is not named by a digest"),
+        (archive("manifest"), "is not named by a digest"),
+        (vec![0; 1024], "no manifest.json"),
+        (b"nothing of the kind".to_vec(), "cannot be understood"),
+    ] {
+        let engine =
+            with_image(true, move || chunks(&bytes).into_iter().chain([Act::Chunk(Vec::new())]).collect());
+        let error = connect(&engine).await.unwrap().image_digest("a").await.unwrap_err();
+        assert!(error.kind == ErrorKind::Failed && error.message.contains(expected), "{expected}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_archive_that_is_not_whole_is_an_error() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("image.tar");
+    let bytes = archive("x");
+    let half = bytes[..bytes.len() / 2].to_vec();
+    for end in [vec![], vec![Act::Hang]] {
+        let (half, end) = (half.clone(), end.clone());
+        let engine = with_image(false, move || chunks(&half).into_iter().chain(end.clone()).collect());
+        let driver = connect(&engine).await.unwrap();
+        assert_eq!(driver.save_image("a", &file, &()).await.unwrap_err().kind, ErrorKind::Unavailable);
+    }
+    let whole = bytes.clone();
+    let engine =
+        with_image(false, move || chunks(&whole).into_iter().chain([Act::Chunk(Vec::new())]).collect());
+    let driver = connect(&engine).await.unwrap();
+    let heard = Heard::default();
+    assert!(driver.save_image("a", &file, &heard).await.unwrap());
+    assert!(std::fs::read(&file).unwrap() == bytes);
+    let length = bytes.len() as u64;
+    let events: Vec<_> = heard.events().into_iter().map(|event| (event.status, event.bytes)).collect();
+    let expected = [("Saving".to_owned(), Some((0, 5))), ("Saved".to_owned(), Some((length, length)))];
+    assert_eq!(events, expected);
+    assert!(!driver.save_image("b", &file, &()).await.unwrap());
+    let error = driver.save_image("a", home.path(), &()).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Failed && error.message.contains("cannot write"), "{error}");
+}

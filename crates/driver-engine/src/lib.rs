@@ -27,7 +27,7 @@
 //! ```
 //!
 //! Suggested reading order: `driver` (what is found, and whose it is), `containers` (the steps), `spec`, `source`,
-//! `images`, `exec`, `logs`, `map_error`.
+//! `images`, `registry`, `exec`, `logs`, `map_error`.
 
 mod containers;
 mod driver;
@@ -35,8 +35,10 @@ mod exec;
 mod images;
 mod logs;
 mod map_error;
+mod registry;
 mod source;
 mod spec;
 
 pub use driver::{EngineContainers, EngineOptions};
+pub use registry::{Registry, RegistryDeadlines, RegistryOptions};
 pub use source::ImageSource;

@@ -43,7 +43,8 @@
 //! - **Optional powers** (exec, logs) are traits of their own, reached through `Option`.
 //!
 //! Suggested reading order: [`container_spec`], [`container`], [`network_spec`], [`network`], [`attach`],
-//! [`taken`], [`capability`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`] are for drivers.
+//! [`taken`], [`capability`], [`reference`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`] are for
+//! drivers.
 
 pub mod attach;
 pub mod backend;
@@ -57,6 +58,7 @@ pub mod host;
 pub mod labels;
 pub mod network;
 pub mod network_spec;
+pub mod reference;
 pub mod simulated;
 pub mod taken;
 
@@ -72,4 +74,5 @@ pub use container_spec::{
 pub use error::{DriverError, DriverResult, ErrorKind};
 pub use network::{LinkView, NetworkDriver, NetworkObject, PortView, PrepareReport};
 pub use network_spec::{PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
+pub use reference::ImageReference;
 pub use taken::{HeldPort, Taken};

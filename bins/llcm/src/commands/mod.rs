@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod down;
 pub(crate) mod exec;
+pub(crate) mod image;
 pub(crate) mod logs;
 mod offline;
 pub(crate) mod pack;
@@ -49,6 +50,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             with_client(&args.connection.clone(), async |client| services::run(&client, &args).await)
         }
         Verb::Rm(args) => with_client(&args.connection.clone(), async |client| rm::run(&client, &args).await),
+        Verb::Image(args) => image::run(args),
         Verb::Plan(args) => plan::run(&args),
         Verb::Validate(args) => validate::run(&args),
         Verb::Pack(args) => pack::run(&args),

@@ -74,6 +74,7 @@ impl RawConfig {
     /// When files cannot be read, or settings contradict one another.
     pub(crate) fn resolve(self) -> anyhow::Result<Config> {
         let settings = self.settings()?;
+        let data_dir = self.data_dir()?;
         let listen = match self.listen {
             Some(listen) if !listen.is_empty() => listen,
             _ => vec![DEFAULT_LISTEN.parse().map_err(anyhow::Error::msg)?],
@@ -90,10 +91,7 @@ impl RawConfig {
         let (topology, notes) = read_topology(self.topology.as_deref())?;
         Ok(Config {
             listen,
-            data_dir: match self.data_dir {
-                Some(directory) => directory,
-                None => default_data_dir()?,
-            },
+            data_dir,
             topology,
             notes,
             engine: self.engine.unwrap_or_default(),
@@ -114,6 +112,14 @@ impl RawConfig {
             allowed_hosts: self.allowed_hosts.unwrap_or_default(),
             log: self.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
         })
+    }
+
+    /// Where state is kept.
+    ///
+    /// # Errors
+    /// When it is not told and the user has no home directory.
+    pub(crate) fn data_dir(&self) -> anyhow::Result<PathBuf> {
+        self.data_dir.clone().map_or_else(default_data_dir, Ok)
     }
 
     /// The limits on packages.
@@ -180,6 +186,11 @@ fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
+}
+
+/// The embedded engine's directory in that of the state.
+pub(crate) fn engine_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("engine")
 }
 
 /// `/var/lib/llcm` for root, else the user's own data directory (XDG base directories).

@@ -14,6 +14,7 @@ fn help_of_every_command() {
         "exec",
         "logs",
         "services",
+        "image",
         "rm",
         "plan",
         "validate",
@@ -22,6 +23,9 @@ fn help_of_every_command() {
         "completions",
     ] {
         insta::assert_snapshot!(format!("help-{verb}"), llcm(&[verb, "--help"]).expect(0));
+    }
+    for verb in ["load", "import", "ls", "rm"] {
+        insta::assert_snapshot!(format!("help-image-{verb}"), llcm(&["image", verb, "--help"]).expect(0));
     }
 }
 

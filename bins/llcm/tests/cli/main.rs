@@ -5,6 +5,7 @@
 mod dialects;
 mod docker;
 mod help;
+mod image;
 mod offline;
 mod run;
 mod server;

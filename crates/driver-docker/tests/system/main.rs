@@ -15,6 +15,8 @@ mod commands;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod gate;
 #[cfg(test)]
 mod limits;

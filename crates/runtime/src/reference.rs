@@ -1,13 +1,29 @@
 //! Image references: checked before they become part of a request.
 
-use llcm_runtime::{DriverError, DriverResult, ErrorKind};
+use crate::error::{DriverError, DriverResult, ErrorKind};
 
 /// An image reference in the engines' grammar (distribution/reference, `regexp.go`):
 /// `[domain[:port]/]path[:tag][@algorithm:hex]`. References come from descriptors and end up in the path of
 /// requests, so that anything else must not get through: `../containers/x` would name another object.
+///
+/// ```
+/// # use llcm_runtime::ImageReference;
+/// # fn main() -> llcm_runtime::DriverResult<()> {
+/// let reference = ImageReference::parse("pull image", "localhost:5000/vnf/firewall:2")?;
+/// assert_eq!(reference.name_and_version(), ("localhost:5000/vnf/firewall", "2"));
+/// assert_eq!(reference.domain(), Some("localhost:5000"));
+/// assert_eq!(reference.path(), "vnf/firewall");
+/// assert!(ImageReference::parse("pull image", "../containers/x").is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reference {
+pub struct ImageReference {
     text: String,
+    /// Where the registry's name ends; 0: there is none.
+    domain_end: usize,
+    /// Where the path ends, and a tag may begin.
+    path_end: usize,
     /// Where the tag or digest begins.
     name_end: usize,
     version: Version,
@@ -20,9 +36,12 @@ enum Version {
     None,
 }
 
-impl Reference {
-    /// Parses a reference.
-    pub(crate) fn parse(operation: &'static str, text: &str) -> DriverResult<Self> {
+impl ImageReference {
+    /// Parses a reference; `operation` is what it is wanted for, for the message.
+    ///
+    /// # Errors
+    /// `Invalid`.
+    pub fn parse(operation: &'static str, text: &str) -> DriverResult<Self> {
         Self::read(text).map_err(|rule| {
             DriverError::new(
                 ErrorKind::Invalid,
@@ -74,16 +93,39 @@ impl Reference {
         };
         // With a tag and a digest, the digest decides; the engine wants the tag as part of the name then.
         let name_end = if version == Version::Digest { rest.len() } else { name.len() };
-        Ok(Self { text: text.to_owned(), name_end, version })
+        let domain_end = domain.map_or(0, str::len);
+        Ok(Self { text: text.to_owned(), domain_end, path_end: name.len(), name_end, version })
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The registry's name, with the port where there is one; `None`: the engine's usual one.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        (self.domain_end > 0).then(|| &self.text[..self.domain_end])
+    }
+
+    /// The name within the registry.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let begin = if self.domain_end > 0 { self.domain_end + 1 } else { 0 };
+        &self.text[begin..self.path_end]
+    }
+
+    /// The digest that is asked for (`sha256:...`), if one is.
+    #[must_use]
+    pub fn digest(&self) -> Option<&str> {
+        (self.version == Version::Digest).then(|| &self.text[self.name_end + 1..])
     }
 
     /// The name and what of it to fetch. A reference without a tag means `latest`; without saying so the
     /// engine would fetch every tag there is.
-    pub(crate) fn name_and_version(&self) -> (&str, &str) {
+    #[must_use]
+    pub fn name_and_version(&self) -> (&str, &str) {
         let name = &self.text[..self.name_end];
         match self.version {
             Version::None => (name, "latest"),
@@ -163,9 +205,25 @@ mod tests {
             (both.as_str(), "localhost:5000/a/b:1", DIGEST),
             (DIGEST, "sha256", &DIGEST[7..]),
         ] {
-            let reference = Reference::parse("ensure image", text).unwrap();
+            let reference = ImageReference::parse("ensure image", text).unwrap();
             assert_eq!(reference.name_and_version(), (name, version), "{text}");
             assert_eq!(reference.as_str(), text);
+        }
+    }
+
+    #[test]
+    fn references_are_split_into_registry_and_path() {
+        let both = format!("localhost:5000/a/b:1@{DIGEST}");
+        for (text, domain, path, digest) in [
+            ("ubuntu:trusty", None, "ubuntu", None),
+            ("sonatanfv/vnf-vtc", None, "sonatanfv/vnf-vtc", None),
+            ("docker.io/library/busybox", Some("docker.io"), "library/busybox", None),
+            (both.as_str(), Some("localhost:5000"), "a/b", Some(DIGEST)),
+            ("[::1]:5000/x:1", Some("[::1]:5000"), "x", None),
+            ("localhost/x", Some("localhost"), "x", None),
+        ] {
+            let reference = ImageReference::parse("ensure image", text).unwrap();
+            assert_eq!((reference.domain(), reference.path(), reference.digest()), (domain, path, digest));
         }
     }
 
@@ -203,7 +261,7 @@ mod tests {
             "http://example.org/image",
             &long,
         ] {
-            let error = Reference::parse("ensure image", text).unwrap_err();
+            let error = ImageReference::parse("ensure image", text).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Invalid, "{text:?}");
             assert!(error.message.contains("expected [registry/]name[:tag]"), "{error}");
         }
