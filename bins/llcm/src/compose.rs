@@ -14,6 +14,7 @@ use llcm_runtime::{Backend, simulated};
 use crate::config::Config;
 use crate::config::raw::Engine;
 use crate::engines;
+use crate::ground::Ground;
 
 /// A life-cycle manager with its drivers.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub(crate) struct Composed {
 ///
 /// # Errors
 /// When the drivers cannot be had, or the store cannot be opened.
-pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
+pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Composed> {
     let installation =
         installation_id(&config.data_dir, &SystemIds).map_err(|error| anyhow!(told(&error))).with_context(
             || format!("cannot keep state in {} (--data-dir names another place)", config.data_dir.display()),
@@ -38,7 +39,7 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
         Engine::Simulated => ("simulated", simulated_backend(config, &installation)?),
         engine => {
             let containers = engines::named(engine, config, &installation).await?;
-            let network = LinuxNetwork::new(installation.clone(), llcm_driver_linux::Options::default())?;
+            let network = LinuxNetwork::new(installation.clone(), ground.network())?;
             (engine.word(), Backend::pair(containers, Arc::new(network))?)
         }
     };

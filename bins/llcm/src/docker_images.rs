@@ -43,8 +43,7 @@ impl ImageSource for DockerImages {
 
     async fn digest(&self, reference: &str) -> DriverResult<Option<String>> {
         let Some(docker) = self.connect().await? else { return Ok(None) };
-        let _ = (&docker, reference);
-        Ok(None)
+        docker.image_digest(reference).await
     }
 
     async fn fetch(
@@ -55,8 +54,7 @@ impl ImageSource for DockerImages {
     ) -> DriverResult<Option<PathBuf>> {
         let Some(docker) = self.connect().await? else { return Ok(None) };
         let archive = into.join("image.tar");
-        let _ = (&docker, reference, progress);
-        let is_there = false;
+        let is_there = docker.save_image(reference, &archive, progress).await?;
         Ok(is_there.then_some(archive))
     }
 

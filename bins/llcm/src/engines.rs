@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use llcm_driver_docker::{DockerContainers, DockerOptions};
-use llcm_driver_engine::{EngineContainers, EngineOptions, ImageSource};
+use llcm_driver_engine::{EngineContainers, EngineOptions, ImageSource, Registry, RegistryOptions};
 use llcm_names::InstallationId;
 use llcm_runtime::ContainerDriver;
 
-use crate::config::Config;
 use crate::config::raw::Engine;
+use crate::config::{Config, engine_dir};
 use crate::docker_images::DockerImages;
 
 /// The driver of an engine that works with the kernel's network.
@@ -33,20 +33,16 @@ pub(crate) async fn named(
 async fn embedded(config: &Config, installation: &InstallationId) -> anyhow::Result<EngineContainers> {
     let options = llcm_engine::Options {
         cgroup: format!("llcm-{installation}"),
-        ..llcm_engine::Options::new(state_dir(config))
+        ..llcm_engine::Options::new(engine_dir(&config.data_dir))
     };
     let opened = tokio::task::spawn_blocking(move || llcm_engine::Engine::open(options)).await;
     let engine = opened.context("a thread ended abnormally")?.context(
         "--engine embedded cannot be used here (`--engine docker` and `--engine simulated` are the others)",
     )?;
-    let sources: Vec<Arc<dyn ImageSource>> = vec![Arc::new(DockerImages::new(docker_options(config)?))];
+    let sources: Vec<Arc<dyn ImageSource>> =
+        vec![Arc::new(DockerImages::new(docker_options(config)?)), Arc::new(registries(config)?)];
     let options = EngineOptions { image_map: config.image_map.clone() };
     Ok(EngineContainers::new(Arc::new(engine), options, sources))
-}
-
-/// Where the embedded engine keeps containers and images.
-pub(crate) fn state_dir(config: &Config) -> PathBuf {
-    config.data_dir.join("engine")
 }
 
 async fn docker(config: &Config) -> anyhow::Result<DockerContainers> {
@@ -64,4 +60,25 @@ fn docker_options(config: &Config) -> anyhow::Result<DockerOptions> {
         None => DockerOptions::DEFAULT_SOCKET.into(),
     };
     Ok(DockerOptions::new(socket, config.data_dir.join("helper")))
+}
+
+fn registries(config: &Config) -> anyhow::Result<Registry> {
+    let variable = |names: [&str; 2]| {
+        names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    };
+    let options = RegistryOptions {
+        insecure: config.insecure_registries.clone(),
+        docker_config: config.registry_config.clone().or_else(usual_registry_config),
+        https_proxy: variable(["HTTPS_PROXY", "https_proxy"]),
+        no_proxy: variable(["NO_PROXY", "no_proxy"]),
+        ..RegistryOptions::default()
+    };
+    Registry::new(options).context("cannot prepare for registries")
+}
+
+/// The file that `docker login` writes.
+fn usual_registry_config() -> Option<PathBuf> {
+    let directory = std::env::var_os("DOCKER_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = directory.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
+    directory.map(|directory| directory.join("config.json"))
 }

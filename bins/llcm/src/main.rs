@@ -10,6 +10,7 @@ mod compose;
 mod config;
 mod docker_images;
 mod engines;
+mod ground;
 mod logging;
 mod output;
 mod pack;

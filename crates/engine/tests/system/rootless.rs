@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use llcm_engine::rootless::{self, RootlessOptions};
 use llcm_engine::EngineError;
+use llcm_engine::rootless::{self, RootlessOptions};
 
 use crate::containers::wait_until;
 use crate::ordinary::{self, options, processes};
