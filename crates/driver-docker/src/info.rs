@@ -34,5 +34,6 @@ pub(crate) async fn info(client: &Client) -> DriverResult<EngineInfo> {
         memory_bytes: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
         networks: subnets,
         warnings: info.warnings.unwrap_or_default(),
+        ..EngineInfo::default()
     })
 }

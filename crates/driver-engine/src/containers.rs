@@ -22,6 +22,8 @@ impl ContainerDriver for EngineContainers {
     }
 
     async fn info(&self) -> DriverResult<EngineInfo> {
+        let limits = self.engine.powers().limits.iter();
+        let missing = limits.filter_map(|(name, power)| Some((name.clone(), power.clone().err()?)));
         Ok(EngineInfo {
             name: Self::ENGINE.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -29,6 +31,7 @@ impl ContainerDriver for EngineContainers {
             memory_bytes: host::memory_bytes().unwrap_or_default(),
             networks: Vec::new(),
             warnings: Vec::new(),
+            missing_limits: missing.collect(),
         })
     }
 
@@ -43,6 +46,21 @@ impl ContainerDriver for EngineContainers {
 
     async fn build_image(&self, spec: &BuildSpec, progress: &dyn Progress) -> DriverResult<ImageView> {
         images::build(self, spec, progress).await
+    }
+
+    async fn check(&self, spec: &ContainerSpec) -> DriverResult<()> {
+        let attempt = Attempt::new("check container", spec.name.as_str());
+        let wanted = spec::engine_spec(spec, self.meant(&spec.image))?;
+        let first = host::first_free_port();
+        let reserved = spec.published.iter().find(|port| port.host.get() < first);
+        if let Some(port) = reserved.filter(|_| !self.engine.powers().root) {
+            let message = format!(
+                "port {} of the host is reserved for root: publish from {first} on, or run this as root",
+                port.host
+            );
+            return Err(attempt.error(ErrorKind::Denied, message));
+        }
+        self.call(attempt, move |engine| engine.check(&wanted)).await
     }
 
     async fn create(&self, spec: &ContainerSpec) -> DriverResult<Option<AttachPoint>> {

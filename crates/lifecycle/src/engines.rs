@@ -71,6 +71,21 @@ pub(crate) fn placeable(core: &Core) -> Vec<Engine> {
     all(backend).into_iter().filter(has).collect()
 }
 
+/// Asks the engines whether they can run a plan's containers, before anything is made; all that they refuse.
+pub(crate) async fn check(core: &Core, plan: &InstancePlan) -> Result<(), LifecycleError> {
+    let several = core.parts.backend.engines().len() > 1;
+    let asked = plan.containers.iter().map(|container| {
+        let driver = Arc::clone(core.parts.backend.containers_of(&container.spec.datacenter));
+        let engine = Engine { driver, several };
+        async move { engine.check(&container.spec).await.map_err(|error| engine.told(error)) }
+    });
+    let mut refused = join_all(asked).await.into_iter().filter_map(Result::err);
+    let Some(first) = refused.next() else { return Ok(()) };
+    let mut error = LifecycleError::from(first);
+    error.others.extend(refused.map(|error| error.to_string()));
+    Err(error)
+}
+
 /// The engine of a name; `None`: the default one.
 ///
 /// # Errors

@@ -28,6 +28,7 @@ pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestV
     let ssiid = free_ssiid(&core, &service)?;
     let facts = core.host_facts().await?;
     let plan = plan(&core, &service, facts, instance_id, ssiid).await?;
+    engines::check(&core, &plan).await?;
     ground::prepare(&core).await?;
 
     let now = core.stamp();

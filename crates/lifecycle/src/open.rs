@@ -1,9 +1,12 @@
 //! The beginning and the end of an orchestrator.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use llcm_runtime::{EngineId, EngineInfo};
+use llcm_names::DcName;
+use llcm_runtime::{Backend, EngineId, EngineInfo};
+use llcm_topology::Topology;
 
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
@@ -48,7 +51,9 @@ pub(crate) async fn open(parts: Parts, store: Arc<dyn Store>) -> Result<Arc<Core
     report.not_emulated.iter().for_each(|property| log::warn!("not emulated on this host: {property}"));
 
     let (state, unusable) = recovery::load(contents);
-    let mut core = Core::new(parts, installation, facts(&infos), Writer::start(store), state);
+    let mut facts = facts(&infos);
+    facts.missing_limits = missing_limits(&infos, &parts.backend, &parts.topology);
+    let mut core = Core::new(parts, installation, facts, Writer::start(store), state);
     core.not_emulated = report.not_emulated;
     let core = Arc::new(core);
     recovery::recover(&core, unusable).await?;
@@ -71,6 +76,20 @@ fn facts(infos: &[(EngineId, EngineInfo)]) -> HostFacts {
         }
     }
     facts
+}
+
+/// The limits that cannot be set, by data center: engines differ in them.
+fn missing_limits(
+    infos: &[(EngineId, EngineInfo)],
+    backend: &Backend,
+    topology: &Topology,
+) -> BTreeMap<DcName, BTreeMap<String, String>> {
+    let datacenters = topology.datacenters.iter().filter_map(|datacenter| {
+        let engine = backend.engine_of(&datacenter.name);
+        let (_, info) = infos.iter().find(|(id, _)| *id == engine)?;
+        Some((datacenter.name.clone(), info.missing_limits.clone()))
+    });
+    datacenters.filter(|(_, missing)| !missing.is_empty()).collect()
 }
 
 /// Refuses new work, waits for what is going on, closes the store. Whoever asks for it again gets what came of
@@ -164,11 +183,9 @@ mod tests {
         let info = |name: &str, cpus: &[u32], networks: &[&str]| {
             let info = EngineInfo {
                 name: name.to_owned(),
-                version: String::new(),
                 cpus: cpus.to_vec(),
-                memory_bytes: 0,
                 networks: networks.iter().map(|&network| network.to_owned()).collect(),
-                warnings: Vec::new(),
+                ..EngineInfo::default()
             };
             (EngineId::new(name), info)
         };

@@ -40,6 +40,16 @@ pub trait ContainerDriver: Send + Sync {
     /// `Failed` with the end of the build's output, `Unsupported` where the engine cannot build.
     async fn build_image(&self, spec: &BuildSpec, progress: &dyn Progress) -> DriverResult<ImageView>;
 
+    /// Whether the engine can run such a container here, as far as that can be told without making anything: asked
+    /// for all containers of an instance before the first of them is made. The default has no objection; what cannot
+    /// be run then shows at `create` or `start`.
+    ///
+    /// # Errors
+    /// `Unsupported` or `Invalid`, naming what cannot be done and what to change; `Denied` for a missing privilege.
+    async fn check(&self, _spec: &ContainerSpec) -> DriverResult<()> {
+        Ok(())
+    }
+
     /// Creates a container without starting it. An engine that makes the network namespace first returns how
     /// to reach it; the others return `None` and tell at `start`.
     ///
@@ -131,7 +141,7 @@ pub struct ProgressEvent {
 }
 
 /// The engine's account of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EngineInfo {
     /// Product name ("docker", "podman", "simulated").
     pub name: String,
@@ -145,6 +155,10 @@ pub struct EngineInfo {
     pub networks: Vec<String>,
     /// What the engine warns about (limits that have no effect, for example).
     pub warnings: Vec<String>,
+    /// Limits that the engine cannot set here, `cpu`, `cpuset` or `memory`, each with the reason. A plan leaves them
+    /// out and says so.
+    #[serde(default)]
+    pub missing_limits: BTreeMap<String, String>,
 }
 
 /// An image the engine has.

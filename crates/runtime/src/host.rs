@@ -39,6 +39,13 @@ pub fn memory_bytes() -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
+/// The first port of this host that an ordinary user may listen on (`ip(7)`, `ip_unprivileged_port_start`).
+#[must_use]
+pub fn first_free_port() -> u16 {
+    let told = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").ok();
+    told.and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
+}
+
 /// The ports that something listens on in this program's network namespace. Blocks.
 ///
 /// # Errors

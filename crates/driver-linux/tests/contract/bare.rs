@@ -60,6 +60,7 @@ impl ContainerDriver for BareContainers {
             memory_bytes: 0,
             networks: Vec::new(),
             warnings: Vec::new(),
+            ..EngineInfo::default()
         })
     }
 

@@ -173,6 +173,20 @@ impl Engine {
         self.images.remove(reference, &self.options.state_dir)
     }
 
+    /// Whether [`Engine::create`] would take a specification: refuses what this engine cannot do here. An image that
+    /// is not in the store is none of its business.
+    ///
+    /// # Errors
+    /// `Invalid` with what to change.
+    pub fn check(&self, spec: &Spec) -> Result<(), EngineError> {
+        spec.check()?;
+        match self.images.find(&spec.image) {
+            Ok(image) => self.admit(spec, &image),
+            Err(EngineError::NotFound { .. }) => self.powers.check(spec),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes a container: its directory and, unless it is given one, its network namespace, which has a file
     /// until the container starts, so that interfaces can be there before the first instruction. From then on it
     /// belongs to the container's processes and goes with them.

@@ -64,6 +64,7 @@ pub(super) fn containers(making: &mut Making<'_>) -> Vec<ContainerPlan> {
             stop,
         });
     }
+    limits::leave_out(request, &mut containers, &mut making.findings);
     containers
 }
 

@@ -1,10 +1,12 @@
 //! CPU limits: which CPUs, and how much of their time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use llcm_runtime::CpuLimit;
 use llcm_runtime::container_spec::{MAX_CPU, parse_cpu_list};
 
+use super::ContainerPlan;
+use super::build::PlanRequest;
 use super::findings::Findings;
 use super::service::UnitRef;
 use crate::settings::VcpuRule;
@@ -45,6 +47,41 @@ fn quota(cpus: f64) -> u64 {
     let micros = micros.round() as u64;
     // 8192 CPUs; beyond that no number means anything.
     micros.clamp(MIN_QUOTA_US, PERIOD_US * (u64::from(MAX_CPU) + 1))
+}
+
+/// Takes out of the specifications the limits that the engines of their data centers cannot set, and says so once
+/// for each reason.
+pub(super) fn leave_out(
+    request: &PlanRequest<'_>,
+    containers: &mut [ContainerPlan],
+    findings: &mut Findings,
+) {
+    let Some(facts) = request.facts else { return };
+    let mut left_out: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for container in containers {
+        let Some(missing) = facts.missing_limits.get(&container.spec.datacenter) else { continue };
+        for (limit, reason) in missing {
+            let spec = &mut container.spec;
+            let had = match limit.as_str() {
+                "cpu" => spec.cpu.period_us.take().is_some() | spec.cpu.quota_us.take().is_some(),
+                "cpuset" => spec.cpu.cpuset.take().is_some(),
+                "memory" => spec.memory_bytes.take().is_some(),
+                _ => false,
+            };
+            if had {
+                left_out.entry((limit, reason)).or_default().push(spec.logical_name.clone());
+            }
+        }
+    }
+    let place = (request.descriptors.nsd.document.as_str(), "network_functions");
+    for ((limit, reason), names) in left_out {
+        findings.warn(
+            "limit-not-set",
+            place,
+            format!("{}: the limit of {limit} is left out: {reason}", names.join(", ")),
+            "limits are set with root, or with Docker",
+        );
+    }
 }
 
 fn cpuset(

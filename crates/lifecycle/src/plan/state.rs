@@ -106,4 +106,6 @@ pub struct HostFacts {
     pub foreign_names: BTreeSet<EngineName>,
     /// The container engine's own networks, which no segment may overlap.
     pub engine_networks: Vec<IpNetwork>,
+    /// Limits that the engine of a data center cannot set (`cpu`, `cpuset`, `memory`), each with the reason.
+    pub missing_limits: BTreeMap<DcName, BTreeMap<String, String>>,
 }

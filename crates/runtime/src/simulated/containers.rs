@@ -84,6 +84,7 @@ impl ContainerDriver for SimulatedContainers {
                 memory_bytes: state.script.memory_bytes,
                 networks: Vec::new(),
                 warnings: Vec::new(),
+                missing_limits: state.script.missing_limits.clone(),
             })
         };
         self.perform(Operation::Info, &self.engine.0, info).await
@@ -186,6 +187,10 @@ impl ContainerDriver for SimulatedContainers {
     async fn taken(&self, installation: &InstallationId) -> DriverResult<Taken> {
         let list = |state: &mut State| Ok(state.taken(&self.engine, installation));
         self.perform(Operation::Taken, installation.as_str(), list).await
+    }
+
+    async fn check(&self, spec: &ContainerSpec) -> DriverResult<()> {
+        self.perform(Operation::Check, spec.name.as_str(), |_| Ok(())).await
     }
 
     async fn cleanup(&self, installation: &InstallationId) -> DriverResult<()> {

@@ -28,6 +28,8 @@ pub enum Operation {
     ListContainers,
     /// `ContainerDriver::taken`; its target is the installation.
     Taken,
+    /// `ContainerDriver::check`.
+    Check,
     /// `ContainerDriver::cleanup`; its target is the installation.
     Cleanup,
     /// `Exec::exec`.
@@ -69,6 +71,7 @@ impl Operation {
             Self::Inspect => "inspect container",
             Self::ListContainers => "list containers",
             Self::Taken => "ask what is taken",
+            Self::Check => "check container",
             Self::Cleanup => "clean up",
             Self::Exec => "run command in container",
             Self::Logs => "read output of container",

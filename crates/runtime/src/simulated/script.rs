@@ -62,6 +62,8 @@ pub struct Script {
     pub cpus: Vec<u32>,
     /// Bytes of memory of the host; 0: not known.
     pub memory_bytes: u64,
+    /// Limits that cannot be set (`cpu`, `cpuset`, `memory`), each with the reason.
+    pub missing_limits: BTreeMap<String, String>,
     /// Seconds since 1970 at which the world begins; timestamps of output count from here.
     pub epoch_seconds: u64,
 }
