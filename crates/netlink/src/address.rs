@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnetwork::IpNetwork;
 
-use super::link::Device;
-use super::socket::{NetlinkError, Socket};
-use super::wire::{Attributes, CREATE, REPLACE, Request, read_u32};
+use crate::link::Device;
+use crate::socket::{NetlinkError, Socket};
+use crate::wire::{Attributes, CREATE, REPLACE, Request, read_u32};
 
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
@@ -16,13 +16,13 @@ const IFA_BROADCAST: u16 = 4;
 const IFA_FLAGS: u16 = 8;
 /// `IFA_F_NODAD`: usable at once, without waiting for duplicate address detection.
 const NODAD: u32 = 2;
-pub(super) const AF_INET: u8 = 2;
-pub(super) const AF_INET6: u8 = 10;
+pub(crate) const AF_INET: u8 = 2;
+pub(crate) const AF_INET6: u8 = 10;
 /// Length of `struct ifaddrmsg`.
 const IFADDR: usize = 8;
 
 /// Adds an address with its prefix length; one that is there already is left.
-pub(crate) fn add(socket: &mut Socket, device: Device, address: IpNetwork) -> Result<(), NetlinkError> {
+pub fn add(socket: &mut Socket, device: Device, address: IpNetwork) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_NEWADDR, CREATE | REPLACE);
     match address {
         IpNetwork::V4(v4) => {
@@ -43,7 +43,7 @@ pub(crate) fn add(socket: &mut Socket, device: Device, address: IpNetwork) -> Re
 }
 
 /// All IPv4 addresses of the namespace with the index of their device.
-pub(crate) fn list_v4(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Addr)>, NetlinkError> {
+pub fn list_v4(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Addr)>, NetlinkError> {
     let mut request = Request::dump(RTM_GETADDR);
     request.raw(&[AF_INET, 0, 0, 0, 0, 0, 0, 0]);
     let parse = |payload: &[u8]| {
@@ -55,7 +55,7 @@ pub(crate) fn list_v4(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Addr)>, Netli
 }
 
 /// The bytes of an address, in transmission order.
-pub(super) fn octets(address: IpAddr) -> Vec<u8> {
+pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),

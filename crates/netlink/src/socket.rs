@@ -7,7 +7,7 @@ use std::time::Duration;
 use netlink_sys::{Socket as RawSocket, SocketAddr, protocols::NETLINK_ROUTE};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use super::wire::{Attributes, HEADER, Request, read_text, read_u16, read_u32};
+use crate::wire::{Attributes, HEADER, Request, read_text, read_u16, read_u32};
 
 /// How long the kernel's answer may take to arrive once a request was executed.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -26,7 +26,7 @@ const NLMSGERR_ATTR_MSG: u16 = 1;
 
 /// What the kernel, or the way to it, answered.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NetlinkError {
+pub enum NetlinkError {
     /// The kernel refused a request.
     #[error("{source}{}", if text.is_empty() { String::new() } else { format!(" ({text})") })]
     Refused {
@@ -42,26 +42,34 @@ pub(crate) enum NetlinkError {
 
 impl NetlinkError {
     /// The error number, if there is one.
-    pub(crate) fn errno(&self) -> Option<rustix::io::Errno> {
+    pub fn errno(&self) -> Option<rustix::io::Errno> {
         let (Self::Refused { source, .. } | Self::Socket(source)) = self;
         source.raw_os_error().map(rustix::io::Errno::from_raw_os_error)
     }
 
     /// Whether the kernel says that the object is not there.
-    pub(crate) fn is_absent(&self) -> bool {
+    pub fn is_absent(&self) -> bool {
         use rustix::io::Errno;
         matches!(self.errno(), Some(Errno::NODEV | Errno::NOENT | Errno::SRCH | Errno::ADDRNOTAVAIL))
     }
 
     /// Whether the kernel says that the object is there already.
-    pub(crate) fn is_present(&self) -> bool {
+    pub fn is_present(&self) -> bool {
         self.errno() == Some(rustix::io::Errno::EXIST)
+    }
+}
+
+impl From<NetlinkError> for io::Error {
+    /// With the error number where there is one, and without the kernel's words then.
+    fn from(error: NetlinkError) -> Self {
+        let (NetlinkError::Refused { source, .. } | NetlinkError::Socket(source)) = error;
+        source
     }
 }
 
 /// A socket bound to the network namespace of the thread that opened it.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub struct Socket {
     raw: RawSocket,
     sequence: u32,
     buffer: Vec<u8>,
@@ -69,7 +77,7 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Opens a socket in the calling thread's network namespace.
-    pub(crate) fn open() -> Result<Self, NetlinkError> {
+    pub fn open() -> Result<Self, NetlinkError> {
         let open = || -> io::Result<RawSocket> {
             let mut raw = RawSocket::new(NETLINK_ROUTE)?;
             raw.bind_auto()?;
@@ -83,13 +91,13 @@ impl Socket {
     }
 
     /// Sends a request and waits for its acknowledgement.
-    pub(crate) fn call(&mut self, request: &mut Request) -> Result<(), NetlinkError> {
+    pub fn call(&mut self, request: &mut Request) -> Result<(), NetlinkError> {
         self.send(request)?;
         self.receive(&mut |_, _| {}).map(|_| ())
     }
 
     /// Sends a request that is answered by one message and the acknowledgement.
-    pub(crate) fn get(&mut self, request: &mut Request) -> Result<Vec<u8>, NetlinkError> {
+    pub fn get(&mut self, request: &mut Request) -> Result<Vec<u8>, NetlinkError> {
         let mut found = Vec::new();
         self.send(request)?;
         self.receive(&mut |_, payload| found = payload.to_vec())?;
@@ -97,7 +105,7 @@ impl Socket {
     }
 
     /// Asks for all objects of a kind: message type and what follows the message's header.
-    pub(crate) fn dump(&mut self, request: &mut Request) -> Result<Vec<(u16, Vec<u8>)>, NetlinkError> {
+    pub fn dump(&mut self, request: &mut Request) -> Result<Vec<(u16, Vec<u8>)>, NetlinkError> {
         let mut retries = DUMP_RETRIES;
         loop {
             let mut found = Vec::new();
