@@ -18,6 +18,12 @@ mod isolation;
 mod kit;
 #[path = "system/limits.rs"]
 mod limits;
+#[path = "system/outside.rs"]
+mod outside;
+#[path = "system/publish.rs"]
+mod publish;
+#[path = "system/server.rs"]
+mod server;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -30,6 +36,9 @@ fn main() -> ExitCode {
     if arguments.next_if(|it| it == "supervise").is_some() {
         return crash::supervise(&arguments.next().unwrap(), &arguments.next().unwrap());
     }
+    if arguments.next_if(|it| it == "serve").is_some() {
+        return server::serve(&arguments.next().unwrap().to_string_lossy());
+    }
     // A word that is no option selects the tests with it in their names, as with cargo's own harness.
     let filter = arguments.map(|it| it.to_string_lossy().into_owned()).find(|it| !it.starts_with('-'));
     if !rustix::process::geteuid().is_root() {
@@ -37,9 +46,17 @@ fn main() -> ExitCode {
         println!("system tests of the engine need root: {}", if required { "FAILED" } else { "skipped" });
         return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
-    let all: Vec<(&str, fn())> =
-        [containers::TESTS, crash::TESTS, exec::TESTS, images::TESTS, isolation::TESTS, limits::TESTS]
-            .concat();
+    outside::leave_the_machines_network();
+    let all: Vec<(&str, fn())> = [
+        containers::TESTS,
+        crash::TESTS,
+        exec::TESTS,
+        images::TESTS,
+        isolation::TESTS,
+        limits::TESTS,
+        publish::TESTS,
+    ]
+    .concat();
     let chosen = all.iter().filter(|(name, _)| filter.as_ref().is_none_or(|it| name.contains(it.as_str())));
     let (mut passed, mut failed) = (0, Vec::new());
     for (name, test) in chosen {

@@ -19,11 +19,14 @@ pub use exec::{ExecOutput, ExecSpec};
 use crate::cgroup::Cgroups;
 use crate::error::{Context as _, EngineError};
 use crate::files::{Lock, lock, make_private_dir, read_json, remove_tree, write_json};
+use crate::host_sockets::{HostSockets, OwnNamespace};
 use crate::image::ImageLimits;
 use crate::image::store::ImageStore;
 use crate::namespaces::{is_network, make_network, remove_network};
 use crate::process::Process;
 use crate::program::Helper;
+use crate::publish::ports::Ports;
+use crate::publish::{PublishVia, Publishing};
 use crate::record::{Exit, Inspected, Kept, State, Status, VERSION};
 use crate::spec::{Spec, check_name, check_state_path};
 
@@ -38,6 +41,10 @@ pub struct Options {
     pub cgroup: String,
     /// How much an image may hold.
     pub image_limits: ImageLimits,
+    /// Which way ports are published.
+    pub publish: PublishVia,
+    /// Where sockets for published ports come from.
+    pub host_sockets: Arc<dyn HostSockets>,
 }
 
 impl Options {
@@ -49,6 +56,8 @@ impl Options {
             helper: Helper::default(),
             cgroup: "llcm".to_owned(),
             image_limits: ImageLimits::default(),
+            publish: PublishVia::default(),
+            host_sockets: Arc::new(OwnNamespace),
         }
     }
 }
@@ -59,6 +68,7 @@ pub struct Engine {
     options: Options,
     images: ImageStore,
     cgroups: Cgroups,
+    ports: Ports,
     containers: Mutex<BTreeMap<String, Arc<Container>>>,
     /// Names of containers being made, which takes a while and must not hold others up.
     making: Mutex<BTreeSet<String>>,
@@ -120,8 +130,10 @@ impl Engine {
             .context("become subreaper for", &options.state_dir)?;
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
         let cgroups = Cgroups::detect(&options.cgroup)?;
+        let ports = Ports::new(options.publish, Arc::clone(&options.host_sockets));
         let engine = Self {
             options,
+            ports,
             images,
             cgroups,
             containers: Mutex::default(),
@@ -224,6 +236,12 @@ impl Engine {
         all.iter().map(|container| self.refresh(container)).collect()
     }
 
+    /// How ports are published, and why so.
+    #[must_use]
+    pub fn publishing(&self) -> Publishing {
+        self.ports.publishing()
+    }
+
     /// Removes what the engine has outside of its directory and shares among containers. Call it when no
     /// container is left and the engine is not needed any more.
     pub fn remove_leftovers(&self) {
@@ -250,7 +268,17 @@ impl Engine {
         if !live.removed {
             container.write_state(&live.state)?;
         }
+        self.ports.withdraw(&container.kept.spec)?;
         self.cgroups.remove(name)
+    }
+
+    /// Takes in which containers with published ports have ended unnoticed: they still have them.
+    fn notice_ends(&self) {
+        let all: Vec<_> = self.containers().values().cloned().collect();
+        for container in all.iter().filter(|container| !container.kept.spec.publish.is_empty()) {
+            // Where this fails the port stays taken, and whoever wants it is told so.
+            let _ = self.refresh(container);
+        }
     }
 
     /// Reads the directory: what runs is taken over, what has ended meanwhile is written down as such, what was
@@ -292,6 +320,9 @@ impl Engine {
             if container.kept.spec.network.is_none() && !is_network(&container.network()) {
                 remove_network(&container.network())?;
                 make_network(&container.network())?;
+            }
+            if container.live().process.is_some() {
+                self.ports.adopt(&container.kept.spec, &container.network());
             }
             self.containers().insert(name, Arc::new(container));
         }

@@ -37,9 +37,13 @@ impl Engine {
     /// written to its file system is there again, and its log goes on.
     ///
     /// # Errors
-    /// `Start` with what failed inside, a program that is not there, say; `Conflict` when it runs.
+    /// `Start` with what failed inside, a program that is not there, say; `Conflict` when it runs or somebody else
+    /// has a port that it publishes.
     pub fn start(&self, name: &str) -> Result<(), EngineError> {
         let container = self.container(name)?;
+        if !container.kept.spec.publish.is_empty() {
+            self.notice_ends();
+        }
         let mut live = container.live();
         self.notice_end(&container, &mut live)?;
         if live.removed {
@@ -49,8 +53,11 @@ impl Engine {
             let problem = "runs already: stop it first";
             return Err(EngineError::Conflict { kind: "container", name: name.to_owned(), problem });
         }
+        let spec = &container.kept.spec;
+        self.ports.publish(spec, &container.network())?;
         let started = self.launch(&container, &mut live);
         if started.is_err() {
+            self.ports.withdraw(spec)?;
             self.cgroups.remove(name)?;
         }
         started

@@ -5,27 +5,33 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use llcm_engine::{Engine, ExecOutput, ExecSpec, Exit, Options, Spec, Status};
+use llcm_engine::{Engine, ExecOutput, ExecSpec, Exit, Options, PublishVia, Spec, Status};
 
 pub(crate) struct Fixture {
     engine: Option<Engine>,
     pub(crate) directory: tempfile::TempDir,
     cgroup: String,
+    via: PublishVia,
 }
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        Self::publishing(PublishVia::Auto)
+    }
+
+    /// One that publishes ports in the given way.
+    pub(crate) fn publishing(via: PublishVia) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let cgroup = format!("llcm-test-{}-{number}", std::process::id());
         let directory = tempfile::tempdir().unwrap();
-        let mut fixture = Self { engine: None, directory, cgroup };
+        let mut fixture = Self { engine: None, directory, cgroup, via };
         fixture.open();
         fixture
     }
 
     pub(crate) fn options(&self) -> Options {
-        options(self.directory.path().join("state"), &self.cgroup)
+        Options { publish: self.via, ..options(self.directory.path().join("state"), &self.cgroup) }
     }
 
     pub(crate) fn cgroup(&self) -> &str {
