@@ -80,6 +80,8 @@ pub struct Inspected {
     pub status: Status,
     /// The file of its network namespace.
     pub network: std::path::PathBuf,
+    /// Its address on the interface that rules for published ports lead to, if it has one; the host reaches it there.
+    pub management: Option<std::net::Ipv4Addr>,
     /// The file with its output.
     pub log: std::path::PathBuf,
 }

@@ -22,6 +22,10 @@ mod limits;
 mod outside;
 #[path = "system/publish.rs"]
 mod publish;
+#[path = "system/republish.rs"]
+mod republish;
+#[path = "system/rules.rs"]
+mod rules;
 #[path = "system/server.rs"]
 mod server;
 
@@ -35,6 +39,10 @@ fn main() -> ExitCode {
     }
     if arguments.next_if(|it| it == "supervise").is_some() {
         return crash::supervise(&arguments.next().unwrap(), &arguments.next().unwrap());
+    }
+    if arguments.len() == 4 && arguments.next_if(|it| it == "publish").is_some() {
+        let words: Vec<String> = arguments.map(|it| it.to_string_lossy().into_owned()).collect();
+        return republish::supervise(words[0].as_ref(), &words[1], &words[2]);
     }
     if arguments.next_if(|it| it == "serve").is_some() {
         return server::serve(&arguments.next().unwrap().to_string_lossy());
@@ -55,6 +63,8 @@ fn main() -> ExitCode {
         isolation::TESTS,
         limits::TESTS,
         publish::TESTS,
+        republish::TESTS,
+        rules::TESTS,
     ]
     .concat();
     let chosen = all.iter().filter(|(name, _)| filter.as_ref().is_none_or(|it| name.contains(it.as_str())));

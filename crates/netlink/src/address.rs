@@ -18,15 +18,31 @@ const IFA_FLAGS: u16 = 8;
 const NODAD: u32 = 2;
 pub(crate) const AF_INET: u8 = 2;
 pub(crate) const AF_INET6: u8 = 10;
+const SCOPE_UNIVERSE: u8 = 0;
+const SCOPE_LINK: u8 = 253;
 /// Length of `struct ifaddrmsg`.
 const IFADDR: usize = 8;
 
 /// Adds an address with its prefix length; one that is there already is left.
 pub fn add(socket: &mut Socket, device: Device, address: IpNetwork) -> Result<(), NetlinkError> {
+    add_scoped(socket, device, address, SCOPE_UNIVERSE)
+}
+
+/// As [`add`], but the address is never chosen as the source of what leaves by another device (`RT_SCOPE_LINK`).
+pub fn add_for_link(socket: &mut Socket, device: Device, address: IpNetwork) -> Result<(), NetlinkError> {
+    add_scoped(socket, device, address, SCOPE_LINK)
+}
+
+fn add_scoped(
+    socket: &mut Socket,
+    device: Device,
+    address: IpNetwork,
+    scope: u8,
+) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_NEWADDR, CREATE | REPLACE);
     match address {
         IpNetwork::V4(v4) => {
-            request.raw(&[AF_INET, v4.prefix(), 0, 0]).raw(&device.0.to_ne_bytes());
+            request.raw(&[AF_INET, v4.prefix(), 0, scope]).raw(&device.0.to_ne_bytes());
             request.bytes(IFA_LOCAL, &v4.ip().octets()).bytes(IFA_ADDRESS, &v4.ip().octets());
             // A network of one or two addresses has no broadcast address (RFC 3021).
             if v4.prefix() < 31 {
@@ -34,7 +50,7 @@ pub fn add(socket: &mut Socket, device: Device, address: IpNetwork) -> Result<()
             }
         }
         IpNetwork::V6(v6) => {
-            request.raw(&[AF_INET6, v6.prefix(), 0, 0]).raw(&device.0.to_ne_bytes());
+            request.raw(&[AF_INET6, v6.prefix(), 0, scope]).raw(&device.0.to_ne_bytes());
             request.bytes(IFA_LOCAL, &v6.ip().octets()).bytes(IFA_ADDRESS, &v6.ip().octets());
             request.u32(IFA_FLAGS, NODAD);
         }

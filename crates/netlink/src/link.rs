@@ -46,6 +46,8 @@ pub struct LinkInfo {
     pub up: bool,
     /// Whether it carries frames (`IFF_LOWER_UP`).
     pub carrier: bool,
+    /// Whether the kernel has taken notice of that and sends (`IFF_RUNNING`), which may be a moment later.
+    pub running: bool,
     /// The bridge it is a port of; 0 for none.
     pub master: u32,
     /// The device below it, or the peer of a veth, as an index in that one's own namespace; 0 for none.
@@ -77,6 +79,7 @@ impl LinkInfo {
             group: number(IFLA_GROUP),
             up: flags & UP != 0,
             carrier: flags & (1 << 16) != 0,
+            running: flags & (1 << 6) != 0,
             master: number(IFLA_MASTER),
             link: number(IFLA_LINK),
             mtu: number(IFLA_MTU),

@@ -26,8 +26,6 @@ const IFLA_VXLAN_LOCAL: u16 = 4;
 const IFLA_VXLAN_LEARNING: u16 = 7;
 const IFLA_VXLAN_PORT: u16 = 15;
 const AF_BRIDGE: u8 = 7;
-/// `NLA_F_NESTED`: the bridge code refuses a port's attributes without it.
-const NESTED: u16 = 0x8000;
 /// Every link-local group address (01:80:c2:00:00:0x) but 01:80:c2:00:00:01, PAUSE, which no bridge may
 /// forward: LLDP, LACP and 802.1X of VNFs pass.
 const FORWARD_ALL_BUT_PAUSE: u16 = 0xfffd;
@@ -96,7 +94,8 @@ pub struct BridgePort {
 pub fn set_bridge_port(socket: &mut Socket, device: Device, port: BridgePort) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_SETLINK, 0);
     request.ifinfo(AF_BRIDGE, device.0, 0, 0);
-    request.nest(IFLA_PROTINFO | NESTED, |info| {
+    // Nested and marked so: the bridge code refuses a port's attributes otherwise.
+    request.nested(IFLA_PROTINFO, |info| {
         info.u16(IFLA_BRPORT_GROUP_FWD_MASK, FORWARD_ALL_BUT_PAUSE);
         info.u8(IFLA_BRPORT_ISOLATED, u8::from(port.isolated));
         let open = u8::from(!port.inbound_only);

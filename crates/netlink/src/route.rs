@@ -51,6 +51,29 @@ pub fn set(socket: &mut Socket, route: HostRoute, from: Ipv4Addr) -> Result<(), 
     socket.call(&mut request)
 }
 
+/// Sets the route of a table, 1 to 252, for everything that has no other one in it.
+pub fn set_default(
+    socket: &mut Socket,
+    via: Ipv4Addr,
+    device: Device,
+    table: u8,
+) -> Result<(), NetlinkError> {
+    let mut request = Request::new(RTM_NEWROUTE, CREATE | REPLACE);
+    request.raw(&[AF_INET, 0, 0, 0, table, STATIC, SCOPE_UNIVERSE, UNICAST]).raw(&ONLINK.to_ne_bytes());
+    request.u32(RTA_OIF, device.0).bytes(RTA_GATEWAY, &via.octets());
+    socket.call(&mut request)
+}
+
+/// The destinations of all IPv4 routes of all tables, as network and length of its prefix; those for this namespace
+/// itself are among them.
+pub fn destinations(socket: &mut Socket) -> Result<Vec<(Ipv4Addr, u8)>, NetlinkError> {
+    let parse = |payload: &[u8]| {
+        let octets: [u8; 4] = Attributes(payload.get(RTMSG..)?).get(RTA_DST)?.try_into().ok()?;
+        Some((Ipv4Addr::from(octets), *payload.get(1)?))
+    };
+    Ok(dump(socket, AF_INET)?.iter().filter_map(|payload| parse(payload)).collect())
+}
+
 /// Removes the route to a host.
 pub fn remove(socket: &mut Socket, to: Ipv4Addr) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_DELROUTE, 0);

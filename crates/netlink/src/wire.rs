@@ -5,8 +5,10 @@
 
 /// Length of `struct nlmsghdr`.
 pub const HEADER: usize = 16;
-/// `NLM_F_REQUEST | NLM_F_ACK`.
-const REQUEST_ACK: u16 = 0x1 | 0x4;
+/// `NLM_F_REQUEST`.
+const REQUEST: u16 = 0x1;
+/// `NLM_F_ACK`.
+const ACK: u16 = 0x4;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const REQUEST_DUMP: u16 = 0x1 | 0x300;
 /// `NLM_F_CREATE`.
@@ -17,6 +19,8 @@ pub const EXCL: u16 = 0x200;
 pub const REPLACE: u16 = 0x100;
 /// `NLM_F_APPEND`.
 pub const APPEND: u16 = 0x800;
+/// `NLA_F_NESTED`, in an attribute's kind: some of the kernel's parts insist on it.
+pub const NESTED: u16 = 0x8000;
 /// `NLA_F_NESTED | NLA_F_NET_BYTEORDER`: flags in an attribute's kind.
 const KIND_FLAGS: u16 = 0xc000;
 
@@ -29,7 +33,18 @@ pub struct Request {
 impl Request {
     /// A request that is acknowledged, of the given message type, with extra flags.
     pub fn new(kind: u16, flags: u16) -> Self {
-        Self::with_flags(kind, REQUEST_ACK | flags)
+        Self::with_flags(kind, REQUEST | ACK | flags)
+    }
+
+    /// A request that is answered only when it fails, for a batch.
+    pub fn unacknowledged(kind: u16, flags: u16) -> Self {
+        Self::with_flags(kind, REQUEST | flags)
+    }
+
+    /// Lets the kernel answer in any case.
+    pub fn ask_for_acknowledgement(&mut self) {
+        let flags = read_u16(&self.bytes, 6).unwrap_or(0) | ACK;
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
     }
 
     /// A request for all objects of a kind.
@@ -93,6 +108,16 @@ impl Request {
     /// Appends an attribute of four bytes.
     pub fn u32(&mut self, kind: u16, value: u32) -> &mut Self {
         self.bytes(kind, &value.to_ne_bytes())
+    }
+
+    /// Appends an attribute of four bytes in network byte order.
+    pub fn be32(&mut self, kind: u16, value: u32) -> &mut Self {
+        self.bytes(kind, &value.to_be_bytes())
+    }
+
+    /// Appends an attribute that holds what `fill` appends, marked as such.
+    pub fn nested(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) -> &mut Self {
+        self.nest(kind | NESTED, fill)
     }
 
     /// Appends an attribute that holds what `fill` appends.

@@ -6,10 +6,12 @@
 
 mod exec;
 mod logs;
+mod ports;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,8 +27,8 @@ use crate::image::store::ImageStore;
 use crate::namespaces::{is_network, make_network, remove_network};
 use crate::process::Process;
 use crate::program::Helper;
+use crate::publish::PublishVia;
 use crate::publish::ports::Ports;
-use crate::publish::{PublishVia, Publishing};
 use crate::record::{Exit, Inspected, Kept, State, Status, VERSION};
 use crate::spec::{Spec, check_name, check_state_path};
 
@@ -80,6 +82,8 @@ pub struct Engine {
 struct Container {
     kept: Kept,
     directory: PathBuf,
+    /// Where rules for published ports lead to.
+    management: Option<Ipv4Addr>,
     live: Mutex<Live>,
 }
 
@@ -130,7 +134,8 @@ impl Engine {
             .context("become subreaper for", &options.state_dir)?;
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
         let cgroups = Cgroups::detect(&options.cgroup)?;
-        let ports = Ports::new(options.publish, Arc::clone(&options.host_sockets));
+        let sockets = Arc::clone(&options.host_sockets);
+        let ports = Ports::new(options.publish, sockets, &options.cgroup, &options.state_dir);
         let engine = Self {
             options,
             ports,
@@ -204,12 +209,20 @@ impl Engine {
         write_json(&staged.join("state.json"), &State::Created)?;
         fs::rename(&staged, &directory).context("rename", &staged)?;
         let live = Mutex::new(Live { state: State::Created, process: None, removed: false });
-        let container = Container { kept, directory, live };
+        let mut container = Container { kept, directory, management: None, live };
         if container.kept.spec.network.is_none()
             && let Err(error) = make_network(&container.network())
         {
             remove_tree(&container.directory)?;
             return Err(error);
+        }
+        match self.ports.prepare(&container.kept.spec, &container.network()) {
+            Ok(address) => container.management = address,
+            Err(error) => {
+                remove_network(&container.directory.join("network"))?;
+                remove_tree(&container.directory)?;
+                return Err(error);
+            }
         }
         Ok(container)
     }
@@ -236,16 +249,12 @@ impl Engine {
         all.iter().map(|container| self.refresh(container)).collect()
     }
 
-    /// How ports are published, and why so.
-    #[must_use]
-    pub fn publishing(&self) -> Publishing {
-        self.ports.publishing()
-    }
-
     /// Removes what the engine has outside of its directory and shares among containers. Call it when no
     /// container is left and the engine is not needed any more.
     pub fn remove_leftovers(&self) {
         self.cgroups.remove_parent();
+        // The next engine on the directory tries it again, and says what is in the way.
+        let _ = self.settle_ports();
     }
 
     fn refresh(&self, container: &Container) -> Result<Inspected, EngineError> {
@@ -270,15 +279,6 @@ impl Engine {
         }
         self.ports.withdraw(&container.kept.spec)?;
         self.cgroups.remove(name)
-    }
-
-    /// Takes in which containers with published ports have ended unnoticed: they still have them.
-    fn notice_ends(&self) {
-        let all: Vec<_> = self.containers().values().cloned().collect();
-        for container in all.iter().filter(|container| !container.kept.spec.publish.is_empty()) {
-            // Where this fails the port stays taken, and whoever wants it is told so.
-            let _ = self.refresh(container);
-        }
     }
 
     /// Reads the directory: what runs is taken over, what has ended meanwhile is written down as such, what was
@@ -315,18 +315,19 @@ impl Engine {
                 (state, _) => state,
             };
             let live = Mutex::new(Live { state, process, removed: false });
-            let container = Container { kept, directory, live };
+            let mut container = Container { kept, directory, management: None, live };
             // A namespace does not outlive a boot.
             if container.kept.spec.network.is_none() && !is_network(&container.network()) {
                 remove_network(&container.network())?;
                 make_network(&container.network())?;
             }
-            if container.live().process.is_some() {
-                self.ports.adopt(&container.kept.spec, &container.network());
-            }
+            let is_running = container.live().process.is_some();
+            container.management = self.ports.adopt(&container.kept.spec, &container.network(), is_running);
             self.containers().insert(name, Arc::new(container));
         }
-        Ok(())
+        // One that has ended, and whose parent has not taken note of it, was found, too.
+        self.notice_ends();
+        self.settle_ports()
     }
 
     fn container(&self, name: &str) -> Result<Arc<Container>, EngineError> {
@@ -370,7 +371,8 @@ impl Container {
 
     fn inspected(&self, state: &State) -> Inspected {
         let status = Status::from(state);
-        Inspected { spec: self.kept.spec.clone(), status, network: self.network(), log: self.log() }
+        let (network, management) = (self.network(), self.management);
+        Inspected { spec: self.kept.spec.clone(), status, network, management, log: self.log() }
     }
 
     fn is(&self, directory: &Path) -> bool {

@@ -54,7 +54,7 @@ impl Engine {
             return Err(EngineError::Conflict { kind: "container", name: name.to_owned(), problem });
         }
         let spec = &container.kept.spec;
-        self.ports.publish(spec, &container.network())?;
+        self.ports.publish(spec, &container.network(), container.management)?;
         let started = self.launch(&container, &mut live);
         if started.is_err() {
             self.ports.withdraw(spec)?;
@@ -246,6 +246,7 @@ impl Engine {
         }
         live.removed = true;
         self.cgroups.remove(name)?;
+        self.ports.release(&container.kept.spec)?;
         if container.kept.spec.network.is_none() {
             crate::namespaces::remove_network(&container.network())?;
         }

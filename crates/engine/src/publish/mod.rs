@@ -5,10 +5,15 @@
 //! listens all the same: its sockets keep other programs off the port, and it serves what the rules leave out.
 //! What each way can and cannot do is in `docs/engine-ports.md`.
 //!
-//! Reading order: this file, `ports` (what is published now), `proxy`; `pair`, `rules` and `forwarding` (the rules).
+//! Reading order: this file, `ports` (what is published now), `bind` and `proxy`; `pair`, `rules` and
+//! `forwarding` (the rules).
 
+mod bind;
+mod forwarding;
+mod pair;
 pub(crate) mod ports;
 mod proxy;
+mod rules;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -90,6 +95,16 @@ impl Publish {
         self.host_ip.filter(|address| !(address.is_ipv6() && address.is_unspecified()))
     }
 
+    /// Whether other machines can reach it by IPv4.
+    pub(crate) fn is_for_others(&self) -> bool {
+        self.address().is_none_or(|address| address.is_ipv4() && !address.is_loopback())
+    }
+
+    /// Whether it has anything to do with IPv4, for which alone there are rules.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.address().is_none_or(|address| address.is_ipv4())
+    }
+
     /// Whether both would need the same port of the same address.
     fn clashes(&self, other: &Self) -> bool {
         let addresses = match (self.address(), other.address()) {
@@ -153,5 +168,7 @@ mod tests {
         let text = r#"{"protocol":"udp","host_port":53,"container_port":5353}"#;
         let read: Publish = serde_json::from_str(text).unwrap();
         assert_eq!((read.to_string().as_str(), read.container_port), ("udp 53", 5353));
+        assert!(read.is_for_others() && !port(Some("127.0.0.2"), 1).is_for_others());
+        assert!(port(Some("0.0.0.0"), 1).is_for_others() && !port(Some("2001:db8::1"), 1).has_rules());
     }
 }
