@@ -27,7 +27,8 @@
 //! 1. [`Spec`]: what a container is to be; [`capability`]: what its processes may do.
 //! 2. [`Engine`]: create, start, wait, stop, remove, exec; what is on disk and how a crash is survived.
 //! 3. [`helper`]: the two processes between the engine and the container's program.
-//! 4. [`image`]: archives of strangers, and the directories made of them.
+//! 4. [`Publish`]: ports of the host that lead to a container; [`HostSockets`]: where their sockets come from.
+//! 5. [`image`]: archives of strangers, and the directories made of them.
 //!
 //! # Limits
 //! Needs root, and Linux 5.11 or newer (overlayfs with `userxattr`). Programs for another architecture, 32-bit ones

@@ -28,6 +28,8 @@ mod republish;
 mod rules;
 #[path = "system/server.rs"]
 mod server;
+#[path = "system/sockets.rs"]
+mod sockets;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -47,6 +49,10 @@ fn main() -> ExitCode {
     if arguments.next_if(|it| it == "serve").is_some() {
         return server::serve(&arguments.next().unwrap().to_string_lossy());
     }
+    if arguments.next_if(|it| it == "dial").is_some() {
+        let words: Vec<String> = arguments.map(|it| it.to_string_lossy().into_owned()).collect();
+        return server::dial(&words[0], &words[1], &words[2]);
+    }
     // A word that is no option selects the tests with it in their names, as with cargo's own harness.
     let filter = arguments.map(|it| it.to_string_lossy().into_owned()).find(|it| !it.starts_with('-'));
     if !rustix::process::geteuid().is_root() {
@@ -65,6 +71,7 @@ fn main() -> ExitCode {
         publish::TESTS,
         republish::TESTS,
         rules::TESTS,
+        sockets::TESTS,
     ]
     .concat();
     let chosen = all.iter().filter(|(name, _)| filter.as_ref().is_none_or(|it| name.contains(it.as_str())));

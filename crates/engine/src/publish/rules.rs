@@ -135,3 +135,35 @@ pub(super) fn obstacle() -> Option<String> {
     };
     own().err().map(|error| format!("this program may not change rules of its network: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
+    use super::*;
+
+    /// Privileges are a thread's own.
+    #[test]
+    fn what_is_in_the_way_is_told() {
+        if !rustix::process::geteuid().is_root() {
+            assert!(!std::env::var("LLCM_REQUIRE_SYSTEM_TESTS").is_ok_and(|it| it == "1"), "needs root");
+            println!("what_is_in_the_way_is_told needs root: skipped");
+            return;
+        }
+        let without = |capability| {
+            std::thread::spawn(move || {
+                let mut sets = capabilities(None).unwrap();
+                sets.effective.remove(capability);
+                set_capabilities(None, sets).unwrap();
+                obstacle().unwrap()
+            })
+            .join()
+            .unwrap()
+        };
+        let text = without(CapabilitySet::SYS_ADMIN);
+        assert!(text.contains("namespace") && text.contains("not permitted"), "{text}");
+        let text = without(CapabilitySet::NET_ADMIN);
+        assert!(text.contains("does not take the rules") && text.contains("not permitted"), "{text}");
+        assert_eq!(obstacle(), None);
+    }
+}

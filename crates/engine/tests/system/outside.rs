@@ -54,6 +54,10 @@ impl Outside {
         outside
     }
 
+    pub(crate) fn namespace(&self) -> File {
+        self.namespace.try_clone().unwrap()
+    }
+
     /// Runs `work` on the other machine.
     pub(crate) fn visit<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         netns::visit(self.namespace.as_fd(), work).unwrap()

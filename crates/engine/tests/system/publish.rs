@@ -27,7 +27,6 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("publish_nft_started_again", || started_again(PublishVia::Nft)),
     ("publish_proxy_many_connections", || many_connections(PublishVia::Proxy)),
     ("publish_nft_many_connections", || many_connections(PublishVia::Nft)),
-    ("publish_proxy_bounded_connections", bounded_connections),
     ("publish_proxy_tries_the_containers_addresses", tries_the_containers_addresses),
     ("publish_proxy_slow_reader_holds_nobody_up", slow_reader_holds_nobody_up),
 ];
@@ -280,33 +279,6 @@ fn many_connections(via: PublishVia) {
 
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
-}
-
-/// Beyond the bound clients wait; they are served as soon as others have gone.
-fn bounded_connections() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let it = Fixture::publishing(PublishVia::Proxy);
-    // The bound is a sixth of the descriptors that the program may have when the proxy starts.
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(120), ..limit }).unwrap();
-    serve(&it, "a", vec![tcp(8080)]);
-    setrlimit(Resource::Nofile, limit).unwrap();
-    let mut streams: Vec<_> = (0..30)
-        .map(|_| {
-            let mut stream = TcpStream::connect(local(8080)).unwrap();
-            stream.write_all(b"e1").unwrap();
-            stream
-        })
-        .collect();
-    let is_served = |stream: &mut TcpStream, patience| {
-        stream.set_read_timeout(Some(patience)).unwrap();
-        stream.read_exact(&mut [0]).is_ok()
-    };
-    let mut waiting = streams.split_off(20);
-    assert!(streams.iter_mut().all(|stream| is_served(stream, Duration::from_secs(5))));
-    assert!(!waiting.iter_mut().any(|stream| is_served(stream, Duration::from_millis(50))));
-    drop(streams);
-    assert!(waiting.iter_mut().all(|stream| is_served(stream, Duration::from_secs(5))));
 }
 
 /// A server that listens at one address of the container only, which is not loopback.

@@ -62,3 +62,32 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
         }
     }
 }
+
+/// As a client, from inside: whether a server is reached, with a source address of one's choice. A datagram needs no
+/// answer; whoever waits for it knows.
+pub(crate) fn dial(protocol: &str, from: &str, to: &str) -> ExitCode {
+    use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
+    let (from, to): (std::net::SocketAddr, std::net::SocketAddr) =
+        (from.parse().unwrap(), to.parse().unwrap());
+    let work = || -> io::Result<()> {
+        if protocol == "udp" {
+            return UdpSocket::bind(from)?.send_to(b"dialled", to).map(|_| ());
+        }
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        bind(&socket, &from)?;
+        // Bounds connecting, too (socket(7)).
+        sockopt::set_socket_timeout(
+            &socket,
+            sockopt::Timeout::Send,
+            Some(std::time::Duration::from_millis(700)),
+        )?;
+        Ok(rustix::net::connect(&socket, &to)?)
+    };
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error}");
+            ExitCode::from(3)
+        }
+    }
+}
