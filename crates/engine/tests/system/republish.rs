@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use llcm_engine::{Engine, Options, PublishVia, Spec};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::containers::wait_until;
 use crate::kit::{Fixture, options};
@@ -109,8 +111,11 @@ fn goes_on_without_the_program(via: PublishVia) {
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
     let pid = i32::try_from(state["running"]["pid"].as_i64().unwrap()).unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    wait_until("it has ended", || !Path::new(&format!("/proc/{}/root", pid.as_raw_nonzero())).exists());
+    let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    pidfd_send_signal(&process, Signal::KILL).unwrap();
+    let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
+    let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap();
+    assert_eq!(ended, 1, "it has ended");
     it.open();
     assert_eq!(rules(), "");
     drop(TcpListener::bind("0.0.0.0:8080").unwrap());
