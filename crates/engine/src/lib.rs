@@ -52,8 +52,8 @@ mod spec;
 
 pub use engine::{Engine, ExecOutput, ExecSpec, Options};
 pub use error::{EngineError, ImageError};
-pub use host_sockets::{HostSockets, OwnNamespace};
+pub use host_sockets::{HostSockets, OwnNamespace, Protocol};
 pub use program::Helper;
-pub use publish::{Protocol, Publish, PublishVia, Publishing};
+pub use publish::{Publish, PublishVia, Publishing};
 pub use record::{Exit, Inspected, Status};
 pub use spec::{Bind, Device, Limits, Spec};
