@@ -18,8 +18,8 @@ mod isolation;
 mod kit;
 #[path = "system/limits.rs"]
 mod limits;
-#[path = "system/outside.rs"]
-mod outside;
+#[path = "system/outsider.rs"]
+mod outsider;
 #[path = "system/publish.rs"]
 mod publish;
 #[path = "system/republish.rs"]
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         println!("system tests of the engine need root: {}", if required { "FAILED" } else { "skipped" });
         return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
-    outside::leave_the_machines_network();
+    outsider::leave_the_machines_network();
     let all: Vec<(&str, fn())> = [
         containers::TESTS,
         crash::TESTS,

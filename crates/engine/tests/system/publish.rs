@@ -9,7 +9,7 @@ use llcm_engine::{EngineError, Protocol, Publish, PublishVia, Spec};
 
 use crate::containers::wait_until;
 use crate::kit::Fixture;
-use crate::outside::{HOST, OUTSIDER, Outside};
+use crate::outsider::{HOST, OUTSIDER, Outside};
 use crate::server::server;
 
 pub(crate) const TESTS: &[(&str, fn())] = &[

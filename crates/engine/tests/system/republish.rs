@@ -13,7 +13,7 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::containers::wait_until;
 use crate::kit::{Fixture, options};
-use crate::outside::{HOST, Outside};
+use crate::outsider::{HOST, Outside};
 use crate::publish::{at, local, serve, tcp, tcp_peer, udp, udp_peer};
 use crate::rules::rules;
 use crate::server::server;

@@ -10,7 +10,7 @@ use llcm_engine::{Publish, PublishVia, Spec};
 
 use crate::containers::wait_until;
 use crate::kit::{Fixture, shell, text};
-use crate::outside::{HOST, OUTSIDER, Outside, ip, output};
+use crate::outsider::{HOST, OUTSIDER, Outside, ip, output};
 use crate::publish::{at, local, serve, serve_spec, tcp, tcp_peer, udp, udp_peer};
 use crate::server::server;
 

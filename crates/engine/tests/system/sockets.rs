@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::containers::wait_until;
 use crate::kit::Fixture;
-use crate::outside::Outside;
+use crate::outsider::Outside;
 use crate::publish::{at, local, serve, tcp, tcp_peer, udp, udp_peer};
 use crate::server::server;
 
