@@ -5,7 +5,7 @@ use crate::metadata::Member;
 /// The layers from the ground up. A crate may depend on crates of lower layers only; crates of one layer do
 /// not see one another.
 pub const LAYERS: &[&[&str]] = &[
-    &["llcm-names"],
+    &["llcm-names", "llcm-netlink"],
     &["llcm-descriptors", "llcm-packaging", "llcm-topology", "llcm-engine"],
     &["llcm-placement", "llcm-netplan"],
     &["llcm-runtime"],
@@ -26,10 +26,11 @@ pub const OWNED: &[(&str, &[&str], &str)] = &[
     ("clap", &["llcm"], "below the binary nothing reads arguments"),
     ("env_logger", &["llcm"], "below the binary nothing installs a logger"),
     ("hyper-rustls", &["llcm-driver-engine"], "only registries are reached by TLS (docs/adr/014)"),
-    ("netlink-packet-route", &["llcm-driver-linux"], "one crate knows the kernel's network"),
-    ("redb", &["llcm-lifecycle"], "the store is the lifecycle's"),
+    ("netlink-packet-route", &[], "messages are written by llcm-netlink (docs/adr/007)"),
+    ("netlink-sys", &["llcm-netlink"], "one crate talks netlink"),
     ("oci-client", &[], "its answers have no bounds (docs/adr/014)"),
-    ("rtnetlink", &["llcm-driver-linux"], "one crate knows the kernel's network"),
+    ("redb", &["llcm-lifecycle"], "the store is the lifecycle's"),
+    ("rtnetlink", &[], "messages are written by llcm-netlink (docs/adr/007)"),
     ("rustls", &["llcm-driver-engine"], "only registries are reached by TLS (docs/adr/014)"),
     ("serde_yaml", &["llcm"], "it writes YAML only; serde-saphyr reads (docs/adr/002)"),
     ("zip", &["llcm-packaging", "llcm-testkit", "llcm"], "archives are read in one place"),

@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 use llcm_names::{DcName, InstallationId};
+use llcm_netlink::{address, link};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind};
 
 use crate::names::{overlay_namespace, underlay_namespace};
-use crate::netlink::{address, link};
 use crate::netns::{Netns, NetnsDir};
 
 /// Where the data centers' addresses come from: the range for carrier-grade translation (RFC 6598), which

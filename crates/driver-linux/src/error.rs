@@ -2,10 +2,9 @@
 
 use std::io;
 
+use llcm_netlink::NetlinkError;
 use llcm_runtime::{DriverError, DriverResult, ErrorKind};
 use rustix::io::Errno;
-
-use crate::netlink::NetlinkError;
 
 /// Says what was done to what when it fails.
 pub(crate) trait Context<T> {
@@ -15,20 +14,18 @@ pub(crate) trait Context<T> {
 
 impl<T> Context<T> for Result<T, NetlinkError> {
     fn during(self, operation: &'static str, target: &str) -> DriverResult<T> {
-        self.map_err(|error| error.during(operation, target))
+        self.map_err(|error| refused(&error, operation, target))
     }
 }
 
-impl NetlinkError {
-    /// This error as a driver error of the given operation and target.
-    pub(crate) fn during(&self, operation: &'static str, target: &str) -> DriverError {
-        let kind = match self {
-            // A queueing discipline or device kind that this kernel does not know is ENOENT with words.
-            Self::Refused { text, .. } if text.contains("nknown") => ErrorKind::Unsupported,
-            _ => kind_of(self.errno()),
-        };
-        explained(kind, operation, target, &self.to_string())
-    }
+/// The kernel's answer as a driver error of the given operation and target.
+pub(crate) fn refused(error: &NetlinkError, operation: &'static str, target: &str) -> DriverError {
+    let kind = match error {
+        // A queueing discipline or device kind that this kernel does not know is ENOENT with words.
+        NetlinkError::Refused { text, .. } if text.contains("nknown") => ErrorKind::Unsupported,
+        _ => kind_of(error.errno()),
+    };
+    explained(kind, operation, target, &error.to_string())
 }
 
 impl<T> Context<T> for io::Result<T> {

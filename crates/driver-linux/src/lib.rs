@@ -27,14 +27,13 @@
 //!   not be.
 //!
 //! Suggested reading order: `driver` (the trait), `operations` (segments and ports), `wiring` (which frames
-//! go where, pure), `underlay` (links and routes), `netns` and `netlink` (the kernel).
+//! go where, pure), `underlay` (links and routes), `netns` (the kernel, by `llcm-netlink`).
 
 mod datacenter;
 mod driver;
 mod error;
 mod installation;
 mod names;
-mod netlink;
 mod netns;
 mod operations;
 mod patch;

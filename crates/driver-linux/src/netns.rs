@@ -1,8 +1,5 @@
-//! Network namespaces: making and removing named ones, and working in any.
-//!
-//! A thread's namespace is a property of the thread. To work in another one, a thread is made, moved there
-//! and ended; it never returns to a pool. A netlink socket stays in the namespace it was opened in, so one
-//! visit per namespace is enough.
+//! Network namespaces: making and removing named ones, and working in any. A netlink socket stays in the namespace
+//! it was opened in, so one visit per namespace is enough.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -11,15 +8,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use llcm_netlink::netns::{throw_away, visit};
+use llcm_netlink::{NetlinkError, Socket};
 use llcm_runtime::{DriverResult, ErrorKind};
 use rustix::io::Errno;
 use rustix::mount::{
     MountPropagationFlags, UnmountFlags, mount_bind, mount_bind_recursive, mount_change, unmount,
 };
-use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use crate::error::Context;
-use crate::netlink::{NetlinkError, Socket};
 
 /// An open network namespace with a netlink socket in it.
 #[derive(Debug)]
@@ -100,32 +97,6 @@ impl Netns {
     }
 }
 
-/// Runs `work` on a thread of its own in a network namespace.
-fn visit<T: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> T + Send) -> io::Result<T> {
-    scratch_thread(move || {
-        move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))?;
-        Ok(work())
-    })
-}
-
-/// Runs `work` on a thread of its own in a new network namespace, which ends with it.
-pub(crate) fn throw_away<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
-    scratch_thread(|| {
-        unshare_network()?;
-        Ok(work())
-    })
-}
-
-fn scratch_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .name("netns".to_owned())
-            .spawn_scoped(scope, work)?
-            .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the thread in the namespace panicked")))
-    })
-}
-
 /// The directory of named network namespaces, as `ip netns` keeps it.
 #[derive(Debug, Clone)]
 pub(crate) struct NetnsDir(pub(crate) PathBuf);
@@ -171,12 +142,9 @@ impl NetnsDir {
             .create_new(true)
             .open(&path)
             .during("make mount point of network namespace", name)?;
-        let made = scratch_thread(|| {
-            unshare_network()?;
-            mount_bind("/proc/thread-self/ns/net", &path)?;
-            Ok(())
-        });
-        made.during("make network namespace", name)?;
+        throw_away(|| mount_bind("/proc/thread-self/ns/net", &path))
+            .and_then(|mounted| Ok(mounted?))
+            .during("make network namespace", name)?;
         self.open(name)
     }
 
@@ -210,12 +178,4 @@ impl NetnsDir {
             other => Ok(other?),
         }
     }
-}
-
-#[expect(
-    deprecated,
-    reason = "its successor is an unsafe function for the flag FILES only, which is not used"
-)]
-fn unshare_network() -> rustix::io::Result<()> {
-    rustix::thread::unshare(UnshareFlags::NEWNET)
 }

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
+use llcm_netlink::link;
 use llcm_runtime::{
     AttachPoint, DriverError, DriverResult, ErrorKind, NetworkObject, PortSpec, PortView, SegmentSpec,
 };
 
 use crate::installation::{Installation, State, datacenter_names};
 use crate::names::{Role, branch_prefix, overlay_namespace, parse_mark, port_device};
-use crate::netlink::link;
 use crate::netns::Netns;
 use crate::port::{configure, ensure_pair, join, raise};
 use crate::records::read_segments;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use llcm_names::DcName;
+use llcm_netlink::tc::{self, Action, Filter, Hook, Match};
+use llcm_netlink::{Device, NetlinkError, Socket, link};
 use llcm_runtime::DriverResult;
 
 use crate::datacenter::Datacenter;
 use crate::error::Context;
-use crate::netlink::tc::{self, Action, Filter, Hook, Match};
-use crate::netlink::{Device, NetlinkError, Socket, link};
 use crate::wiring::{Rule, Wire};
 
 /// What filters devices have, as far as this program set them; what it does not know it asks the kernel.

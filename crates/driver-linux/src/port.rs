@@ -1,13 +1,13 @@
 //! A port: the pair of devices, the container's side of it, and its joints to segments.
 
 use llcm_names::Owner;
+use llcm_netlink::address;
+use llcm_netlink::link_kind::{BridgePort, Peer, add_veth, set_bridge_port};
+use llcm_netlink::{Device, LinkInfo, link, route};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, PortSpec, SegmentSpec};
 
 use crate::datacenter::Datacenter;
 use crate::names::{Role, bridge, digest, mark, parse_mark, port_device};
-use crate::netlink::address;
-use crate::netlink::link_kind::{BridgePort, Peer, add_veth, set_bridge_port};
-use crate::netlink::{Device, LinkInfo, link, route};
 use crate::netns::Netns;
 use crate::segment::{find, require};
 use crate::wiring::{Joint, is_leaf, joint};

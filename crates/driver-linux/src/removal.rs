@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use llcm_names::Owner;
+use llcm_netlink::{LinkInfo, link};
 use llcm_runtime::DriverResult;
 
 use crate::datacenter::Datacenter;
 use crate::names::parse_mark;
-use crate::netlink::{LinkInfo, link};
 
 /// Bridges that go in one request.
 const BRIDGES: usize = 16;

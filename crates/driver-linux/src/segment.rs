@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 
 use llcm_names::{DcName, Owner, SegmentId};
+use llcm_netlink::link_kind::{BridgePort, Vxlan, add_bridge, add_vxlan, set_bridge_port};
+use llcm_netlink::{Device, LinkInfo, fdb, link};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, SegmentKind, SegmentSpec, TreeRole};
 
 use crate::datacenter::Datacenter;
 use crate::names::{Role, bridge, leaf_vxlan, mark, parse_mark, sink, vxlan};
-use crate::netlink::link_kind::{BridgePort, Vxlan, add_bridge, add_vxlan, set_bridge_port};
-use crate::netlink::{Device, LinkInfo, fdb, link};
 use crate::underlay::{Datacenters, LINK_MTU, VXLAN_OVERHEAD};
 use crate::wiring::{has_leaves, is_bridged, is_remote, sites};
 

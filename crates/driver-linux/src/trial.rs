@@ -5,13 +5,13 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
+use llcm_netlink::link_kind::{BridgePort, Peer, Vxlan, add_bridge, add_veth, add_vxlan, set_bridge_port};
+use llcm_netlink::netns::throw_away;
+use llcm_netlink::tc::{self, Action, Filter, Hook, Match};
+use llcm_netlink::{Device, NetlinkError, Socket, link};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind};
 
-use crate::error::Context;
-use crate::netlink::link_kind::{BridgePort, Peer, Vxlan, add_bridge, add_veth, add_vxlan, set_bridge_port};
-use crate::netlink::tc::{self, Action, Filter, Hook, Match};
-use crate::netlink::{Device, NetlinkError, Socket, link};
-use crate::netns::throw_away;
+use crate::error::{Context, refused};
 
 /// Checks that the kernel has everything that segments are made of.
 ///
@@ -61,7 +61,7 @@ fn device(socket: &mut Socket, name: &str) -> Result<Device, NetlinkError> {
 
 fn explain(what: &str, module: &str, error: &NetlinkError) -> DriverError {
     let said = error.to_string();
-    let error = error.during("try", what);
+    let error = refused(error, "try", what);
     if error.kind == ErrorKind::Denied {
         return error;
     }

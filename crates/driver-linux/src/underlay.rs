@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use llcm_names::{DcName, InstallationId};
+use llcm_netlink::link_kind::{Peer, add_veth};
+use llcm_netlink::route::HostRoute;
+use llcm_netlink::shape::{self, Bucket};
+use llcm_netlink::{Device, LinkInfo, link, route};
 use llcm_runtime::{DriverResult, ErrorKind, LinkView};
 use llcm_topology::{Link, LinkEnd, LinkProperties, Paths, Topology};
 
 use crate::datacenter::Datacenter;
 use crate::names::{link_device, link_mark, parse_link_mark};
-use crate::netlink::link_kind::{Peer, add_veth};
-use crate::netlink::route::HostRoute;
-use crate::netlink::shape::{self, Bucket};
-use crate::netlink::{Device, LinkInfo, link, route};
 
 /// The data centers by name.
 pub(crate) type Datacenters = BTreeMap<DcName, Arc<Datacenter>>;

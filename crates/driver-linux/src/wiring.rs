@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use llcm_names::{DcName, PortId, SegmentId};
+use llcm_netlink::tc::{Hook, Match};
 use llcm_runtime::{PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
 
 use crate::names::{branch, branch_bridge_side, leaf_vxlan, port_device, sink, vxlan};
-use crate::netlink::tc::{Hook, Match};
 
 /// Segments and attached ports.
 #[derive(Debug, Clone, Copy)]

@@ -37,7 +37,7 @@ pub enum EngineError {
     /// The name is taken, or the state does not allow it.
     #[error("{kind} `{name}` {problem}")]
     Conflict {
-        /// "image", "container" or "state directory".
+        /// "image", "container", "port" or "state directory".
         kind: &'static str,
         /// Which one.
         name: String,

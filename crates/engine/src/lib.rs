@@ -27,8 +27,9 @@
 //! 1. [`Spec`]: what a container is to be; [`capability`]: what its processes may do.
 //! 2. [`Engine`]: create, start, wait, stop, remove, exec; what is on disk and how a crash is survived.
 //! 3. [`helper`]: the two processes between the engine and the container's program.
-//! 4. [`image`]: archives of strangers, and the directories made of them.
-//! 5. [`rootless`]: all of it for an ordinary user; [`Powers`]: what is different then.
+//! 4. [`Publish`]: ports of the host that lead to a container; [`HostSockets`]: where their sockets come from.
+//! 5. [`image`]: archives of strangers, and the directories made of them.
+//! 6. [`rootless`]: all of it for an ordinary user; [`Powers`]: what is different then.
 //!
 //! `docs/engine.md` tells the whole story.
 //!
@@ -54,6 +55,7 @@ mod namespaces;
 mod powers;
 mod process;
 mod program;
+mod publish;
 mod record;
 pub mod rootless;
 mod spec;
@@ -63,5 +65,6 @@ pub use error::{EngineError, ImageError};
 pub use host_sockets::{HostSockets, OwnNamespace, Protocol};
 pub use powers::{Power, Powers};
 pub use program::Helper;
+pub use publish::{Publish, PublishVia, Publishing};
 pub use record::{Exit, Inspected, Status};
 pub use spec::{Bind, Device, Limits, Spec};

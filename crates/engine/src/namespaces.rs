@@ -4,9 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use llcm_netlink::{Device, NetlinkError, Socket, link};
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::thread::UnshareFlags;
 
 use crate::error::{Context as _, EngineError};
@@ -62,28 +61,8 @@ pub(crate) fn is_network(path: &Path) -> bool {
     matches!((here, namespaces), (Ok(here), Ok(namespaces)) if here == namespaces)
 }
 
-/// Sets interface 1, loopback, up in the network namespace of this thread: one message of rtnetlink(7).
-pub(crate) fn loopback_up() -> io::Result<()> {
-    const RTM_NEWLINK: u16 = 16;
-    const REQUEST_AND_ACK: u16 = 1 | 4;
-    const UP: u32 = 1;
-    let mut message = Vec::new();
-    message.extend(32_u32.to_ne_bytes());
-    message.extend(RTM_NEWLINK.to_ne_bytes());
-    message.extend(REQUEST_AND_ACK.to_ne_bytes());
-    message.extend([0; 8]);
-    // Family and type of the interface are not asked for; its index, the flags, and which of them to change.
-    message.extend([0; 4]);
-    message.extend(1_i32.to_ne_bytes());
-    message.extend(UP.to_ne_bytes());
-    message.extend(UP.to_ne_bytes());
-    // Protocol 0 of netlink is rtnetlink.
-    let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
-    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
-    rustix::net::sendto(&socket, &message, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
-    let mut answer = [0_u8; 128];
-    let _length = rustix::net::recv(&socket, &mut answer[..], RecvFlags::empty())?;
-    // An answer's header is followed by a number, 0 or a negative error.
-    let error = answer.get(16..20).and_then(|bytes| bytes.try_into().ok()).map_or(0, i32::from_ne_bytes);
-    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(-error)) }
+/// Sets interface 1, loopback, up in the network namespace of this thread.
+fn loopback_up() -> Result<(), NetlinkError> {
+    let up = link::Change { up: Some(true), ..link::Change::default() };
+    link::change(&mut Socket::open()?, Device(1), &up)
 }

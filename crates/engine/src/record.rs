@@ -82,6 +82,8 @@ pub struct Inspected {
     /// Where its network namespace is found: a file, or the process's own in `/proc` while it runs. After an end it
     /// may not be there; [`crate::Engine::network`] makes a new one.
     pub network: std::path::PathBuf,
+    /// Its address on the interface that rules for published ports lead to, if it has one; the host reaches it there.
+    pub management: Option<std::net::Ipv4Addr>,
     /// The file with its output.
     pub log: std::path::PathBuf,
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::capability::Capability;
 use crate::error::EngineError;
+use crate::publish::Publish;
 
 /// A container to be. `Spec::new` gives one without limits and with the default capabilities; set the rest by
 /// assigning fields.
@@ -49,6 +50,9 @@ pub struct Spec {
     /// Devices of the host.
     #[serde(default)]
     pub devices: Vec<Device>,
+    /// Ports of the host that lead to ports of the container while it runs.
+    #[serde(default)]
+    pub publish: Vec<Publish>,
     /// Words of the caller, kept and given back: marks of ownership, say.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -108,6 +112,7 @@ impl Spec {
             cap_drop: Vec::new(),
             binds: Vec::new(),
             devices: Vec::new(),
+            publish: Vec::new(),
             labels: BTreeMap::new(),
         }
     }
@@ -154,7 +159,7 @@ impl Spec {
         if self.limits.cpuset.as_deref().is_some_and(|list| !is_list(list)) {
             return invalid("the CPU set must be a list as 0,2-3".to_owned());
         }
-        Ok(())
+        crate::publish::check(&self.publish)
     }
 
     /// The capabilities the container's processes may have.

@@ -25,10 +25,22 @@ mod logs;
 mod ordinary;
 #[path = "system/outside.rs"]
 mod outside;
+#[path = "system/outsider.rs"]
+mod outsider;
+#[path = "system/publish.rs"]
+mod publish;
 #[path = "system/refused.rs"]
 mod refused;
+#[path = "system/republish.rs"]
+mod republish;
 #[path = "system/rootless.rs"]
 mod rootless;
+#[path = "system/rules.rs"]
+mod rules;
+#[path = "system/server.rs"]
+mod server;
+#[path = "system/sockets.rs"]
+mod sockets;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -51,12 +63,27 @@ fn main() -> ExitCode {
         let directory = arguments.next().unwrap();
         return ordinary::run(&directory, arguments.next().as_deref().and_then(|it| it.to_str()));
     }
+    if arguments.len() == 4 && arguments.next_if(|it| it == "publish").is_some() {
+        let words: Vec<String> = arguments.map(|it| it.to_string_lossy().into_owned()).collect();
+        return republish::supervise(words[0].as_ref(), &words[1], &words[2]);
+    }
+    if arguments.next_if(|it| it == "serve").is_some() {
+        return server::serve(&arguments.next().unwrap().to_string_lossy());
+    }
+    if arguments.next_if(|it| it == "dial").is_some() {
+        let words: Vec<String> = arguments.map(|it| it.to_string_lossy().into_owned()).collect();
+        return server::dial(&words[0], &words[1], &words[2]);
+    }
     // A word that is no option selects the tests with it in their names, as with cargo's own harness.
     let filter = arguments.map(|it| it.to_string_lossy().into_owned()).find(|it| !it.starts_with('-'));
     let is_root = rustix::process::geteuid().is_root();
     let possible = llcm_engine::rootless::possible(&llcm_engine::Helper::default());
     let required = std::env::var("LLCM_REQUIRE_SYSTEM_TESTS").is_ok_and(|it| it == "1");
-    let mut failed = is_root && run(all(), filter.as_deref(), "");
+    if is_root {
+        outsider::leave_the_machines_network();
+    }
+    let as_root = [publish::TESTS, republish::TESTS, rules::TESTS, sockets::TESTS].concat();
+    let mut failed = is_root && run(all().into_iter().chain(as_root), filter.as_deref(), "");
     if let Err(why) = possible {
         let outcome = if required { "FAILED" } else { "skipped" };
         println!("system tests of the engine as an ordinary user: {outcome}: {why}");

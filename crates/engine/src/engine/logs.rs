@@ -29,8 +29,8 @@ pub struct LogReader {
 pub struct LogChunk {
     /// The bytes, as they were written.
     pub bytes: Vec<u8>,
-    /// When they were seen in the log: a few milliseconds after they were written, or, for what was written
-    /// while no program had the engine, when the log was last written to.
+    /// When they had been written: the log was looked at a few milliseconds later at most, or, for what was written
+    /// while no program had the engine, it is when the log was last written to.
     pub seen: SystemTime,
 }
 

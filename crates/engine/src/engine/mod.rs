@@ -5,9 +5,12 @@
 //! up.
 
 mod admission;
+mod adopt;
+mod container;
 mod exec;
 mod keeper;
 mod logs;
+mod ports;
 mod run;
 mod session;
 
@@ -23,18 +26,19 @@ pub use session::Session;
 
 use crate::cgroup::Cgroups;
 use crate::error::{Context as _, EngineError};
-use crate::files::{
-    Lock, in_use, lock, make_private_dir, owned, read_json, remove_tree, with_own_group, write_json,
-};
+use crate::files::{Lock, in_use, lock, make_private_dir, owned, remove_tree, with_own_group, write_json};
+use crate::host_sockets::{HostSockets, OwnNamespace};
 use crate::ids::Ids;
 use crate::image::ImageLimits;
 use crate::image::store::ImageStore;
-use crate::namespaces::{is_network, make_network, remove_network};
+use crate::namespaces::remove_network;
 use crate::powers::Powers;
-use crate::process::Process;
 use crate::program::Helper;
-use crate::record::{Exit, Inspected, Kept, State, Status, VERSION};
+use crate::publish::PublishVia;
+use crate::publish::ports::Ports;
+use crate::record::{Exit, Inspected, Kept, State, VERSION};
 use crate::spec::{Spec, check_name, check_state_path};
+use container::{Container, Live};
 
 /// How an engine works.
 #[derive(Debug, Clone)]
@@ -50,6 +54,10 @@ pub struct Options {
     /// Bytes of a container's log after which it is moved to a second file beside the first, `log.1`, in place of
     /// what was there.
     pub log_bytes: u64,
+    /// Which way ports are published.
+    pub publish: PublishVia,
+    /// Where sockets for published ports come from.
+    pub host_sockets: Arc<dyn HostSockets>,
 }
 
 impl Options {
@@ -62,6 +70,8 @@ impl Options {
             cgroup: "llcm".to_owned(),
             image_limits: ImageLimits::default(),
             log_bytes: 10 << 20,
+            publish: PublishVia::default(),
+            host_sockets: Arc::new(OwnNamespace),
         }
     }
 }
@@ -74,30 +84,13 @@ pub struct Engine {
     cgroups: Cgroups,
     ids: Ids,
     powers: Powers,
+    ports: Ports,
     containers: Mutex<BTreeMap<String, Arc<Container>>>,
     /// Names of containers being made, which takes a while and must not hold others up.
     making: Mutex<BTreeSet<String>>,
     lingering: session::Lingering,
     keeper: keeper::Keeper,
     _lock: Lock,
-}
-
-/// A container in memory.
-#[derive(Debug)]
-struct Container {
-    kept: Kept,
-    directory: PathBuf,
-    live: Mutex<Live>,
-}
-
-/// What changes.
-#[derive(Debug)]
-struct Live {
-    state: State,
-    /// There while the state is `Running`.
-    process: Option<Arc<Process>>,
-    /// A removed container may still be held by a caller that waits.
-    removed: bool,
 }
 
 impl Engine {
@@ -131,8 +124,11 @@ impl Engine {
         let cgroups = Cgroups::detect(&options.cgroup)?;
         let keeper = keeper::Keeper::start(options.log_bytes)?;
         let powers = Powers::with(&cgroups, &ids);
+        let sockets = Arc::clone(&options.host_sockets);
+        let ports = Ports::new(options.publish, sockets, &options.cgroup, &options.state_dir);
         let engine = Self {
             options,
+            ports,
             images,
             cgroups,
             ids,
@@ -208,7 +204,7 @@ impl Engine {
         }
         let made = self.make(Kept { version: VERSION, spec, image });
         let made = made.map(|container| {
-            let inspected = container.inspected(&State::Created);
+            let inspected = container.inspected(&container.live());
             self.containers().insert(name.clone(), Arc::new(container));
             inspected
         });
@@ -232,9 +228,12 @@ impl Engine {
         write_json(&staged.join("spec.json"), &kept)?;
         write_json(&staged.join("state.json"), &State::Created)?;
         fs::rename(&staged, &directory).context("rename", &staged)?;
-        let live = Mutex::new(Live { state: State::Created, process: None, removed: false });
+        let live =
+            Mutex::new(Live { state: State::Created, process: None, management: None, removed: false });
         let container = Container { kept, directory, live };
-        if let Err(error) = container.ensure_network() {
+        let ready = self.make_ready(&container, &mut container.live());
+        if let Err(error) = ready {
+            remove_network(&container.directory.join("network"))?;
             remove_tree(&container.directory)?;
             return Err(error);
         }
@@ -251,9 +250,16 @@ impl Engine {
         let mut live = container.live();
         self.notice_end(&container, &mut live)?;
         if live.process.is_none() {
-            container.ensure_network()?;
+            self.make_ready(&container, &mut live)?;
         }
         Ok(container.network(&live.state))
+    }
+
+    /// Gives a container that does not run its network namespace, and in it what published ports need.
+    fn make_ready(&self, container: &Container, live: &mut Live) -> Result<(), EngineError> {
+        container.ensure_network()?;
+        live.management = self.ports.prepare(&container.kept.spec, &container.network_file())?;
+        Ok(())
     }
 
     fn making(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -282,12 +288,14 @@ impl Engine {
     /// container is left and the engine is not needed any more.
     pub fn remove_leftovers(&self) {
         self.cgroups.remove_parent();
+        // The next engine on the directory tries it again, and says what is in the way.
+        let _ = self.settle_ports();
     }
 
     fn refresh(&self, container: &Container) -> Result<Inspected, EngineError> {
         let mut live = container.live();
         self.notice_end(container, &mut live)?;
-        Ok(container.inspected(&live.state))
+        Ok(container.inspected(&live))
     }
 
     /// Takes in that the process of a container has ended, if it has.
@@ -304,64 +312,8 @@ impl Engine {
         if !live.removed {
             container.write_state(&live.state)?;
         }
+        self.ports.withdraw(&container.kept.spec)?;
         self.cgroups.remove(name)
-    }
-
-    /// Reads the directory: what runs is taken over, what has ended meanwhile is written down as such, what was
-    /// not finished is removed.
-    fn adopt(&self) -> Result<(), EngineError> {
-        let root = self.containers_dir();
-        make_private_dir(&root)?;
-        make_private_dir(&self.mount_point())?;
-        for entry in fs::read_dir(&root).context("list", &root)? {
-            let directory = entry.context("list", &root)?.path();
-            let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let kept = read_json::<Kept>(&directory.join("spec.json"))?;
-            let state = read_json::<State>(&directory.join("state.json"))?;
-            let (Some(kept), Some(state), false) = (kept, state, name.starts_with('.')) else {
-                remove_network(&directory.join("network"))?;
-                remove_tree(&directory)?;
-                continue;
-            };
-            if kept.version != VERSION {
-                let text = format!("{} is of version {}: use the program that made it", name, kept.version);
-                return Err(EngineError::Invalid(text));
-            }
-            let process = match &state {
-                State::Running(id) => Process::find(id).map(Arc::new),
-                State::Created | State::Ended(_) => None,
-            };
-            let process = match process {
-                Some(lost) if admission::is_out_of_reach(&lost) => {
-                    lost.end().context("end what is out of reach of", &directory)?;
-                    None
-                }
-                process => process,
-            };
-            let state = match (state, &process) {
-                (State::Running(_), None) => {
-                    let exit = Exit { code: None, out_of_memory: self.cgroups.memory_kills(&name) > 0 };
-                    write_json(&directory.join("state.json"), &State::Ended(exit))?;
-                    self.cgroups.remove(&name)?;
-                    State::Ended(exit)
-                }
-                (state, _) => state,
-            };
-            let is_running = process.is_some();
-            if is_running {
-                self.keeper.watch(&directory)?;
-            }
-            let live = Mutex::new(Live { state, process, removed: false });
-            let container = Container { kept, directory, live };
-            if is_running {
-                container.let_network_go()?;
-            } else {
-                // A namespace does not outlive a boot.
-                container.ensure_network()?;
-            }
-            self.containers().insert(name, Arc::new(container));
-        }
-        Ok(())
     }
 
     fn container(&self, name: &str) -> Result<Arc<Container>, EngineError> {
@@ -382,57 +334,5 @@ impl Engine {
 
     fn containers_dir(&self) -> PathBuf {
         self.options.state_dir.join("containers")
-    }
-}
-
-impl Container {
-    fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write_state(&self, state: &State) -> Result<(), EngineError> {
-        write_json(&self.directory.join("state.json"), state)
-    }
-
-    /// The file of its network namespace while it does not run.
-    fn network_file(&self) -> PathBuf {
-        self.kept.spec.network.clone().unwrap_or_else(|| self.directory.join("network"))
-    }
-
-    /// Makes its own network namespace where there is none.
-    fn ensure_network(&self) -> Result<(), EngineError> {
-        let file = self.network_file();
-        if self.kept.spec.network.is_some() || is_network(&file) {
-            return Ok(());
-        }
-        remove_network(&file)?;
-        make_network(&file)
-    }
-
-    /// From its start on, the network namespace is there as long as its processes are: what is dead answers
-    /// no ping.
-    fn let_network_go(&self) -> Result<(), EngineError> {
-        if self.kept.spec.network.is_some() { Ok(()) } else { remove_network(&self.network_file()) }
-    }
-
-    /// Where its network namespace is found now.
-    fn network(&self, state: &State) -> PathBuf {
-        match (state, &self.kept.spec.network) {
-            (State::Running(process), None) => PathBuf::from(format!("/proc/{}/ns/net", process.pid)),
-            _ => self.network_file(),
-        }
-    }
-
-    fn log(&self) -> PathBuf {
-        self.directory.join("log")
-    }
-
-    fn inspected(&self, state: &State) -> Inspected {
-        let status = Status::from(state);
-        Inspected { spec: self.kept.spec.clone(), status, network: self.network(state), log: self.log() }
-    }
-
-    fn is(&self, directory: &Path) -> bool {
-        self.directory == directory
     }
 }

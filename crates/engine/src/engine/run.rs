@@ -15,7 +15,8 @@ use std::time::Duration;
 use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::Signal;
 
-use super::{Container, Engine, Live};
+use super::Engine;
+use super::container::{Container, Live};
 use crate::capability::Capability;
 use crate::error::{Context as _, EngineError};
 use crate::files::write_json;
@@ -35,9 +36,13 @@ impl Engine {
     /// written to its file system is there again, and its log goes on.
     ///
     /// # Errors
-    /// `Start` with what failed inside, a program that is not there, say; `Conflict` when it runs.
+    /// `Start` with what failed inside, a program that is not there, say; `Conflict` when it runs or somebody else
+    /// has a port that it publishes.
     pub fn start(&self, name: &str) -> Result<(), EngineError> {
         let container = self.container(name)?;
+        if !container.kept.spec.publish.is_empty() {
+            self.notice_ends();
+        }
         let mut live = container.live();
         self.notice_end(&container, &mut live)?;
         if live.removed {
@@ -47,9 +52,12 @@ impl Engine {
             let problem = "runs already: stop it first";
             return Err(EngineError::Conflict { kind: "container", name: name.to_owned(), problem });
         }
-        container.ensure_network()?;
+        self.make_ready(&container, &mut live)?;
+        let spec = &container.kept.spec;
+        self.ports.publish(spec, live.management)?;
         let started = self.launch(&container, &mut live);
         if started.is_err() {
+            self.ports.withdraw(spec)?;
             self.cgroups.remove(name)?;
         }
         started
@@ -101,7 +109,9 @@ impl Engine {
             return Err(error);
         }
         live.state = State::Running(process.id.clone());
-        live.process = Some(Arc::new(process));
+        let process = Arc::new(process);
+        self.ports.started(&spec.name, &process);
+        live.process = Some(process);
         container.let_network_go()
     }
 
@@ -240,6 +250,7 @@ impl Engine {
         }
         live.removed = true;
         self.cgroups.remove(name)?;
+        self.ports.release(&container.kept.spec)?;
         if container.kept.spec.network.is_none() {
             crate::namespaces::remove_network(&container.network_file())?;
         }

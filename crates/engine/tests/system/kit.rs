@@ -5,33 +5,43 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use llcm_engine::{Engine, ExecOutput, ExecSpec, Exit, Options, Spec, Status};
+use llcm_engine::{Engine, ExecOutput, ExecSpec, Exit, Options, PublishVia, Spec, Status};
 
 pub(crate) struct Fixture {
     engine: Option<Engine>,
     pub(crate) directory: tempfile::TempDir,
     cgroup: String,
     log_bytes: u64,
+    via: PublishVia,
 }
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        Self::with_logs_of(1 << 20)
+        Self::with(1 << 20, PublishVia::Auto)
     }
 
     pub(crate) fn with_logs_of(log_bytes: u64) -> Self {
+        Self::with(log_bytes, PublishVia::Auto)
+    }
+
+    /// One that publishes ports in the given way.
+    pub(crate) fn publishing(via: PublishVia) -> Self {
+        Self::with(1 << 20, via)
+    }
+
+    fn with(log_bytes: u64, via: PublishVia) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let cgroup = format!("llcm-test-{}-{number}", std::process::id());
         let directory = tempfile::tempdir().unwrap();
-        let mut fixture = Self { engine: None, directory, cgroup, log_bytes };
+        let mut fixture = Self { engine: None, directory, cgroup, log_bytes, via };
         fixture.open();
         fixture
     }
 
     pub(crate) fn options(&self) -> Options {
-        let log_bytes = self.log_bytes;
-        Options { log_bytes, ..options(self.directory.path().join("state"), &self.cgroup) }
+        let options = options(self.directory.path().join("state"), &self.cgroup);
+        Options { log_bytes: self.log_bytes, publish: self.via, ..options }
     }
 
     pub(crate) fn cgroup(&self) -> &str {

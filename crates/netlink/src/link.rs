@@ -1,24 +1,24 @@
 //! Network devices: listing, changing and deleting them.
 
-use super::socket::{NetlinkError, Socket};
-use super::wire::{Attributes, Request, read_text, read_u32};
+use crate::socket::{NetlinkError, Socket};
+use crate::wire::{Attributes, Request, read_text, read_u32};
 
-pub(super) const RTM_NEWLINK: u16 = 16;
+pub(crate) const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
-pub(super) const RTM_SETLINK: u16 = 19;
+pub(crate) const RTM_SETLINK: u16 = 19;
 
-pub(super) const IFLA_ADDRESS: u16 = 1;
-pub(super) const IFLA_IFNAME: u16 = 3;
-pub(super) const IFLA_MTU: u16 = 4;
+pub(crate) const IFLA_ADDRESS: u16 = 1;
+pub(crate) const IFLA_IFNAME: u16 = 3;
+pub(crate) const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
-pub(super) const IFLA_LINKINFO: u16 = 18;
+pub(crate) const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
-pub(super) const IFLA_GROUP: u16 = 27;
-pub(super) const IFLA_NET_NS_FD: u16 = 28;
+pub(crate) const IFLA_GROUP: u16 = 27;
+pub(crate) const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_EXT_MASK: u16 = 29;
-pub(super) const IFLA_INFO_KIND: u16 = 1;
+pub(crate) const IFLA_INFO_KIND: u16 = 1;
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 /// `IFF_UP`.
 const UP: u32 = 1;
@@ -27,36 +27,38 @@ const IFINFO: usize = 16;
 
 /// A device's index in its namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Device(pub(crate) u32);
+pub struct Device(pub u32);
 
 /// A device as the kernel reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct LinkInfo {
+pub struct LinkInfo {
     /// Its index.
-    pub(crate) index: u32,
+    pub index: u32,
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// `veth`, `bridge`, `vxlan`; empty for a device without a kind (`lo`).
-    pub(crate) kind: String,
+    pub kind: String,
     /// The text an administrator gave it; ours is a mark.
-    pub(crate) alias: String,
+    pub alias: String,
     /// Its link group.
-    pub(crate) group: u32,
+    pub group: u32,
     /// Whether it is set up.
-    pub(crate) up: bool,
+    pub up: bool,
     /// Whether it carries frames (`IFF_LOWER_UP`).
-    pub(crate) carrier: bool,
+    pub carrier: bool,
+    /// Whether the kernel has taken notice of that and sends (`IFF_RUNNING`), which may be a moment later.
+    pub running: bool,
     /// The bridge it is a port of; 0 for none.
-    pub(crate) master: u32,
+    pub master: u32,
     /// The device below it, or the peer of a veth, as an index in that one's own namespace; 0 for none.
-    pub(crate) link: u32,
+    pub link: u32,
     /// Largest packet.
-    pub(crate) mtu: u32,
+    pub mtu: u32,
 }
 
 impl LinkInfo {
     /// The device's index, typed.
-    pub(crate) fn device(&self) -> Device {
+    pub fn device(&self) -> Device {
         Device(self.index)
     }
 
@@ -77,6 +79,7 @@ impl LinkInfo {
             group: number(IFLA_GROUP),
             up: flags & UP != 0,
             carrier: flags & (1 << 16) != 0,
+            running: flags & (1 << 6) != 0,
             master: number(IFLA_MASTER),
             link: number(IFLA_LINK),
             mtu: number(IFLA_MTU),
@@ -86,23 +89,23 @@ impl LinkInfo {
 
 /// Changes to a device, sent as one request.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Change<'a> {
+pub struct Change<'a> {
     /// A new name.
-    pub(crate) name: Option<&'a str>,
+    pub name: Option<&'a str>,
     /// A new alias.
-    pub(crate) alias: Option<&'a str>,
+    pub alias: Option<&'a str>,
     /// A new group.
-    pub(crate) group: Option<u32>,
+    pub group: Option<u32>,
     /// A new MTU.
-    pub(crate) mtu: Option<u32>,
+    pub mtu: Option<u32>,
     /// The bridge to join.
-    pub(crate) master: Option<Device>,
+    pub master: Option<Device>,
     /// Set up or down; the kernel does it after all the rest.
-    pub(crate) up: Option<bool>,
+    pub up: Option<bool>,
 }
 
 /// Changes a device.
-pub(crate) fn change(socket: &mut Socket, device: Device, change: &Change<'_>) -> Result<(), NetlinkError> {
+pub fn change(socket: &mut Socket, device: Device, change: &Change<'_>) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_SETLINK, 0);
     let (flags, mask) = change.up.map_or((0, 0), |up| (u32::from(up) * UP, UP));
     request.ifinfo(0, device.0, flags, mask);
@@ -126,7 +129,7 @@ pub(crate) fn change(socket: &mut Socket, device: Device, change: &Change<'_>) -
 }
 
 /// Finds a device by name.
-pub(crate) fn find(socket: &mut Socket, name: &str) -> Result<Option<LinkInfo>, NetlinkError> {
+pub fn find(socket: &mut Socket, name: &str) -> Result<Option<LinkInfo>, NetlinkError> {
     let mut request = Request::new(RTM_GETLINK, 0);
     request.ifinfo(0, 0, 0, 0).text(IFLA_IFNAME, name).u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     match socket.get(&mut request) {
@@ -137,7 +140,7 @@ pub(crate) fn find(socket: &mut Socket, name: &str) -> Result<Option<LinkInfo>, 
 }
 
 /// All devices of the namespace.
-pub(crate) fn list(socket: &mut Socket) -> Result<Vec<LinkInfo>, NetlinkError> {
+pub fn list(socket: &mut Socket) -> Result<Vec<LinkInfo>, NetlinkError> {
     let mut request = Request::dump(RTM_GETLINK);
     request.ifinfo(0, 0, 0, 0).u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     let found = socket.dump(&mut request)?;
@@ -149,7 +152,7 @@ pub(crate) fn list(socket: &mut Socket) -> Result<Vec<LinkInfo>, NetlinkError> {
 }
 
 /// Deletes a device; one that is not there is no error.
-pub(crate) fn delete(socket: &mut Socket, device: Device) -> Result<(), NetlinkError> {
+pub fn delete(socket: &mut Socket, device: Device) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_DELLINK, 0);
     request.ifinfo(0, device.0, 0, 0);
     match socket.call(&mut request) {
@@ -159,7 +162,7 @@ pub(crate) fn delete(socket: &mut Socket, device: Device) -> Result<(), NetlinkE
 }
 
 /// Deletes all devices of a link group in the namespace; an empty group is no error.
-pub(crate) fn delete_group(socket: &mut Socket, group: u32) -> Result<(), NetlinkError> {
+pub fn delete_group(socket: &mut Socket, group: u32) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_DELLINK, 0);
     request.ifinfo(0, 0, 0, 0).u32(IFLA_GROUP, group);
     match socket.call(&mut request) {

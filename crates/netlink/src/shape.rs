@@ -1,8 +1,8 @@
 //! Bandwidth limits: a token bucket at the root of a device.
 
-use super::link::Device;
-use super::socket::{NetlinkError, Socket};
-use super::wire::{Attributes, CREATE, REPLACE, Request, read_text, read_u32};
+use crate::link::Device;
+use crate::socket::{NetlinkError, Socket};
+use crate::wire::{Attributes, CREATE, REPLACE, Request, read_text, read_u32};
 
 const RTM_NEWQDISC: u16 = 36;
 const RTM_DELQDISC: u16 = 37;
@@ -22,17 +22,17 @@ const TCMSG: usize = 20;
 
 /// A token bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     /// Bytes per second.
-    pub(crate) rate: u64,
+    pub rate: u64,
     /// Bytes that may leave at once.
-    pub(crate) burst: u32,
+    pub burst: u32,
     /// Bytes that may wait.
-    pub(crate) limit: u32,
+    pub limit: u32,
 }
 
 /// Sets a device's token bucket; an older one is changed without losing what waits in it.
-pub(crate) fn set_bucket(socket: &mut Socket, device: Device, bucket: Bucket) -> Result<(), NetlinkError> {
+pub fn set_bucket(socket: &mut Socket, device: Device, bucket: Bucket) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_NEWQDISC, CREATE | REPLACE);
     request.tc(device.0, HANDLE, ROOT, 0).text(TCA_KIND, "tbf");
     request.nest(TCA_OPTIONS, |options| {
@@ -51,7 +51,7 @@ pub(crate) fn set_bucket(socket: &mut Socket, device: Device, bucket: Bucket) ->
 }
 
 /// Removes a device's token bucket, if it has one.
-pub(crate) fn remove_bucket(socket: &mut Socket, device: Device) -> Result<(), NetlinkError> {
+pub fn remove_bucket(socket: &mut Socket, device: Device) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_DELQDISC, 0);
     request.tc(device.0, HANDLE, ROOT, 0).text(TCA_KIND, "tbf");
     match socket.call(&mut request) {
@@ -61,7 +61,7 @@ pub(crate) fn remove_bucket(socket: &mut Socket, device: Device) -> Result<(), N
 }
 
 /// The rates of the namespace's token buckets in bytes per second, by device index.
-pub(crate) fn list_buckets(socket: &mut Socket) -> Result<Vec<(u32, u64)>, NetlinkError> {
+pub fn list_buckets(socket: &mut Socket) -> Result<Vec<(u32, u64)>, NetlinkError> {
     let mut request = Request::dump(RTM_GETQDISC);
     request.tc(0, 0, 0, 0);
     let parse = |payload: &[u8]| {

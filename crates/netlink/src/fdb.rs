@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::address::octets;
-use super::link::Device;
-use super::socket::{NetlinkError, Socket};
-use super::wire::{APPEND, CREATE, Request};
+use crate::address::octets;
+use crate::link::Device;
+use crate::socket::{NetlinkError, Socket};
+use crate::wire::{APPEND, CREATE, Request};
 
 const RTM_NEWNEIGH: u16 = 28;
 const NDA_DST: u16 = 1;
@@ -17,7 +17,7 @@ const SELF: u8 = 2;
 
 /// Adds a destination for frames whose receiver the device has not learned: the all-zero entry. Each such
 /// frame goes to every destination added.
-pub(crate) fn add_flood(socket: &mut Socket, device: Device, remote: Ipv4Addr) -> Result<(), NetlinkError> {
+pub fn add_flood(socket: &mut Socket, device: Device, remote: Ipv4Addr) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_NEWNEIGH, CREATE | APPEND);
     request.raw(&[AF_BRIDGE, 0, 0, 0]).raw(&device.0.to_ne_bytes());
     request.raw(&NUD_PERMANENT.to_ne_bytes()).raw(&[SELF, 0]);

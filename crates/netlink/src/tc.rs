@@ -1,8 +1,8 @@
 //! Patches: frames that leave one device are put out at another, by u32 filters with mirred actions.
 
-use super::link::Device;
-use super::socket::{NetlinkError, Socket};
-use super::wire::{Attributes, CREATE, EXCL, Request, read_text, read_u32};
+use crate::link::Device;
+use crate::socket::{NetlinkError, Socket};
+use crate::wire::{Attributes, CREATE, EXCL, Request, read_text, read_u32};
 
 const RTM_NEWQDISC: u16 = 36;
 const RTM_NEWTFILTER: u16 = 44;
@@ -36,7 +36,7 @@ const TCMSG: usize = 20;
 
 /// Which frames of a device a filter sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Hook {
+pub enum Hook {
     /// Those that the device received: on a port, what the container sent.
     Ingress,
     /// Those that the device is about to send.
@@ -54,7 +54,7 @@ impl Hook {
 
 /// Which frames a filter takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Match {
+pub enum Match {
     /// Every frame.
     All,
     /// Frames to a MAC address.
@@ -65,7 +65,7 @@ pub(crate) enum Match {
 
 /// What a filter does with its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
+pub enum Action {
     /// Sends them out at a device, and that is all.
     Redirect(Device),
     /// Sends a copy out at a device; the filters behind see the frame, too.
@@ -74,15 +74,15 @@ pub(crate) enum Action {
 
 /// One filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Filter {
+pub struct Filter {
     /// Which frames.
-    pub(crate) matches: Match,
+    pub matches: Match,
     /// What becomes of them.
-    pub(crate) action: Action,
+    pub action: Action,
 }
 
 /// Makes sure that a device can have filters.
-pub(crate) fn ensure_hooks(socket: &mut Socket, device: Device) -> Result<(), NetlinkError> {
+pub fn ensure_hooks(socket: &mut Socket, device: Device) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_NEWQDISC, CREATE | EXCL);
     request.tc(device.0, CLSACT_HANDLE, CLSACT, 0).text(TCA_KIND, "clsact");
     match socket.call(&mut request) {
@@ -92,7 +92,7 @@ pub(crate) fn ensure_hooks(socket: &mut Socket, device: Device) -> Result<(), Ne
 }
 
 /// Adds a filter behind those of the same priority.
-pub(crate) fn add_filter(
+pub fn add_filter(
     socket: &mut Socket,
     device: Device,
     hook: Hook,
@@ -118,7 +118,7 @@ pub(crate) fn add_filter(
 }
 
 /// Removes all filters of a priority; when there are none that is no error.
-pub(crate) fn remove_filters(
+pub fn remove_filters(
     socket: &mut Socket,
     device: Device,
     hook: Hook,
@@ -133,7 +133,7 @@ pub(crate) fn remove_filters(
 }
 
 /// The priorities at which a device has u32 filters.
-pub(crate) fn priorities(socket: &mut Socket, device: Device, hook: Hook) -> Result<Vec<u16>, NetlinkError> {
+pub fn priorities(socket: &mut Socket, device: Device, hook: Hook) -> Result<Vec<u16>, NetlinkError> {
     let mut request = Request::dump(RTM_GETTFILTER);
     request.tc(device.0, 0, hook.parent(), 0);
     let found = match socket.dump(&mut request) {

@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnetwork::IpNetwork;
 
-use super::link::Device;
-use super::socket::{NetlinkError, Socket};
-use super::wire::{Attributes, CREATE, REPLACE, Request, read_u32};
+use crate::link::Device;
+use crate::socket::{NetlinkError, Socket};
+use crate::wire::{Attributes, CREATE, REPLACE, Request, read_u32};
 
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
@@ -16,17 +16,33 @@ const IFA_BROADCAST: u16 = 4;
 const IFA_FLAGS: u16 = 8;
 /// `IFA_F_NODAD`: usable at once, without waiting for duplicate address detection.
 const NODAD: u32 = 2;
-pub(super) const AF_INET: u8 = 2;
-pub(super) const AF_INET6: u8 = 10;
+pub(crate) const AF_INET: u8 = 2;
+pub(crate) const AF_INET6: u8 = 10;
+const SCOPE_UNIVERSE: u8 = 0;
+const SCOPE_LINK: u8 = 253;
 /// Length of `struct ifaddrmsg`.
 const IFADDR: usize = 8;
 
 /// Adds an address with its prefix length; one that is there already is left.
-pub(crate) fn add(socket: &mut Socket, device: Device, address: IpNetwork) -> Result<(), NetlinkError> {
+pub fn add(socket: &mut Socket, device: Device, address: IpNetwork) -> Result<(), NetlinkError> {
+    add_scoped(socket, device, address, SCOPE_UNIVERSE)
+}
+
+/// As [`add`], but the address is never chosen as the source of what leaves by another device (`RT_SCOPE_LINK`).
+pub fn add_for_link(socket: &mut Socket, device: Device, address: IpNetwork) -> Result<(), NetlinkError> {
+    add_scoped(socket, device, address, SCOPE_LINK)
+}
+
+fn add_scoped(
+    socket: &mut Socket,
+    device: Device,
+    address: IpNetwork,
+    scope: u8,
+) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_NEWADDR, CREATE | REPLACE);
     match address {
         IpNetwork::V4(v4) => {
-            request.raw(&[AF_INET, v4.prefix(), 0, 0]).raw(&device.0.to_ne_bytes());
+            request.raw(&[AF_INET, v4.prefix(), 0, scope]).raw(&device.0.to_ne_bytes());
             request.bytes(IFA_LOCAL, &v4.ip().octets()).bytes(IFA_ADDRESS, &v4.ip().octets());
             // A network of one or two addresses has no broadcast address (RFC 3021).
             if v4.prefix() < 31 {
@@ -34,7 +50,7 @@ pub(crate) fn add(socket: &mut Socket, device: Device, address: IpNetwork) -> Re
             }
         }
         IpNetwork::V6(v6) => {
-            request.raw(&[AF_INET6, v6.prefix(), 0, 0]).raw(&device.0.to_ne_bytes());
+            request.raw(&[AF_INET6, v6.prefix(), 0, scope]).raw(&device.0.to_ne_bytes());
             request.bytes(IFA_LOCAL, &v6.ip().octets()).bytes(IFA_ADDRESS, &v6.ip().octets());
             request.u32(IFA_FLAGS, NODAD);
         }
@@ -43,7 +59,7 @@ pub(crate) fn add(socket: &mut Socket, device: Device, address: IpNetwork) -> Re
 }
 
 /// All IPv4 addresses of the namespace with the index of their device.
-pub(crate) fn list_v4(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Addr)>, NetlinkError> {
+pub fn list_v4(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Addr)>, NetlinkError> {
     let mut request = Request::dump(RTM_GETADDR);
     request.raw(&[AF_INET, 0, 0, 0, 0, 0, 0, 0]);
     let parse = |payload: &[u8]| {
@@ -55,7 +71,7 @@ pub(crate) fn list_v4(socket: &mut Socket) -> Result<Vec<(u32, Ipv4Addr)>, Netli
 }
 
 /// The bytes of an address, in transmission order.
-pub(super) fn octets(address: IpAddr) -> Vec<u8> {
+pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),

@@ -4,15 +4,21 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use netlink_sys::{Socket as RawSocket, SocketAddr, protocols::NETLINK_ROUTE};
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use netlink_sys::{
+    Socket as RawSocket, SocketAddr,
+    protocols::{NETLINK_NETFILTER, NETLINK_ROUTE},
+};
+use rustix::net::sockopt::{Timeout, set_socket_send_buffer_size_force, set_socket_timeout};
 
-use super::wire::{Attributes, HEADER, Request, read_text, read_u16, read_u32};
+use crate::wire::{Attributes, HEADER, Request, read_text, read_u16, read_u32};
 
 /// How long the kernel's answer may take to arrive once a request was executed.
 const ANSWER: Duration = Duration::from_secs(20);
 /// How often a listing is repeated that changed while it was read.
 const DUMP_RETRIES: usize = 8;
+
+/// Bytes of the largest batch.
+const BATCH: usize = 4 << 20;
 
 /// The kernel never sends more in one piece (`netlink_dump` in net/netlink/af_netlink.c).
 const BUFFER: usize = 32 * 1024;
@@ -26,7 +32,7 @@ const NLMSGERR_ATTR_MSG: u16 = 1;
 
 /// What the kernel, or the way to it, answered.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NetlinkError {
+pub enum NetlinkError {
     /// The kernel refused a request.
     #[error("{source}{}", if text.is_empty() { String::new() } else { format!(" ({text})") })]
     Refused {
@@ -42,26 +48,34 @@ pub(crate) enum NetlinkError {
 
 impl NetlinkError {
     /// The error number, if there is one.
-    pub(crate) fn errno(&self) -> Option<rustix::io::Errno> {
+    pub fn errno(&self) -> Option<rustix::io::Errno> {
         let (Self::Refused { source, .. } | Self::Socket(source)) = self;
         source.raw_os_error().map(rustix::io::Errno::from_raw_os_error)
     }
 
     /// Whether the kernel says that the object is not there.
-    pub(crate) fn is_absent(&self) -> bool {
+    pub fn is_absent(&self) -> bool {
         use rustix::io::Errno;
         matches!(self.errno(), Some(Errno::NODEV | Errno::NOENT | Errno::SRCH | Errno::ADDRNOTAVAIL))
     }
 
     /// Whether the kernel says that the object is there already.
-    pub(crate) fn is_present(&self) -> bool {
+    pub fn is_present(&self) -> bool {
         self.errno() == Some(rustix::io::Errno::EXIST)
+    }
+}
+
+impl From<NetlinkError> for io::Error {
+    /// With the error number where there is one, and without the kernel's words then.
+    fn from(error: NetlinkError) -> Self {
+        let (NetlinkError::Refused { source, .. } | NetlinkError::Socket(source)) = error;
+        source
     }
 }
 
 /// A socket bound to the network namespace of the thread that opened it.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub struct Socket {
     raw: RawSocket,
     sequence: u32,
     buffer: Vec<u8>,
@@ -69,9 +83,24 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Opens a socket in the calling thread's network namespace.
-    pub(crate) fn open() -> Result<Self, NetlinkError> {
+    pub fn open() -> Result<Self, NetlinkError> {
+        Self::open_protocol(NETLINK_ROUTE)
+    }
+
+    /// Opens a socket for the packet filter ([`crate::nf_tables`]) in the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// `EPROTONOSUPPORT` where the kernel has no packet filter.
+    pub fn open_netfilter() -> Result<Self, NetlinkError> {
+        let socket = Self::open_protocol(NETLINK_NETFILTER)?;
+        // A batch is one message, and the usual limit is 200 kB. Without the privilege for more the usual one stays.
+        let _ = set_socket_send_buffer_size_force(socket.raw.as_fd(), BATCH);
+        Ok(socket)
+    }
+
+    fn open_protocol(protocol: isize) -> Result<Self, NetlinkError> {
         let open = || -> io::Result<RawSocket> {
-            let mut raw = RawSocket::new(NETLINK_ROUTE)?;
+            let mut raw = RawSocket::new(protocol)?;
             raw.bind_auto()?;
             raw.connect(&SocketAddr::new(0, 0))?;
             raw.set_ext_ack(true)?;
@@ -83,31 +112,45 @@ impl Socket {
     }
 
     /// Sends a request and waits for its acknowledgement.
-    pub(crate) fn call(&mut self, request: &mut Request) -> Result<(), NetlinkError> {
+    pub fn call(&mut self, request: &mut Request) -> Result<(), NetlinkError> {
         self.send(request)?;
-        self.receive(&mut |_, _| {}).map(|_| ())
+        self.receive(self.sequence, &mut |_, _| {}).map(|_| ())
     }
 
     /// Sends a request that is answered by one message and the acknowledgement.
-    pub(crate) fn get(&mut self, request: &mut Request) -> Result<Vec<u8>, NetlinkError> {
+    pub fn get(&mut self, request: &mut Request) -> Result<Vec<u8>, NetlinkError> {
         let mut found = Vec::new();
         self.send(request)?;
-        self.receive(&mut |_, payload| found = payload.to_vec())?;
+        self.receive(self.sequence, &mut |_, payload| found = payload.to_vec())?;
         Ok(found)
     }
 
     /// Asks for all objects of a kind: message type and what follows the message's header.
-    pub(crate) fn dump(&mut self, request: &mut Request) -> Result<Vec<(u16, Vec<u8>)>, NetlinkError> {
+    pub fn dump(&mut self, request: &mut Request) -> Result<Vec<(u16, Vec<u8>)>, NetlinkError> {
         let mut retries = DUMP_RETRIES;
         loop {
             let mut found = Vec::new();
             self.send(request)?;
-            let whole = self.receive(&mut |kind, payload| found.push((kind, payload.to_vec())))?;
+            let whole =
+                self.receive(self.sequence, &mut |kind, payload| found.push((kind, payload.to_vec())))?;
             if whole || retries == 0 {
                 return Ok(found);
             }
             retries -= 1;
         }
+    }
+
+    /// Sends requests in one message, to be carried out together. The one before the last, which ends the batch, must
+    /// ask for an acknowledgement.
+    pub fn batch(&mut self, requests: &mut [Request]) -> Result<(), NetlinkError> {
+        let first = self.sequence.wrapping_add(1);
+        let mut message = Vec::new();
+        for request in requests {
+            self.sequence = self.sequence.wrapping_add(1);
+            message.extend(request.finish(self.sequence));
+        }
+        uninterrupted(|| self.raw.send(&message, 0)).map_err(NetlinkError::Socket)?;
+        self.receive(first, &mut |_, _| {}).map(|_| ())
     }
 
     fn send(&mut self, request: &mut Request) -> Result<(), NetlinkError> {
@@ -116,8 +159,9 @@ impl Socket {
         uninterrupted(|| self.raw.send(message, 0)).map(|_| ()).map_err(NetlinkError::Socket)
     }
 
-    /// Reads until the acknowledgement or the end of a listing. Returns whether the listing is consistent.
-    fn receive(&mut self, sink: &mut dyn FnMut(u16, &[u8])) -> Result<bool, NetlinkError> {
+    /// Reads until the acknowledgement or the end of a listing, of any request since `first`. Returns whether the
+    /// listing is consistent.
+    fn receive(&mut self, first: u32, sink: &mut dyn FnMut(u16, &[u8])) -> Result<bool, NetlinkError> {
         let mut whole = true;
         loop {
             let buffer = &mut self.buffer;
@@ -129,7 +173,9 @@ impl Socket {
                 rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
                 let kind = read_u16(message, 4).unwrap_or(0);
                 let flags = read_u16(message, 6).unwrap_or(0);
-                if read_u32(message, 8) != Some(self.sequence) {
+                // How many requests ago: an answer to an earlier one, which failed, may still be there.
+                let age = read_u32(message, 8).map(|answered| self.sequence.wrapping_sub(answered));
+                if age.is_none_or(|age| age > self.sequence.wrapping_sub(first)) {
                     continue;
                 }
                 whole &= flags & NLM_F_DUMP_INTR == 0;

@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::link::{
+use crate::link::{
     Device, IFLA_ADDRESS, IFLA_GROUP, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MTU, IFLA_NET_NS_FD,
     RTM_NEWLINK, RTM_SETLINK,
 };
-use super::socket::{NetlinkError, Socket};
-use super::wire::{CREATE, EXCL, Request};
+use crate::socket::{NetlinkError, Socket};
+use crate::wire::{CREATE, EXCL, Request};
 
 const IFLA_PROTINFO: u16 = 12;
 const IFLA_INFO_DATA: u16 = 2;
@@ -26,26 +26,24 @@ const IFLA_VXLAN_LOCAL: u16 = 4;
 const IFLA_VXLAN_LEARNING: u16 = 7;
 const IFLA_VXLAN_PORT: u16 = 15;
 const AF_BRIDGE: u8 = 7;
-/// `NLA_F_NESTED`: the bridge code refuses a port's attributes without it.
-const NESTED: u16 = 0x8000;
 /// Every link-local group address (01:80:c2:00:00:0x) but 01:80:c2:00:00:01, PAUSE, which no bridge may
 /// forward: LLDP, LACP and 802.1X of VNFs pass.
 const FORWARD_ALL_BUT_PAUSE: u16 = 0xfffd;
 
 /// The far end of a veth pair.
 #[derive(Debug)]
-pub(crate) struct Peer<'a> {
+pub struct Peer<'a> {
     /// Its name.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// The namespace it is made in; `None`: the same.
-    pub(crate) netns: Option<BorrowedFd<'a>>,
+    pub netns: Option<BorrowedFd<'a>>,
     /// Its MAC address; `None`: the kernel's choice.
-    pub(crate) mac: Option<[u8; 6]>,
+    pub mac: Option<[u8; 6]>,
 }
 
 /// Makes a veth pair: `name` in the socket's namespace, the peer where it says, both with their final names
 /// in one request.
-pub(crate) fn add_veth(
+pub fn add_veth(
     socket: &mut Socket,
     name: &str,
     group: u32,
@@ -72,7 +70,7 @@ pub(crate) fn add_veth(
 }
 
 /// Makes a bridge without spanning tree and without multicast snooping: it floods as a segment must.
-pub(crate) fn add_bridge(socket: &mut Socket, name: &str, group: u32) -> Result<(), NetlinkError> {
+pub fn add_bridge(socket: &mut Socket, name: &str, group: u32) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_NEWLINK, CREATE | EXCL);
     request.ifinfo(0, 0, 0, 0).text(IFLA_IFNAME, name).u32(IFLA_GROUP, group);
     request.nest(IFLA_LINKINFO, |info| {
@@ -85,22 +83,19 @@ pub(crate) fn add_bridge(socket: &mut Socket, name: &str, group: u32) -> Result<
 
 /// How a bridge treats one of its ports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct BridgePort {
+pub struct BridgePort {
     /// No frames between isolated ports.
-    pub(crate) isolated: bool,
+    pub isolated: bool,
     /// Nothing is learned from it and nothing flooded to it: frames only come in.
-    pub(crate) inbound_only: bool,
+    pub inbound_only: bool,
 }
 
 /// Sets how a bridge treats a device that is its port already.
-pub(crate) fn set_bridge_port(
-    socket: &mut Socket,
-    device: Device,
-    port: BridgePort,
-) -> Result<(), NetlinkError> {
+pub fn set_bridge_port(socket: &mut Socket, device: Device, port: BridgePort) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_SETLINK, 0);
     request.ifinfo(AF_BRIDGE, device.0, 0, 0);
-    request.nest(IFLA_PROTINFO | NESTED, |info| {
+    // Nested and marked so: the bridge code refuses a port's attributes otherwise.
+    request.nested(IFLA_PROTINFO, |info| {
         info.u16(IFLA_BRPORT_GROUP_FWD_MASK, FORWARD_ALL_BUT_PAUSE);
         info.u8(IFLA_BRPORT_ISOLATED, u8::from(port.isolated));
         let open = u8::from(!port.inbound_only);
@@ -112,25 +107,25 @@ pub(crate) fn set_bridge_port(
 
 /// A VXLAN device to be made.
 #[derive(Debug)]
-pub(crate) struct Vxlan<'a> {
+pub struct Vxlan<'a> {
     /// Its name.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// Its group.
-    pub(crate) group: u32,
+    pub group: u32,
     /// The network identifier.
-    pub(crate) id: u32,
+    pub id: u32,
     /// The UDP port, own and remote.
-    pub(crate) port: u16,
+    pub port: u16,
     /// The address that it sends from.
-    pub(crate) local: Ipv4Addr,
+    pub local: Ipv4Addr,
     /// Whether it learns which remote address a MAC address is behind.
-    pub(crate) learning: bool,
+    pub learning: bool,
     /// Largest packet it takes.
-    pub(crate) mtu: u32,
+    pub mtu: u32,
 }
 
 /// Makes a VXLAN device in `netns` whose tunnel socket is in the socket's own namespace.
-pub(crate) fn add_vxlan(
+pub fn add_vxlan(
     underlay: &mut Socket,
     netns: BorrowedFd<'_>,
     vxlan: &Vxlan<'_>,

@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::address::AF_INET;
-use super::link::Device;
-use super::socket::{NetlinkError, Socket};
-use super::wire::{Attributes, CREATE, REPLACE, Request, read_u32};
+use crate::address::AF_INET;
+use crate::link::Device;
+use crate::socket::{NetlinkError, Socket};
+use crate::wire::{Attributes, CREATE, REPLACE, Request, read_u32};
 
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
@@ -28,17 +28,17 @@ const RTMSG: usize = 12;
 
 /// A route to one host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct HostRoute {
+pub struct HostRoute {
     /// The host.
-    pub(crate) to: Ipv4Addr,
+    pub to: Ipv4Addr,
     /// The neighbour that forwards to it; `None`: the host is the neighbour.
-    pub(crate) via: Option<Ipv4Addr>,
+    pub via: Option<Ipv4Addr>,
     /// The device towards it.
-    pub(crate) device: Device,
+    pub device: Device,
 }
 
 /// Sets the route to a host; an older one to the same host is replaced in one step, no packet is lost.
-pub(crate) fn set(socket: &mut Socket, route: HostRoute, from: Ipv4Addr) -> Result<(), NetlinkError> {
+pub fn set(socket: &mut Socket, route: HostRoute, from: Ipv4Addr) -> Result<(), NetlinkError> {
     let scope = if route.via.is_some() { SCOPE_UNIVERSE } else { SCOPE_LINK };
     let flags = if route.via.is_some() { ONLINK } else { 0 };
     let mut request = Request::new(RTM_NEWROUTE, CREATE | REPLACE);
@@ -51,8 +51,31 @@ pub(crate) fn set(socket: &mut Socket, route: HostRoute, from: Ipv4Addr) -> Resu
     socket.call(&mut request)
 }
 
+/// Sets the route of a table, 1 to 252, for everything that has no other one in it.
+pub fn set_default(
+    socket: &mut Socket,
+    via: Ipv4Addr,
+    device: Device,
+    table: u8,
+) -> Result<(), NetlinkError> {
+    let mut request = Request::new(RTM_NEWROUTE, CREATE | REPLACE);
+    request.raw(&[AF_INET, 0, 0, 0, table, STATIC, SCOPE_UNIVERSE, UNICAST]).raw(&ONLINK.to_ne_bytes());
+    request.u32(RTA_OIF, device.0).bytes(RTA_GATEWAY, &via.octets());
+    socket.call(&mut request)
+}
+
+/// The destinations of all IPv4 routes of all tables, as network and length of its prefix; those for this namespace
+/// itself are among them.
+pub fn destinations(socket: &mut Socket) -> Result<Vec<(Ipv4Addr, u8)>, NetlinkError> {
+    let parse = |payload: &[u8]| {
+        let octets: [u8; 4] = Attributes(payload.get(RTMSG..)?).get(RTA_DST)?.try_into().ok()?;
+        Some((Ipv4Addr::from(octets), *payload.get(1)?))
+    };
+    Ok(dump(socket, AF_INET)?.iter().filter_map(|payload| parse(payload)).collect())
+}
+
 /// Removes the route to a host.
-pub(crate) fn remove(socket: &mut Socket, to: Ipv4Addr) -> Result<(), NetlinkError> {
+pub fn remove(socket: &mut Socket, to: Ipv4Addr) -> Result<(), NetlinkError> {
     let mut request = Request::new(RTM_DELROUTE, 0);
     request.raw(&[AF_INET, 32, 0, 0, RT_TABLE_MAIN, STATIC, 255, UNICAST]).raw(&[0; 4]);
     request.bytes(RTA_DST, &to.octets());
@@ -63,7 +86,7 @@ pub(crate) fn remove(socket: &mut Socket, to: Ipv4Addr) -> Result<(), NetlinkErr
 }
 
 /// The host routes that [`set`] made.
-pub(crate) fn list_hosts(socket: &mut Socket) -> Result<Vec<HostRoute>, NetlinkError> {
+pub fn list_hosts(socket: &mut Socket) -> Result<Vec<HostRoute>, NetlinkError> {
     let address = |value: &[u8]| -> Option<Ipv4Addr> {
         let octets: [u8; 4] = value.try_into().ok()?;
         Some(octets.into())
@@ -83,10 +106,10 @@ pub(crate) fn list_hosts(socket: &mut Socket) -> Result<Vec<HostRoute>, NetlinkE
 
 /// A route as the kernel described it, to be put back as it was.
 #[derive(Debug, Clone)]
-pub(crate) struct Saved(Vec<u8>);
+pub struct Saved(Vec<u8>);
 
 /// The routes of the main table over a device, those that need no gateway first.
-pub(crate) fn save(socket: &mut Socket, device: Device, family: u8) -> Result<Vec<Saved>, NetlinkError> {
+pub fn save(socket: &mut Socket, device: Device, family: u8) -> Result<Vec<Saved>, NetlinkError> {
     let mut routes = dump(socket, family)?;
     routes.retain(|payload| {
         let attributes = Attributes(payload.get(RTMSG..).unwrap_or_default());
@@ -101,7 +124,7 @@ pub(crate) fn save(socket: &mut Socket, device: Device, family: u8) -> Result<Ve
 }
 
 /// Puts routes back; those that the kernel made again by itself are left.
-pub(crate) fn restore(socket: &mut Socket, routes: &[Saved]) -> Result<(), NetlinkError> {
+pub fn restore(socket: &mut Socket, routes: &[Saved]) -> Result<(), NetlinkError> {
     for Saved(payload) in routes {
         let mut request = Request::new(RTM_NEWROUTE, CREATE);
         request.raw(payload);

@@ -4,36 +4,51 @@
 //! to 4 bytes (linux/netlink.h). Integers in the host's byte order unless a method says otherwise.
 
 /// Length of `struct nlmsghdr`.
-pub(crate) const HEADER: usize = 16;
-/// `NLM_F_REQUEST | NLM_F_ACK`.
-const REQUEST_ACK: u16 = 0x1 | 0x4;
+pub const HEADER: usize = 16;
+/// `NLM_F_REQUEST`.
+const REQUEST: u16 = 0x1;
+/// `NLM_F_ACK`.
+const ACK: u16 = 0x4;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const REQUEST_DUMP: u16 = 0x1 | 0x300;
 /// `NLM_F_CREATE`.
-pub(crate) const CREATE: u16 = 0x400;
+pub const CREATE: u16 = 0x400;
 /// `NLM_F_EXCL`.
-pub(crate) const EXCL: u16 = 0x200;
+pub const EXCL: u16 = 0x200;
 /// `NLM_F_REPLACE`.
-pub(crate) const REPLACE: u16 = 0x100;
+pub const REPLACE: u16 = 0x100;
 /// `NLM_F_APPEND`.
-pub(crate) const APPEND: u16 = 0x800;
+pub const APPEND: u16 = 0x800;
+/// `NLA_F_NESTED`, in an attribute's kind: some of the kernel's parts insist on it.
+pub const NESTED: u16 = 0x8000;
 /// `NLA_F_NESTED | NLA_F_NET_BYTEORDER`: flags in an attribute's kind.
 const KIND_FLAGS: u16 = 0xc000;
 
 /// A request under construction.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub struct Request {
     bytes: Vec<u8>,
 }
 
 impl Request {
     /// A request that is acknowledged, of the given message type, with extra flags.
-    pub(crate) fn new(kind: u16, flags: u16) -> Self {
-        Self::with_flags(kind, REQUEST_ACK | flags)
+    pub fn new(kind: u16, flags: u16) -> Self {
+        Self::with_flags(kind, REQUEST | ACK | flags)
+    }
+
+    /// A request that is answered only when it fails, for a batch.
+    pub fn unacknowledged(kind: u16, flags: u16) -> Self {
+        Self::with_flags(kind, REQUEST | flags)
+    }
+
+    /// Lets the kernel answer in any case.
+    pub fn ask_for_acknowledgement(&mut self) {
+        let flags = read_u16(&self.bytes, 6).unwrap_or(0) | ACK;
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
     }
 
     /// A request for all objects of a kind.
-    pub(crate) fn dump(kind: u16) -> Self {
+    pub fn dump(kind: u16) -> Self {
         Self::with_flags(kind, REQUEST_DUMP)
     }
 
@@ -47,25 +62,25 @@ impl Request {
     }
 
     /// Appends raw bytes: the family's fixed header.
-    pub(crate) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+    pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.bytes.extend(bytes);
         self
     }
 
     /// Appends `struct ifinfomsg` (linux/rtnetlink.h).
-    pub(crate) fn ifinfo(&mut self, family: u8, index: u32, flags: u32, change: u32) -> &mut Self {
+    pub fn ifinfo(&mut self, family: u8, index: u32, flags: u32, change: u32) -> &mut Self {
         self.raw(&[family, 0, 0, 0]);
         self.raw(&index.to_ne_bytes()).raw(&flags.to_ne_bytes()).raw(&change.to_ne_bytes())
     }
 
     /// Appends `struct tcmsg` (linux/rtnetlink.h).
-    pub(crate) fn tc(&mut self, index: u32, handle: u32, parent: u32, info: u32) -> &mut Self {
+    pub fn tc(&mut self, index: u32, handle: u32, parent: u32, info: u32) -> &mut Self {
         self.raw(&[0; 4]).raw(&index.to_ne_bytes()).raw(&handle.to_ne_bytes());
         self.raw(&parent.to_ne_bytes()).raw(&info.to_ne_bytes())
     }
 
     /// Appends an attribute of bytes.
-    pub(crate) fn bytes(&mut self, kind: u16, value: &[u8]) -> &mut Self {
+    pub fn bytes(&mut self, kind: u16, value: &[u8]) -> &mut Self {
         let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
         self.bytes.extend(length.to_ne_bytes());
         self.bytes.extend(kind.to_ne_bytes());
@@ -74,29 +89,39 @@ impl Request {
     }
 
     /// Appends an attribute of a zero-terminated text.
-    pub(crate) fn text(&mut self, kind: u16, value: &str) -> &mut Self {
+    pub fn text(&mut self, kind: u16, value: &str) -> &mut Self {
         let mut bytes = value.as_bytes().to_vec();
         bytes.push(0);
         self.bytes(kind, &bytes)
     }
 
     /// Appends an attribute of one byte.
-    pub(crate) fn u8(&mut self, kind: u16, value: u8) -> &mut Self {
+    pub fn u8(&mut self, kind: u16, value: u8) -> &mut Self {
         self.bytes(kind, &[value])
     }
 
     /// Appends an attribute of two bytes.
-    pub(crate) fn u16(&mut self, kind: u16, value: u16) -> &mut Self {
+    pub fn u16(&mut self, kind: u16, value: u16) -> &mut Self {
         self.bytes(kind, &value.to_ne_bytes())
     }
 
     /// Appends an attribute of four bytes.
-    pub(crate) fn u32(&mut self, kind: u16, value: u32) -> &mut Self {
+    pub fn u32(&mut self, kind: u16, value: u32) -> &mut Self {
         self.bytes(kind, &value.to_ne_bytes())
     }
 
+    /// Appends an attribute of four bytes in network byte order.
+    pub fn be32(&mut self, kind: u16, value: u32) -> &mut Self {
+        self.bytes(kind, &value.to_be_bytes())
+    }
+
+    /// Appends an attribute that holds what `fill` appends, marked as such.
+    pub fn nested(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) -> &mut Self {
+        self.nest(kind | NESTED, fill)
+    }
+
     /// Appends an attribute that holds what `fill` appends.
-    pub(crate) fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) -> &mut Self {
+    pub fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) -> &mut Self {
         let start = self.bytes.len();
         self.bytes.extend([0; 2]);
         self.bytes.extend(kind.to_ne_bytes());
@@ -112,7 +137,7 @@ impl Request {
     }
 
     /// The finished message with its length and sequence number.
-    pub(crate) fn finish(&mut self, sequence: u32) -> &[u8] {
+    pub fn finish(&mut self, sequence: u32) -> &[u8] {
         let length = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         self.bytes[0..4].copy_from_slice(&length.to_ne_bytes());
         self.bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
@@ -122,7 +147,7 @@ impl Request {
 
 /// Iterates over attributes; stops at what is malformed.
 #[derive(Debug, Clone)]
-pub(crate) struct Attributes<'a>(pub(crate) &'a [u8]);
+pub struct Attributes<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Attributes<'a> {
     type Item = (u16, &'a [u8]);
@@ -138,23 +163,23 @@ impl<'a> Iterator for Attributes<'a> {
 
 impl<'a> Attributes<'a> {
     /// The first attribute of a kind.
-    pub(crate) fn get(&self, kind: u16) -> Option<&'a [u8]> {
+    pub fn get(&self, kind: u16) -> Option<&'a [u8]> {
         self.clone().find(|(found, _)| *found == kind).map(|(_, value)| value)
     }
 }
 
 /// Reads two bytes in the host's order.
-pub(crate) fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
+pub fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
 /// Reads four bytes in the host's order.
-pub(crate) fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
+pub fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 /// Reads a zero-terminated text.
-pub(crate) fn read_text(bytes: &[u8]) -> String {
+pub fn read_text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

@@ -1,0 +1,84 @@
+//! A container in memory.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::EngineError;
+use crate::files::write_json;
+use crate::namespaces::{is_network, make_network, remove_network};
+use crate::process::Process;
+use crate::record::{Inspected, Kept, State, Status};
+
+/// A container in memory.
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) kept: Kept,
+    pub(super) directory: PathBuf,
+    pub(super) live: Mutex<Live>,
+}
+
+/// What changes.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) state: State,
+    /// There while the state is `Running`.
+    pub(super) process: Option<Arc<Process>>,
+    /// Where rules for published ports lead to.
+    pub(super) management: Option<Ipv4Addr>,
+    /// A removed container may still be held by a caller that waits.
+    pub(super) removed: bool,
+}
+
+impl Container {
+    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write_state(&self, state: &State) -> Result<(), EngineError> {
+        write_json(&self.directory.join("state.json"), state)
+    }
+
+    /// The file of its network namespace while it does not run.
+    pub(super) fn network_file(&self) -> PathBuf {
+        self.kept.spec.network.clone().unwrap_or_else(|| self.directory.join("network"))
+    }
+
+    /// Makes its own network namespace where there is none.
+    pub(super) fn ensure_network(&self) -> Result<(), EngineError> {
+        let file = self.network_file();
+        if self.kept.spec.network.is_some() || is_network(&file) {
+            return Ok(());
+        }
+        remove_network(&file)?;
+        make_network(&file)
+    }
+
+    /// From its start on, the network namespace is there as long as its processes are: what is dead answers
+    /// no ping.
+    pub(super) fn let_network_go(&self) -> Result<(), EngineError> {
+        if self.kept.spec.network.is_some() { Ok(()) } else { remove_network(&self.network_file()) }
+    }
+
+    /// Where its network namespace is found now.
+    pub(super) fn network(&self, state: &State) -> PathBuf {
+        match (state, &self.kept.spec.network) {
+            (State::Running(process), None) => PathBuf::from(format!("/proc/{}/ns/net", process.pid)),
+            _ => self.network_file(),
+        }
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    pub(super) fn inspected(&self, live: &Live) -> Inspected {
+        let status = Status::from(&live.state);
+        let (network, management) = (self.network(&live.state), live.management);
+        Inspected { spec: self.kept.spec.clone(), status, network, management, log: self.log() }
+    }
+
+    pub(super) fn is(&self, directory: &Path) -> bool {
+        self.directory == directory
+    }
+}
