@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use crate::engine::{On, on_each_engine};
 use crate::lab::{Lab, Server};
 use crate::look::assert_nothing_left;
 use crate::packages::{Unit, chain};
 
 const PER_SERVICE: usize = 7;
 
-#[test]
-fn twenty_instances_of_three_services_start_while_half_of_them_stop() {
-    let Some(lab) = Lab::new() else { return };
+on_each_engine!(twenty_instances_of_three_services_start_while_half_of_them_stop);
+
+fn twenty_instances_of_three_services_start_while_half_of_them_stop(on: On) {
+    let Some(lab) = Lab::new(on) else { return };
     lab.image(&["example/vnf:1"]);
     let server = lab.serve(&[]);
     let services: Vec<String> = ["one", "two", "three"]
@@ -67,5 +69,5 @@ fn no_clash(lab: &Lab, server: &Server<'_>, kept: &[String]) {
             }
         }
     }
-    assert_eq!(lab.docker(&["ps", "-q"]).lines().count(), 20, "two containers an instance");
+    assert_eq!(lab.running().len(), 20, "two containers an instance");
 }

@@ -1,12 +1,19 @@
 //! What fails on a real engine leaves nothing and says what it was.
 
+use crate::engine::{On, on_each_engine};
 use crate::lab::{Lab, Server};
 use crate::look::assert_nothing_left;
 use crate::packages::{Unit, chain};
 
+on_each_engine!(
+    a_device_that_the_host_does_not_have,
+    a_device_that_the_policy_refuses,
+    an_image_that_is_nowhere,
+);
+
 /// A chain of three whose last unit cannot start.
-fn fails(extra: &str, serve: &[&str], says: &[&str]) {
-    let Some(lab) = Lab::new() else { return };
+fn fails(on: On, extra: &str, serve: &[&str], says: &[&str]) {
+    let Some(lab) = Lab::new(on) else { return };
     lab.image(&["example/vnf:1"]);
     let last = Unit { extra, ..Unit::new("vnf2", "example/vnf:1") };
     let units = [Unit::new("vnf0", "example/vnf:1"), Unit::new("vnf1", "example/vnf:1"), last];
@@ -23,15 +30,13 @@ fn fails(extra: &str, serve: &[&str], says: &[&str]) {
     server.stop();
 }
 
-#[test]
-fn a_device_that_the_host_does_not_have() {
+fn a_device_that_the_host_does_not_have(on: On) {
     let allow = ["--allowed-devices", "/dev/llcm-none"];
-    fails("  devices: [/dev/llcm-none]\n", &allow, &["vnf2.vdu01.0", "/dev/llcm-none"]);
+    fails(on, "  devices: [/dev/llcm-none]\n", &allow, &["vnf2.vdu01.0", "/dev/llcm-none"]);
 }
 
-#[test]
-fn a_device_that_the_policy_refuses() {
-    let Some(lab) = Lab::new() else { return };
+fn a_device_that_the_policy_refuses(on: On) {
+    let Some(lab) = Lab::new(on) else { return };
     lab.image(&["example/vnf:1"]);
     let unit = Unit { extra: "  devices: [/dev/mem]\n", ..Unit::new("vnf0", "example/vnf:1") };
     let package = chain(lab.dir.path(), "refused", &[unit]);
@@ -43,9 +48,8 @@ fn a_device_that_the_policy_refuses() {
     assert_nothing_on_boarded(&server);
 }
 
-#[test]
-fn an_image_that_is_nowhere() {
-    let Some(lab) = Lab::new() else { return };
+fn an_image_that_is_nowhere(on: On) {
+    let Some(lab) = Lab::new(on) else { return };
     lab.image(&["example/vnf:1"]);
     let units = [Unit::new("vnf0", "example/vnf:1"), Unit::new("vnf1", "example/none:1")];
     let package = chain(lab.dir.path(), "no-image", &units);
@@ -59,7 +63,7 @@ fn an_image_that_is_nowhere() {
 
 fn assert_nothing_on_boarded(server: &Server<'_>) {
     assert_eq!(server.get("/packages"), serde_json::json!([]));
-    assert_eq!(server.lab.docker(&["ps", "-aq"]).trim(), "");
+    assert!(server.lab.containers().is_empty());
     for name in ["packages", "staging"] {
         let left: Vec<_> =
             std::fs::read_dir(server.data.join(name)).into_iter().flatten().flatten().collect();

@@ -3,10 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::engine::On;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -32,42 +35,65 @@ pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn script(args: &[&str]) -> Output {
+pub(crate) fn script(args: &[&str]) -> Output {
     Command::new(root().join("scripts/private-engine"))
         .args(args)
         .output()
         .expect("scripts/private-engine runs")
 }
 
-/// A private engine in a namespace of its own; gone when dropped.
+/// A network namespace without uplink, with a private Docker engine in it if the test is on Docker; gone when
+/// dropped.
 pub(crate) struct Lab {
+    pub(crate) on: On,
     pub(crate) name: String,
+    /// Empty where there is no Docker.
     pub(crate) docker_host: String,
     pub(crate) dir: tempfile::TempDir,
+    /// The process of the latest server.
+    server: Mutex<Option<u32>>,
 }
 
 impl Lab {
     /// A new lab, or `None` where there cannot be one (a message was printed).
-    pub(crate) fn new() -> Option<Self> {
+    pub(crate) fn new(on: On) -> Option<Self> {
         if !possible() {
             return None;
         }
         let name = format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let up = script(&["up", &name]);
-        assert!(up.status.success(), "private engine: {}", text(&up));
-        let docker_host = String::from_utf8_lossy(&up.stdout)
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("DOCKER_HOST=").map(str::to_owned))
-            .expect("scripts/private-engine prints DOCKER_HOST=");
-        Some(Self { name, docker_host, dir: tempfile::tempdir().unwrap() })
+        let mut docker_host = String::new();
+        if on == On::Docker {
+            let up = script(&["up", &name]);
+            assert!(up.status.success(), "private engine: {}", text(&up));
+            docker_host = String::from_utf8_lossy(&up.stdout)
+                .lines()
+                .find_map(|line| line.trim().strip_prefix("DOCKER_HOST=").map(str::to_owned))
+                .expect("scripts/private-engine prints DOCKER_HOST=");
+        } else {
+            let made = Command::new("ip").args(["netns", "add", &name]).status().unwrap();
+            assert!(made.success(), "ip netns add {name}");
+            // Nobody listens there: what is on this machine is not the test's business.
+            docker_host.push_str("unix:///run/llcm-no-docker.sock");
+        }
+        let lab = Self { on, name, docker_host, dir: tempfile::tempdir().unwrap(), server: Mutex::default() };
+        if on != On::Docker {
+            lab.ok(&["ip", "link", "set", "lo", "up"]);
+        }
+        std::fs::create_dir(lab.data()).unwrap();
+        lab.give(&lab.data());
+        lab.give(lab.dir.path());
+        Some(lab)
     }
 
-    /// Gives the local test image the names that a package asks for.
-    pub(crate) fn image(&self, tags: &[&str]) {
-        let mut args = vec!["image", self.name.as_str()];
-        args.extend(tags);
-        let out = script(&args);
-        assert!(out.status.success(), "image {tags:?}: {}", text(&out));
+    /// The root directory of the running server, in its mount namespace.
+    pub(crate) fn server_root(&self) -> PathBuf {
+        let pid = self.server.lock().unwrap().expect("a server runs");
+        PathBuf::from(format!("/proc/{pid}/root"))
+    }
+
+    /// The server's data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
     }
 
     /// A command to be run in the lab's network namespace.
@@ -97,14 +123,6 @@ impl Lab {
         self.ok(&argv)
     }
 
-    /// The first process of a container.
-    pub(crate) fn pid(&self, container: &str) -> String {
-        let pid = self.docker(&["inspect", "-f", "{{.State.Pid}}", container]);
-        let pid = pid.trim().to_owned();
-        assert_ne!(pid, "0", "{container} does not run");
-        pid
-    }
-
     /// A command in a container's network namespace, with the host's tools.
     pub(crate) fn in_container(&self, container: &str, argv: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
@@ -114,11 +132,11 @@ impl Lab {
 
     /// Starts `llcm serve` in the lab and waits until it answers.
     pub(crate) fn serve(&self, extra: &[&str]) -> Server<'_> {
-        let data = self.dir.path().join("data");
+        let engine = if self.has_docker() { "docker" } else { "embedded" };
         let child = self
-            .command(env!("CARGO_BIN_EXE_llcm"))
-            .args(["serve", "--listen", "127.0.0.1:5000", "--engine", "docker", "--data-dir"])
-            .arg(&data)
+            .program()
+            .args(["serve", "--listen", "127.0.0.1:5000", "--engine", engine, "--data-dir"])
+            .arg(self.data())
             .args(["--docker-host", &self.docker_host])
             // A test that fails half-way leaves nothing either.
             .arg("--stop-instances")
@@ -127,7 +145,8 @@ impl Lab {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut server = Server { lab: self, child, data };
+        *self.server.lock().unwrap() = Some(child.id());
+        let mut server = Server { lab: self, child, data: self.data() };
         server.keep_output();
         let end = Instant::now() + Duration::from_secs(20);
         while server.lab.run(&["curl", "-sf", "http://127.0.0.1:5000/api/llcm/v1/health"]).status.code()
@@ -145,6 +164,11 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        if self.on != On::Docker {
+            let gone = Command::new("ip").args(["netns", "delete", &self.name]).status();
+            assert!(std::thread::panicking() || gone.is_ok_and(|it| it.success()), "ip netns delete");
+            return;
+        }
         let down = script(&["down", &self.name]);
         if !down.status.success() && !std::thread::panicking() {
             panic!("private engine down: {}", text(&down));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::engine::On;
 use crate::lab::{Lab, Server, text};
 
 /// Pings from a container; whether a reply came within a second.
@@ -72,7 +73,7 @@ impl Capture {
 /// Asserts that neither the engine nor the kernel nor the server's lists hold anything of an instance.
 pub(crate) fn assert_nothing_left(server: &Server<'_>) {
     let lab = server.lab;
-    assert_eq!(lab.docker(&["ps", "-aq"]).trim(), "", "containers are left");
+    assert_eq!(lab.leftovers_of_containers(), Vec::<String>::new(), "left of containers");
     assert_eq!(server.get("/instantiations"), Value::Array(Vec::new()));
     assert_eq!(server.get("/api/llcm/v1/instances"), Value::Array(Vec::new()));
     assert_no_devices(lab);
@@ -103,13 +104,14 @@ pub(crate) fn assert_no_devices(lab: &Lab) {
 /// The data centers' namespaces of the lab's installation.
 pub(crate) fn namespaces_of_servers_in(lab: &Lab) -> Vec<String> {
     let id = installation(lab);
-    let out = std::process::Command::new("ip").args(["netns", "list"]).output().unwrap();
-    String::from_utf8_lossy(&out.stdout)
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| name.starts_with(&format!("llcm-{id}-")))
-        .map(str::to_owned)
-        .collect()
+    // An ordinary user's server has them in a mount namespace of its own.
+    let directory = match lab.on {
+        On::User => lab.server_root().join(lab.data().strip_prefix("/").unwrap()).join("run/netns"),
+        On::Docker | On::Embedded => "/run/netns".into(),
+    };
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(&format!("llcm-{id}-"))).collect()
 }
 
 /// The installation's id, as the server tells it.

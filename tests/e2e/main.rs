@@ -1,7 +1,8 @@
 //! End-to-end tests: the real program, a real container engine, the real kernel.
 //!
-//! Each test has a lab of its own (see [`lab`]): a network namespace without uplink and a private container
-//! engine in it. Effects are looked at with tools that are not ours: `docker`, `ip -j`, `tc`, `ping`,
+//! Each test has a lab of its own (see [`lab`]): a network namespace without uplink and, where it is about Docker, a
+//! private engine in it. Many run on each engine, the embedded one as root and as an ordinary user ([`engine`]).
+//! Effects are looked at with tools that are not ours: `docker`, `ip -j`, `tc`, `ping`,
 //! `tcpdump`, `iperf3`, `curl`.
 //!
 //! They need root. Where it is missing they say so and pass; with `LLCM_REQUIRE_SYSTEM_TESTS=1`, as
@@ -14,6 +15,7 @@
     reason = "the whole program is a test"
 )]
 
+mod engine;
 mod lab;
 mod look;
 mod packages;

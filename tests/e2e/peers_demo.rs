@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::engine::{On, on_each_engine};
 use crate::lab::{Lab, Server, text};
 use crate::look::{Capture, addresses, assert_nothing_left, pings};
 use crate::packages::corpus;
@@ -14,13 +15,15 @@ const PACKAGE: &str = "containernet__vim-emu__misc__eu.5gtango.emulator-example-
 const SLOW_LINK: &str =
     "datacenters: [{name: dc1}, {name: dc2}]\nlinks: [{ends: [dc1, dc2], bandwidth: 100Mbps}]\n";
 
-#[test]
-fn two_instances_on_real_links_and_nothing_left() {
+on_each_engine!(two_instances_on_real_links_and_nothing_left);
+
+fn two_instances_on_real_links_and_nothing_left(on: On) {
     let Some(package) = corpus(PACKAGE) else { return };
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new(on) else { return };
     lab.image(&["ubuntu:trusty"]);
     let topology = lab.dir.path().join("topology.yml");
     std::fs::write(&topology, SLOW_LINK).unwrap();
+    lab.give(&topology);
     let server = lab.serve(&["--topology", topology.to_str().unwrap()]);
 
     let service = server.upload(&package);
@@ -48,10 +51,10 @@ fn two_instances_on_real_links_and_nothing_left() {
 }
 
 fn one_container_per_data_center(lab: &Lab) {
-    let listed = lab.docker(&["ps", "--format", "{{.Names}} {{.Label \"llcm.datacenter\"}} {{.Image}}"]);
-    let mut lines: Vec<&str> = listed.lines().collect();
-    lines.sort_unstable();
-    assert_eq!(lines, ["mn.vnf0.vdu01.0 dc1 ubuntu:trusty", "mn.vnf1.vdu01.0 dc2 ubuntu:trusty"]);
+    let seen: Vec<_> = lab.running().into_iter().map(|it| (it.name, it.datacenter, it.image)).collect();
+    let expected = [("mn.vnf0.vdu01.0", "dc1"), ("mn.vnf1.vdu01.0", "dc2")];
+    let expected = expected.map(|(name, dc)| (name.to_owned(), dc.to_owned(), "ubuntu:trusty".to_owned()));
+    assert_eq!(seen, expected);
 }
 
 fn segments_do_not_hear_one_another(lab: &Lab, vnf0: &str, vnf1: &str) {
@@ -157,5 +160,5 @@ fn forgotten_in_the_store_too(lab: &Lab, server: Server<'_>) {
 
 fn assert_nothing_left_but_idle(server: &Server<'_>) {
     assert_eq!(server.get("/instantiations"), Value::Array(Vec::new()));
-    assert_eq!(server.lab.docker(&["ps", "-aq"]).trim(), "");
+    assert!(server.lab.containers().is_empty());
 }

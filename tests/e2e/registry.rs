@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crate::engine::On;
 use crate::lab::{Lab, root};
 use crate::look::assert_nothing_left;
 use crate::packages::{Unit, chain};
@@ -54,7 +55,7 @@ impl Drop for Registry {
 
 #[test]
 fn an_image_is_pulled_with_progress() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new(On::Docker) else { return };
     let _registry = Registry::start(&lab);
     let image = format!("{REGISTRY}/example/vnf:1");
     lab.image(&[&image]);
@@ -90,7 +91,7 @@ fn watched(lab: &Lab) {
 
 #[test]
 fn a_registry_without_the_image_is_said_to_be_without_it() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new(On::Docker) else { return };
     let _registry = Registry::start(&lab);
     let server = lab.serve(&[]);
     let image = format!("{REGISTRY}/example/none:1");

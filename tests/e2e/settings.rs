@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use crate::engine::On;
 use crate::lab::{Lab, text};
 use crate::look::{assert_nothing_left, pings};
 use crate::packages::{Unit, chain};
@@ -11,7 +12,7 @@ use llcm_testkit::PackageBuilder;
 /// A delay is not emulated by this kernel: nothing is pretended.
 #[test]
 fn a_link_property_that_cannot_be_emulated_is_refused_unless_best_effort_is_asked_for() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new(On::Docker) else { return };
     if kernel_has_netem(&lab) {
         println!("skipped: this kernel emulates delays");
         return;
@@ -68,7 +69,7 @@ fn built(lab: &Lab, word: &str) -> PathBuf {
 
 #[test]
 fn images_are_built_from_dockerfiles_inside_packages() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new(On::Docker) else { return };
     lab.image(&["example/base:1"]);
     let server = lab.serve(&["--build-images"]);
     // The second one's image takes the tag of the first one's.

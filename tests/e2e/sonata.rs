@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::engine::{On, on_each_engine};
 use crate::lab::{Lab, Reply, Server, text};
 use crate::look::{Capture, addresses, assert_nothing_left, pings};
 use crate::packages::corpus;
@@ -10,10 +11,11 @@ const PACKAGE: &str = "CN-UPB__son-emu__misc__sonata-demo-service.son";
 const LISTEN: &[&str] = &["--listen", "sonata=127.0.0.1:8000"];
 const VNFS: [&str; 3] = ["mn.empty_vnf1", "mn.empty_vnf2", "mn.empty_vnf3"];
 
-#[test]
-fn a_chain_of_three_on_real_links_and_nothing_left() {
+on_each_engine!(a_chain_of_three_on_real_links_and_nothing_left);
+
+fn a_chain_of_three_on_real_links_and_nothing_left(on: On) {
     let Some(package) = corpus(PACKAGE) else { return };
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new(on) else { return };
     lab.image(&["sonatanfv/sonata-empty-vnf"]);
     let server = lab.serve(LISTEN);
     let service = upload(&lab, &package);
@@ -46,10 +48,8 @@ fn a_chain_of_three_on_real_links_and_nothing_left() {
 }
 
 fn one_after_the_other_on_both_data_centers(lab: &Lab) {
-    let listed = lab.docker(&["ps", "--format", "{{.Names}} {{.Label \"llcm.datacenter\"}}"]);
-    let mut lines: Vec<&str> = listed.lines().collect();
-    lines.sort_unstable();
-    assert_eq!(lines, ["mn.empty_vnf1 dc1", "mn.empty_vnf2 dc2", "mn.empty_vnf3 dc1"]);
+    let seen: Vec<_> = lab.running().into_iter().map(|it| format!("{} {}", it.name, it.datacenter)).collect();
+    assert_eq!(seen, ["mn.empty_vnf1 dc1", "mn.empty_vnf2 dc2", "mn.empty_vnf3 dc1"]);
 }
 
 fn addresses_are_those_of_sonata(lab: &Lab) {
@@ -104,7 +104,7 @@ fn chains_have_one_direction(lab: &Lab) {
 fn results_are_found_on_the_host(server: &Server<'_>, service: &str) {
     for container in VNFS {
         let script = format!("echo of {container} > /mnt/share/result.txt");
-        server.lab.docker(&["exec", container, "sh", "-c", &script]);
+        server.lab.sh(container, &script);
         let function = container.strip_prefix("mn.").unwrap();
         let file = server.data.join("results").join(service).join(function).join("result.txt");
         let found = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file:?}: {error}"));

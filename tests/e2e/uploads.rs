@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::engine::On;
 use crate::lab::Lab;
 
 /// Peak resident memory of a process in KiB.
@@ -13,7 +14,7 @@ fn peak_kib(pid: u32) -> u64 {
 
 #[test]
 fn an_upload_beyond_the_limit_is_refused_early_in_constant_memory() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new(On::Docker) else { return };
     let server = lab.serve(&[]);
     let big = lab.dir.path().join("big.tgo");
     std::fs::File::create(&big).unwrap().set_len(600 << 20).unwrap();
@@ -46,7 +47,7 @@ fn an_upload_beyond_the_limit_is_refused_early_in_constant_memory() {
 
 #[test]
 fn what_is_no_package_is_refused_and_forgotten() {
-    let Some(lab) = Lab::new() else { return };
+    let Some(lab) = Lab::new(On::Docker) else { return };
     let server = lab.serve(&[]);
     let file = lab.dir.path().join("not.tgo");
     std::fs::write(&file, "this is no zip archive").unwrap();

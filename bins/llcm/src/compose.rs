@@ -1,9 +1,10 @@
 //! Picks drivers by name and wires the layers together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
-use llcm_driver_docker::{DockerContainers, DockerOptions};
+use clap::ValueEnum as _;
 use llcm_driver_linux::LinuxNetwork;
 use llcm_lifecycle::installation::installation_id;
 use llcm_lifecycle::{LifecycleError, Orchestrator, Parts, SystemClock, SystemIds};
@@ -12,6 +13,8 @@ use llcm_runtime::{Backend, simulated};
 
 use crate::config::Config;
 use crate::config::raw::Engine;
+use crate::engines;
+use crate::ground::Ground;
 
 /// A life-cycle manager with its drivers.
 #[derive(Debug)]
@@ -27,15 +30,20 @@ pub(crate) struct Composed {
 ///
 /// # Errors
 /// When the drivers cannot be had, or the store cannot be opened.
-pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
+pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Composed> {
     let installation =
         installation_id(&config.data_dir, &SystemIds).map_err(|error| anyhow!(told(&error))).with_context(
             || format!("cannot keep state in {} (--data-dir names another place)", config.data_dir.display()),
         )?;
     let (engine, backend) = match config.engine {
         Engine::Simulated => ("simulated", simulated_backend(config, &installation)?),
-        Engine::Docker => ("docker", docker_backend(config, &installation).await?),
+        engine => {
+            let containers = engines::named(engine, config, &installation).await?;
+            let network = LinuxNetwork::new(installation.clone(), ground.network())?;
+            (engine.word(), Backend::pair(containers, Arc::new(network))?)
+        }
     };
+    let backend = with_engines(backend, config, &installation).await?;
     let parts = Parts {
         data_dir: config.data_dir.clone(),
         settings: config.settings.clone(),
@@ -60,6 +68,41 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Composed> {
     Ok(Composed { orchestrator, backend, installation, engine: engine.to_owned() })
 }
 
+/// Gives the data centers the engines that the topology names.
+async fn with_engines(
+    mut backend: Backend,
+    config: &Config,
+    installation: &InstallationId,
+) -> anyhow::Result<Backend> {
+    let mut drivers = BTreeMap::from([(config.engine, Arc::clone(backend.containers()))]);
+    for datacenter in &config.topology.datacenters {
+        let Some(name) = &datacenter.engine else { continue };
+        let place = || format!("data center {} of the topology", datacenter.name);
+        let engine = Engine::from_str(name, false).map_err(|_| {
+            let all: Vec<_> = Engine::value_variants().iter().map(|engine| engine.word()).collect();
+            anyhow!("{}: there is no engine `{name}`: choose among {}", place(), all.join(", "))
+        })?;
+        let simulated = [engine, config.engine].contains(&Engine::Simulated);
+        if simulated && engine != config.engine {
+            bail!(
+                "{}: engine {name} cannot be wired to the server's own, {}: a simulated container has no interfaces",
+                place(),
+                config.engine.word()
+            );
+        }
+        let driver = match drivers.get(&engine) {
+            Some(driver) => Arc::clone(driver),
+            None => {
+                let driver = engines::named(engine, config, installation).await.with_context(place)?;
+                drivers.insert(engine, Arc::clone(&driver));
+                driver
+            }
+        };
+        backend = backend.with_datacenter(datacenter.name.clone(), driver)?;
+    }
+    Ok(backend)
+}
+
 fn simulated_backend(config: &Config, installation: &InstallationId) -> anyhow::Result<Backend> {
     let script = match &config.simulated_script {
         None => simulated::Script::default(),
@@ -70,22 +113,6 @@ fn simulated_backend(config: &Config, installation: &InstallationId) -> anyhow::
         }
     };
     Ok(simulated::backend(&simulated::World::with_script(script), installation))
-}
-
-async fn docker_backend(config: &Config, installation: &InstallationId) -> anyhow::Result<Backend> {
-    // Docker's own variable counts where nothing else is said, as for every client of Docker.
-    let host = config.docker_host.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
-    let socket = match host.filter(|host| !host.is_empty()) {
-        Some(host) => DockerOptions::socket_of_host(&host)?,
-        None => DockerOptions::DEFAULT_SOCKET.into(),
-    };
-    let options = DockerOptions::new(socket, config.data_dir.join("helper"));
-    let containers = DockerContainers::connect(&options).await.context(
-        "--engine docker needs a Docker engine on this machine (--docker-host names its socket); \
-         --engine simulated needs none",
-    )?;
-    let network = LinuxNetwork::new(installation.clone(), llcm_driver_linux::Options::default())?;
-    Ok(Backend::pair(Arc::new(containers), Arc::new(network))?)
 }
 
 /// An error with all that belongs to it, for people.

@@ -8,6 +8,9 @@ mod client;
 mod commands;
 mod compose;
 mod config;
+mod docker_images;
+mod engines;
+mod ground;
 mod logging;
 mod output;
 mod pack;
@@ -20,6 +23,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    // The embedded engine starts this program as its helper.
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|it| it == "engine-init").is_some() {
+        return llcm_engine::helper::main(arguments);
+    }
     match commands::run(cli::Cli::parse()) {
         Ok(code) => code,
         // The reader of a pipe went away (`llcm ps | head -1`): that is its right.

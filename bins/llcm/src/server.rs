@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::compose::{self, Composed};
 use crate::config::Config;
+use crate::ground::Ground;
 
 /// A server that is ready to run.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Server {
     ///
     /// # Errors
     /// When an address is in use, the drivers cannot be had, or the store cannot be opened.
-    pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
+    pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Self> {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for listen in &config.listen {
@@ -47,7 +48,7 @@ impl Server {
             addresses.push((listen.dialect, address));
             listeners.push((listen.dialect, listener));
         }
-        let Composed { orchestrator, backend, installation, engine } = compose::open(config).await?;
+        let Composed { orchestrator, backend, installation, engine } = compose::open(config, ground).await?;
         let settings = ApiSettings {
             engine,
             installation: Some(installation.to_string()),
@@ -79,11 +80,12 @@ impl Server {
         &self.installation
     }
 
-    /// Answers until `stop` resolves or a client asks the server to exit; then finishes what is going on.
+    /// Answers until `stop` resolves or a client asks the server to exit; then finishes what is going on. Tells
+    /// whether no instance is left.
     ///
     /// # Errors
     /// When a listener fails, or instances cannot be taken down.
-    pub(crate) async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<bool> {
         for (dialect, address) in &self.addresses {
             match dialect {
                 Dialect::Tango => log::info!("listening on {}", url(address)),
@@ -101,7 +103,8 @@ impl Server {
         self.orchestrator
             .shutdown(self.stop_instances)
             .await
-            .map_err(|error| anyhow!("cannot end cleanly: {}", compose::told(&error)))
+            .map_err(|error| anyhow!("cannot end cleanly: {}", compose::told(&error)))?;
+        Ok(self.orchestrator.instances(false).is_empty())
     }
 }
 

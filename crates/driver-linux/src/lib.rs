@@ -6,7 +6,9 @@
 //! centers both go through VXLAN. `docs/dataplane.md` has the whole picture and the reasons.
 //!
 //! Never decides names or addresses, never starts a container, and never touches an object that does not
-//! carry its installation's mark. Needs root, or the capabilities `CAP_NET_ADMIN` and `CAP_SYS_ADMIN`.
+//! carry its installation's mark. Needs root, or the capabilities `CAP_NET_ADMIN` and `CAP_SYS_ADMIN`; those of a user
+//! namespace that has a network and a mount namespace of its own suffice, so an ordinary user can have them. Both
+//! directories of [`Options`] must be writable there: mount a file system that goes with the namespaces.
 //!
 //! ```no_run
 //! use llcm_driver_linux::{LinuxNetwork, Options};

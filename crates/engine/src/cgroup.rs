@@ -8,9 +8,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::time::Timespec;
 
 use crate::error::{Context as _, EngineError};
+use crate::powers::Power;
 use crate::spec::{DEFAULT_PERIOD_US, Limits};
 
 /// Where the controllers of this machine are, and the group that holds those of the containers.
@@ -37,11 +39,50 @@ impl Cgroups {
         let mut found = Self::from_mountinfo(&fs::read_to_string(path).context("read", path)?);
         parent.clone_into(&mut found.parent);
         if let Some((root, controllers)) = &mut found.second {
+            if let Some(delegated) = delegated(root)? {
+                *root = delegated;
+            }
             let path = root.join("cgroup.controllers");
             let text = fs::read_to_string(&path).context("read", &path)?;
             controllers.extend(text.split_whitespace().map(str::to_owned));
         }
         Ok(found)
+    }
+
+    /// Whether each controller that a limit can ask for may be used by this process, and why not.
+    pub(crate) fn powers(&self) -> BTreeMap<String, Power> {
+        let power = |controller: &str| {
+            let hierarchy = self.first.get(controller).or_else(|| self.with_second(controller));
+            let Some(hierarchy) = hierarchy else {
+                return Err(format!("there is no cgroup controller `{controller}` for this program"));
+            };
+            let is_first = self.first.contains_key(controller);
+            // Started by hand, a program of a user is in a group of root's.
+            let advice = if is_first { "" } else { "; started with `systemd-run --user --scope` it may be" };
+            self.may_use(hierarchy).map_err(|reason| reason + advice)
+        };
+        ["cpu", "cpuset", "memory", "pids"].map(|it| (it.to_owned(), power(it))).into()
+    }
+
+    /// Whether this process may make groups of containers in a hierarchy.
+    fn may_use(&self, hierarchy: &Path) -> Power {
+        // The group that holds them is what has to be writable, once it is there.
+        let parent = hierarchy.join(&self.parent);
+        let directory = if parent.is_dir() { &parent } else { hierarchy };
+        may_make_groups(directory)
+            .map_err(|error| format!("the cgroup {} cannot be written: {error}", directory.display()))
+    }
+
+    /// The hierarchies in which there can be groups of this process's making. In others, groups of the same names
+    /// are somebody else's.
+    fn usable(&self) -> impl Iterator<Item = &PathBuf> {
+        let second = self.second.iter().map(|(root, _)| root);
+        self.first.values().chain(second).filter(|hierarchy| self.may_use(hierarchy).is_ok())
+    }
+
+    /// The hierarchy of version 2, if it has a controller.
+    fn with_second(&self, controller: &str) -> Option<&PathBuf> {
+        self.second.as_ref().filter(|(_, has)| has.iter().any(|it| it == controller)).map(|(root, _)| root)
     }
 
     /// proc_pid_mountinfo(5): number, parent, device, root, mount point, options, tags, `-`, type, source, options.
@@ -76,9 +117,7 @@ impl Cgroups {
                 let group = self.make_first(hierarchy, controller, name)?;
                 write_all(&group, &setting.first)?;
                 group
-            } else if let Some((root, _)) =
-                self.second.as_ref().filter(|(_, has)| has.iter().any(|it| it == controller))
-            {
+            } else if let Some(root) = self.with_second(controller) {
                 let group = self.make_second(root, controller, name)?;
                 write_all(&group, &setting.second)?;
                 group
@@ -123,8 +162,7 @@ impl Cgroups {
 
     /// Removes the groups of a container whose processes have ended.
     pub(crate) fn remove(&self, name: &str) -> Result<(), EngineError> {
-        let second = self.second.iter().map(|(root, _)| root);
-        for hierarchy in self.first.values().chain(second) {
+        for hierarchy in self.usable() {
             let group = hierarchy.join(&self.parent).join(name);
             // The last process may not have left it yet when its end is known.
             let mut left = 100_u8;
@@ -146,8 +184,7 @@ impl Cgroups {
 
     /// Removes the group that held those of the containers; it stays when somebody still uses it.
     pub(crate) fn remove_parent(&self) {
-        let second = self.second.iter().map(|(root, _)| root);
-        for hierarchy in self.first.values().chain(second) {
+        for hierarchy in self.usable() {
             // Busy or gone: either is fine.
             let _ = fs::remove_dir(hierarchy.join(&self.parent));
         }
@@ -157,7 +194,7 @@ impl Cgroups {
     pub(crate) fn memory_kills(&self, name: &str) -> u64 {
         let first = self.first.get("memory").map(|it| (it, "memory.oom_control"));
         let second = self.second.as_ref().map(|(root, _)| (root, "memory.events"));
-        let files = [first, second].into_iter().flatten();
+        let files = [first, second].into_iter().flatten().filter(|(root, _)| self.may_use(root).is_ok());
         let texts = files.filter_map(|(root, file)| {
             fs::read_to_string(root.join(&self.parent).join(name).join(file)).ok()
         });
@@ -167,6 +204,45 @@ impl Cgroups {
             })
             .sum()
     }
+}
+
+/// The controllers that limits ask for.
+pub(crate) fn controllers(limits: &Limits) -> impl Iterator<Item = &'static str> {
+    settings(limits).into_iter().map(|setting| setting.controller)
+}
+
+/// Where this process may make groups of version 2 when it may not at the root: the closest group above its own
+/// that was given to its user and has no process in itself, for the kernel gives controllers to groups below
+/// such only (`admin-guide/cgroup-v2.rst`, "No Internal Process Constraint").
+fn delegated(root: &Path) -> Result<Option<PathBuf>, EngineError> {
+    if is_writable(root) {
+        return Ok(None);
+    }
+    let path = Path::new("/proc/self/cgroup");
+    let text = fs::read_to_string(path).context("read", path)?;
+    let own = text.lines().find_map(|line| line.strip_prefix("0::/"));
+    Ok(own.and_then(|own| closest(root, Path::new(own))))
+}
+
+fn closest(root: &Path, own: &Path) -> Option<PathBuf> {
+    let groups = own.ancestors().filter(|group| !group.as_os_str().is_empty());
+    let groups = groups.map(|group| root.join(group)).take_while(|group| is_writable(group));
+    let is_empty = |group: &PathBuf| {
+        fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|text| text.trim().is_empty())
+    };
+    groups.into_iter().find(is_empty)
+}
+
+/// Whether groups can be made in a group, and processes be moved into them from elsewhere in it.
+fn is_writable(group: &Path) -> bool {
+    let files = ["cgroup.procs", "cgroup.subtree_control"];
+    let may_write = |file: &&str| accessat(CWD, group.join(file), Access::WRITE_OK, AtFlags::EACCESS).is_ok();
+    may_make_groups(group).is_ok() && files.iter().all(may_write)
+}
+
+/// The effective user is who makes them.
+fn may_make_groups(group: &Path) -> rustix::io::Result<()> {
+    accessat(CWD, group, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
 }
 
 fn settings(limits: &Limits) -> Vec<Setting> {
@@ -256,5 +332,26 @@ mod tests {
         let error = found.make("c", &limits).unwrap_err().to_string();
         assert!(error.contains("no cgroup controller `memory`"), "{error}");
         assert_eq!(found.make("c", &Limits::default()).unwrap(), Vec::<PathBuf>::new());
+        let why = found.powers()["memory"].clone().unwrap_err();
+        assert_eq!(why, "there is no cgroup controller `memory` for this program");
+    }
+
+    #[test]
+    fn the_closest_group_without_processes_is_used() {
+        let root = tempfile::tempdir().unwrap();
+        let group = |name: &str, processes: &str| {
+            let group = root.path().join(name);
+            fs::create_dir_all(&group).unwrap();
+            fs::write(group.join("cgroup.procs"), processes).unwrap();
+            fs::write(group.join("cgroup.subtree_control"), "").unwrap();
+            group
+        };
+        group("user", "");
+        let slice = group("user/slice", "");
+        group("user/slice/scope", "17\n");
+        assert_eq!(closest(root.path(), Path::new("user/slice/scope")), Some(slice.clone()));
+        // What is above a group of others is not ours either.
+        fs::remove_file(slice.join("cgroup.subtree_control")).unwrap();
+        assert_eq!(closest(root.path(), Path::new("user/slice/scope")), None);
     }
 }

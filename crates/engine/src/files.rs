@@ -1,9 +1,9 @@
 //! Files of the engine's own state: written whole or not at all, and locked against a second program.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
@@ -14,6 +14,34 @@ use crate::error::{Context as _, EngineError};
 /// Makes a directory and its parents, readable by the owner alone; an existing one is left as it is.
 pub(crate) fn make_private_dir(path: &Path) -> Result<(), EngineError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).context("make directory", path)
+}
+
+/// Makes a directory unless it is there, and gives its full path.
+///
+/// # Errors
+/// `Conflict` when another user has it or may write to it.
+pub(crate) fn owned(path: &Path) -> Result<PathBuf, EngineError> {
+    make_private_dir(path)?;
+    let path = path.canonicalize().context("resolve", path)?;
+    let found = fs::metadata(&path).context("look at", &path)?;
+    if found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+        return Err(EngineError::Conflict {
+            kind: "state directory",
+            name: path.display().to_string(),
+            problem: "may be changed by others: choose one that only this user can write to",
+        });
+    }
+    Ok(path)
+}
+
+/// Takes the set-group-id bit off a directory, so that what is made in it gets this process's own group. Another one
+/// may be nobody's in a user namespace, and not even its root has powers over such files.
+pub(crate) fn with_own_group(path: &Path) -> Result<(), EngineError> {
+    let mode = fs::metadata(path).context("look at", path)?.mode() & 0o7777;
+    if mode & 0o2000 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & !0o2000)).context("set the mode of", path)
 }
 
 /// Writes `value` as JSON beside `path` and renames it there, so that a reader sees the old or the new text.
@@ -39,7 +67,7 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Eng
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EngineError> {
     let text = match fs::read(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).context("read", path),
     };
     serde_json::from_slice(&text).map(Some).map_err(|source| EngineError::System {
@@ -86,12 +114,32 @@ fn open_lock(path: &Path) -> Result<File, EngineError> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).context("open", path)
 }
 
+/// Locks a directory itself, which needs no file and shuts nobody out who locks a file in it.
+///
+/// # Errors
+/// `Conflict` when another program has locked it.
+pub(crate) fn lock_directory(path: &Path) -> Result<Lock, EngineError> {
+    let directory = File::open(path).context("open", path)?;
+    match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Lock(directory)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(in_use(path)),
+        Err(error) => Err(error).context("lock", path),
+    }
+}
+
+/// Two programs want one directory.
+pub(crate) fn in_use(path: &Path) -> EngineError {
+    EngineError::Conflict {
+        kind: "state directory",
+        name: path.display().to_string(),
+        problem: "is used by another program: stop it, or choose another directory",
+    }
+}
+
 /// Removes a tree; one that is not there is fine.
 pub(crate) fn remove_tree(path: &Path) -> Result<(), EngineError> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).context("remove directory", path)
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("remove directory", path),
         _ => Ok(()),
     }
 }

@@ -28,11 +28,18 @@
 //! 2. [`Engine`]: create, start, wait, stop, remove, exec; what is on disk and how a crash is survived.
 //! 3. [`helper`]: the two processes between the engine and the container's program.
 //! 4. [`image`]: archives of strangers, and the directories made of them.
+//! 5. [`rootless`]: all of it for an ordinary user; [`Powers`]: what is different then.
+//!
+//! `docs/engine.md` tells the whole story.
 //!
 //! # Limits
-//! Needs root, and Linux 5.11 or newer (overlayfs with `userxattr`). Programs for another architecture, 32-bit ones
-//! included, are killed by the list of system calls. Terminals are not given to containers. The exit code of a
-//! container that ends after the program that started it is unknown.
+//! Needs Linux 5.11 or newer (overlayfs with `userxattr`), and root or user namespaces. Programs for another
+//! architecture, 32-bit ones included, are killed by the list of system calls. Terminals are not given to containers.
+//! The exit code of a container that ends after the program that started it is unknown (`docs/adr/013`).
+//!
+//! Without root, containers run as root of a user namespace only, which is the user outside; device nodes are the
+//! host's, bound; limits need a cgroup that was given to the user; files of images belong to the user. What is asked
+//! for and not possible is refused when the container is created.
 
 pub mod capability;
 mod cgroup;
@@ -40,15 +47,21 @@ mod engine;
 mod error;
 mod files;
 pub mod helper;
+mod host_sockets;
+mod ids;
 pub mod image;
 mod namespaces;
+mod powers;
 mod process;
 mod program;
 mod record;
+pub mod rootless;
 mod spec;
 
 pub use engine::{Engine, ExecOutput, ExecSpec, LogChunk, LogReader, Options, Session};
 pub use error::{EngineError, ImageError};
+pub use host_sockets::{HostSockets, OwnNamespace, Protocol};
+pub use powers::{Power, Powers};
 pub use program::Helper;
 pub use record::{Exit, Inspected, Status};
 pub use spec::{Bind, Device, Limits, Spec};

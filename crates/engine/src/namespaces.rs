@@ -63,7 +63,7 @@ pub(crate) fn is_network(path: &Path) -> bool {
 }
 
 /// Sets interface 1, loopback, up in the network namespace of this thread: one message of rtnetlink(7).
-fn loopback_up() -> io::Result<()> {
+pub(crate) fn loopback_up() -> io::Result<()> {
     const RTM_NEWLINK: u16 = 16;
     const REQUEST_AND_ACK: u16 = 1 | 4;
     const UP: u32 = 1;

@@ -1,7 +1,7 @@
 //! A process as the engine holds it: by descriptor, so that its number may be given to another one meanwhile.
 
 use std::fs;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -11,6 +11,8 @@ use rustix::process::{
 };
 use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
+
+use crate::helper::PATIENCE;
 
 /// What identifies a process on disk: a number is used again, but not with the same start time within one boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,12 @@ pub(crate) fn start_time(pid: i32) -> Option<u64> {
     fields.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// Whether a process has ended and waits for its parent to take that in.
+pub(crate) fn is_zombie(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, fields)| fields.trim_start().starts_with(['Z', 'X']))
+}
+
 /// The name of this boot.
 pub(crate) fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
@@ -55,6 +63,21 @@ impl Process {
     pub(crate) fn find(id: &ProcessId) -> Option<Self> {
         let process = Self::hold(id.pid).ok()?;
         (process.id == *id).then_some(process)
+    }
+
+    /// The descriptor.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    /// Kills it, waits for its end and reaps it if it is a child. `TIMEDOUT` when it does not end: the kernel does
+    /// something for it that cannot be interrupted.
+    pub(crate) fn end(&self) -> rustix::io::Result<()> {
+        self.signal(Signal::KILL)?;
+        if !self.ended(Some(PATIENCE))? {
+            return Err(Errno::TIMEDOUT);
+        }
+        self.reap().map(drop)
     }
 
     /// Waits until it ends, at most `timeout`; true when it has.

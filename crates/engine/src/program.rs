@@ -6,11 +6,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::EngineError;
 
 /// How the program is started as its own helper.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,25 @@ impl Default for Helper {
     }
 }
 
+impl Helper {
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).env_clear().current_dir("/");
+        command
+    }
+
+    /// As one word, for a part that starts others.
+    pub(crate) fn word(&self) -> OsString {
+        serde_json::json!(self).to_string().into()
+    }
+
+    /// Out of such a word.
+    pub(crate) fn from_word(word: &Path) -> Result<Self, EngineError> {
+        serde_json::from_slice(word.as_os_str().as_bytes())
+            .map_err(|_| EngineError::Invalid("this command is for the program's own use".to_owned()))
+    }
+}
+
 /// Starts the helper with nothing of this program's environment. All copies of `stdin` and the rest that this
 /// process has are closed on return.
 pub(crate) fn start_helper(
@@ -37,15 +59,13 @@ pub(crate) fn start_helper(
     stdout: Stdio,
     stderr: Stdio,
 ) -> io::Result<Child> {
-    Command::new(&helper.program)
-        .args(&helper.arguments)
-        .args(arguments)
-        .env_clear()
-        .current_dir("/")
-        .stdin(stdin)
-        .stdout(stdout)
-        .stderr(stderr)
-        .spawn()
+    helper.command().args(arguments).stdin(stdin).stdout(stdout).stderr(stderr).spawn()
+}
+
+/// Becomes another part of the helper, by executing it. Descriptors that executed programs do not inherit are left
+/// behind. Returns only when that fails.
+pub(crate) fn become_helper(helper: &Helper, part: &str) -> io::Error {
+    helper.command().arg(part).exec()
 }
 
 /// What a container runs, with the path of its program already looked up.

@@ -42,7 +42,7 @@ pub(crate) enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// Its exit code; 128 and the signal when it was killed by one. `None`: it ended while another program, or
-    /// none, was its parent, so that nobody was told.
+    /// none, was its parent, so that nobody was told (`docs/adr/013`).
     pub code: Option<i32>,
     /// Whether the kernel killed something in it for want of memory.
     pub out_of_memory: bool,

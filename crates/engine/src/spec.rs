@@ -25,7 +25,7 @@ pub struct Spec {
     /// Directory to start in; `None`: the image's.
     #[serde(default)]
     pub working_dir: Option<PathBuf>,
-    /// `user[:group]`; `None`: the image's.
+    /// `user[:group]`; `None`: the image's. Without root of the machine, only root is there, see [`crate::Powers`].
     #[serde(default)]
     pub user: Option<String>,
     /// Host name; `None`: the container's name.
@@ -34,7 +34,7 @@ pub struct Spec {
     /// File of the network namespace to run in; `None`: one is made for the container.
     #[serde(default)]
     pub network: Option<PathBuf>,
-    /// Limits.
+    /// Limits; refused where they cannot be set, see [`crate::Powers::limits`].
     #[serde(default)]
     pub limits: Limits,
     /// Capabilities beyond [`crate::capability::DEFAULT`].

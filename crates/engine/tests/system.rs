@@ -1,5 +1,6 @@
 //! The engine on the real kernel. A program of its own rather than a test harness: it is also its own helper, and
-//! the supervisor that is killed. Needs root; without it, it says so and passes unless
+//! the supervisor that is killed. Root runs all tests, and once more, as an ordinary user in namespaces, those that
+//! make sense there. An ordinary user runs the latter only; where that is impossible, it says so and passes unless
 //! `LLCM_REQUIRE_SYSTEM_TESTS` is 1.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program of tests, without the harness")]
@@ -20,9 +21,20 @@ mod kit;
 mod limits;
 #[path = "system/logs.rs"]
 mod logs;
+#[path = "system/ordinary.rs"]
+mod ordinary;
+#[path = "system/outside.rs"]
+mod outside;
+#[path = "system/refused.rs"]
+mod refused;
+#[path = "system/rootless.rs"]
+mod rootless;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
+
+/// Name and function.
+type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).peekable();
@@ -32,14 +44,39 @@ fn main() -> ExitCode {
     if arguments.next_if(|it| it == "supervise").is_some() {
         return crash::supervise(&arguments.next().unwrap(), &arguments.next().unwrap());
     }
+    if arguments.next_if(|it| it == "rootless").is_some() {
+        return outside::program(&arguments.next().unwrap());
+    }
+    if arguments.next_if(|it| it == "ordinary").is_some() {
+        let directory = arguments.next().unwrap();
+        return ordinary::run(&directory, arguments.next().as_deref().and_then(|it| it.to_str()));
+    }
     // A word that is no option selects the tests with it in their names, as with cargo's own harness.
     let filter = arguments.map(|it| it.to_string_lossy().into_owned()).find(|it| !it.starts_with('-'));
-    if !rustix::process::geteuid().is_root() {
-        let required = std::env::var("LLCM_REQUIRE_SYSTEM_TESTS").is_ok_and(|it| it == "1");
-        println!("system tests of the engine need root: {}", if required { "FAILED" } else { "skipped" });
-        return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    let is_root = rustix::process::geteuid().is_root();
+    let possible = llcm_engine::rootless::possible(&llcm_engine::Helper::default());
+    let required = std::env::var("LLCM_REQUIRE_SYSTEM_TESTS").is_ok_and(|it| it == "1");
+    let mut failed = is_root && run(all(), filter.as_deref(), "");
+    if let Err(why) = possible {
+        let outcome = if required { "FAILED" } else { "skipped" };
+        println!("system tests of the engine as an ordinary user: {outcome}: {why}");
+        failed |= required;
+    } else {
+        failed |= run(rootless::TESTS.iter().copied(), filter.as_deref(), "");
+        let directory = ordinary::directory();
+        let mut program = ordinary::program("ordinary");
+        program.arg(directory.path()).args(filter);
+        failed |= !program.status().unwrap().success();
+        ordinary::end_processes();
+        let left: Vec<_> = std::fs::read_dir(directory.path().join("rootless")).unwrap().collect();
+        assert!(left.is_empty() && !directory.path().join("run").exists(), "left behind: {left:?}");
     }
-    let all: Vec<(&str, fn())> = [
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The tests of an engine, whoever runs it.
+fn all() -> Vec<Test> {
+    [
         containers::TESTS,
         crash::TESTS,
         exec::TESTS,
@@ -48,14 +85,17 @@ fn main() -> ExitCode {
         limits::TESTS,
         logs::TESTS,
     ]
-    .concat();
-    let chosen = all.iter().filter(|(name, _)| filter.as_ref().is_none_or(|it| name.contains(it.as_str())));
+    .concat()
+}
+
+/// Runs the tests with `filter` in their names; true when one has failed.
+fn run(tests: impl IntoIterator<Item = Test>, filter: Option<&str>, suffix: &str) -> bool {
     let (mut passed, mut failed) = (0, Vec::new());
-    for (name, test) in chosen {
+    for (name, test) in tests.into_iter().filter(|(name, _)| filter.is_none_or(|it| name.contains(it))) {
         let result = catch_unwind(test);
-        println!("test {name} ... {}", if result.is_ok() { "ok" } else { "FAILED" });
+        println!("test {name}{suffix} ... {}", if result.is_ok() { "ok" } else { "FAILED" });
         if result.is_ok() { passed += 1 } else { failed.push(name) }
     }
     println!("{passed} passed; {} failed {failed:?}", failed.len());
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    !failed.is_empty()
 }

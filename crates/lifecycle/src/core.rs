@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::catalog::ServiceRecord;
 use crate::clock::Timestamp;
+use crate::engines;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::ground::Ground;
 use crate::instance::Instance;
@@ -149,7 +150,7 @@ impl Core {
             .flat_map(|container| &container.spec.published)
             .map(|binding| (binding.protocol, binding.host))
             .collect();
-        let taken = self.parts.backend.containers().taken(&self.installation).await?;
+        let taken = engines::taken(self).await?;
         let address = self.parts.settings.publish_address;
         let in_the_way = taken.ports.into_iter().filter(|held| held.blocks(address));
         let ports_in_use = in_the_way.map(|held| (held.protocol, held.port));

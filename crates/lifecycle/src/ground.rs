@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use llcm_runtime::DriverError;
 
 use crate::core::Core;
+use crate::engines;
 use crate::error::LifecycleError;
 
 /// Whether the network is there.
@@ -33,7 +34,7 @@ pub(crate) async fn prepare(core: &Core) -> Result<(), LifecycleError> {
     Ok(())
 }
 
-/// Removes the data centers and links, and what the container driver keeps for the installation as a whole,
+/// Removes the data centers and links, and what the container drivers keep for the installation as a whole,
 /// when no instance is left. What fails is tried again after the next instance.
 pub(crate) async fn leave_if_unused(core: &Core) {
     // No instance can be planned meanwhile.
@@ -51,7 +52,6 @@ pub(crate) async fn clear(core: &Core) -> Vec<DriverError> {
     let backend = &core.parts.backend;
     // Before the first await: what is interrupted half-way is not there.
     core.ground.prepared.store(false, Ordering::Release);
-    let (network, containers) =
-        tokio::join!(backend.network().teardown(), backend.containers().cleanup(&core.installation));
-    network.err().into_iter().chain(containers.err()).collect()
+    let (network, containers) = tokio::join!(backend.network().teardown(), engines::cleanup(core));
+    network.err().into_iter().chain(containers).collect()
 }

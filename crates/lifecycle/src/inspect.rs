@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use llcm_names::{ContainerName, InstanceId};
-use llcm_runtime::{DriverError, ErrorKind, ExecOutcome, ExecSpec, LogOptions, OutputSink};
+use llcm_names::{ContainerName, EngineName, InstanceId};
+use llcm_runtime::{
+    ContainerView, DriverError, DriverResult, ErrorKind, ExecOutcome, ExecSpec, LogOptions, OutputSink,
+};
 
 use crate::core::Core;
+use crate::engines;
 use crate::error::{ErrorCode, LifecycleError, code_of};
 use crate::instance::Instance;
 use crate::plan::{ContainerPlan, InstanceDocument};
 use crate::request::{InstanceState, InstanceView};
 
-/// Containers that the engine is asked about at the same time.
+/// Containers that engines are asked about at the same time.
 const AT_ONCE: usize = 8;
 
 /// One instance, its containers' states asked from the engine now.
@@ -23,11 +26,10 @@ pub(crate) async fn instance(
     let Some(instance) = core.instance(id) else { return Ok(None) };
     let mut missing = false;
     if instance.state().is_live() {
-        let driver = core.parts.backend.containers();
         let owner = instance.owner();
-        let names: Vec<_> = instance.plan.containers.iter().map(|container| &container.spec.name).collect();
-        let seen: Vec<_> = stream::iter(names.iter().copied())
-            .map(|name| async move { Ok::<_, DriverError>((name, driver.inspect(name).await?)) })
+        let containers = &instance.plan.containers;
+        let seen: Vec<_> = stream::iter(containers)
+            .map(|container| inspect(core, &instance, container))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -36,7 +38,7 @@ pub(crate) async fn instance(
             Some((name.clone(), view.state))
         });
         let ours: std::collections::BTreeMap<_, _> = ours.collect();
-        missing = ours.len() < names.len();
+        missing = ours.len() < containers.len();
         instance.memory().seen = ours;
     }
     let mut view = instance.view();
@@ -44,6 +46,17 @@ pub(crate) async fn instance(
         view.state = InstanceState::Degraded;
     }
     Ok(Some(view))
+}
+
+async fn inspect<'a>(
+    core: &Core,
+    instance: &Instance,
+    container: &'a ContainerPlan,
+) -> DriverResult<(&'a EngineName, Option<ContainerView>)> {
+    let name = &container.spec.name;
+    let engine = engines::of(core, instance, container)?;
+    let view = engine.inspect(name).await.map_err(|error| engine.told(error))?;
+    Ok((name, view))
 }
 
 /// The plan of an instance as the public JSON document of one instance.
@@ -62,8 +75,10 @@ pub(crate) async fn exec(
 ) -> Result<ExecOutcome, LifecycleError> {
     let instance = core.find_instance(id)?;
     let container = find(&instance, name)?;
-    let exec = core.parts.backend.containers().exec().ok_or_else(|| unsupported("run commands in"))?;
-    exec.exec(instance.owner(), &container.spec.name, spec, sink).await.map_err(|error| map(&error))
+    let engine = engines::of(core, &instance, container)?;
+    let exec = engine.exec().ok_or_else(|| unsupported("run commands in"))?;
+    let outcome = exec.exec(instance.owner(), &container.spec.name, spec, sink).await;
+    outcome.map_err(|error| map(&engine.told(error)))
 }
 
 /// The output of a container's own process.
@@ -76,8 +91,10 @@ pub(crate) async fn logs(
 ) -> Result<(), LifecycleError> {
     let instance = core.find_instance(id)?;
     let container = find(&instance, name)?;
-    let logs = core.parts.backend.containers().logs().ok_or_else(|| unsupported("read the output of"))?;
-    logs.logs(instance.owner(), &container.spec.name, options, sink).await.map_err(|error| map(&error))
+    let engine = engines::of(core, &instance, container)?;
+    let logs = engine.logs().ok_or_else(|| unsupported("read the output of"))?;
+    let outcome = logs.logs(instance.owner(), &container.spec.name, options, sink).await;
+    outcome.map_err(|error| map(&engine.told(error)))
 }
 
 fn find<'a>(instance: &'a Instance, name: &ContainerName) -> Result<&'a ContainerPlan, LifecycleError> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use llcm_names::{ContainerName, EngineName, InstanceId, Owner, ServiceId};
-use llcm_runtime::ContainerState;
+use llcm_names::{ContainerName, DcName, EngineName, InstanceId, Owner, ServiceId};
+use llcm_runtime::{ContainerState, EngineId, ImageView};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,6 +21,8 @@ mod view;
 pub(crate) struct Instance {
     pub(crate) id: InstanceId,
     pub(crate) plan: Arc<InstancePlan>,
+    /// The engines of its data centers; one that is not named has the default one.
+    pub(crate) engines: BTreeMap<DcName, EngineId>,
     /// Its service as it was when the instance was planned.
     pub(crate) service: Arc<ServiceRecord>,
     /// Held by the one task that makes it or takes it down.
@@ -51,6 +53,7 @@ impl Instance {
         Self {
             id: record.id(),
             plan: Arc::clone(&record.planned.plan),
+            engines: record.planned.engines.clone(),
             service,
             operation: Arc::default(),
             called_off: CancellationToken::new(),
@@ -80,6 +83,15 @@ impl Instance {
 
     pub(crate) fn state(&self) -> InstanceState {
         self.memory().record.state
+    }
+
+    /// What is known of a container's image in its engine.
+    pub(crate) fn image(&self, container: &ContainerPlan) -> Option<&ImageView> {
+        let reference = &container.spec.image;
+        match self.engines.get(container.datacenter()) {
+            Some(engine) => self.service.image(engine, reference),
+            None => self.service.images.get(reference),
+        }
     }
 
     pub(crate) fn container(&self, name: &ContainerName) -> Result<&ContainerPlan, LifecycleError> {

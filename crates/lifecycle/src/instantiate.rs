@@ -17,7 +17,7 @@ use crate::plan::{self, HostFacts, InstancePlan, PlanRequest, PlanState, contain
 use crate::request::{InstanceState, RequestType, RequestView, ServiceRef};
 use crate::requests::RequestRecord;
 use crate::store::{Change, Counters};
-use crate::{ground, saga};
+use crate::{engines, ground, saga};
 
 /// Plans an instance and records it, and begins to make it.
 pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestView, LifecycleError> {
@@ -40,7 +40,8 @@ pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestV
     );
     let plan = Arc::new(plan);
     let counters = Counters { round_robin: plan.placement_turn };
-    let planned = Planned { at: now, service: service.view.id, request: request.view.id, plan };
+    let engines = engines::of_plan(&core.parts.backend, &plan);
+    let planned = Planned { at: now, service: service.view.id, request: request.view.id, plan, engines };
     core.writer
         .write(vec![
             Change::PutCounters(counters),

@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use llcm_names::{ContainerName, InstanceId, RequestId, ServiceId};
+use llcm_names::{ContainerName, DcName, InstanceId, RequestId, ServiceId};
+use llcm_runtime::EngineId;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -72,6 +73,10 @@ pub struct Planned {
     /// The plan.
     #[serde(with = "shared")]
     pub plan: Arc<InstancePlan>,
+    /// The engines of the data centers that it places containers on; a data center that is not named has the
+    /// default one, as all had before there could be several.
+    #[serde(default)]
+    pub engines: BTreeMap<DcName, EngineId>,
 }
 
 /// A shared plan is stored as the plan itself.

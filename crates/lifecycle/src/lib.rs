@@ -70,6 +70,7 @@
 pub mod catalog;
 pub mod clock;
 mod core;
+mod engines;
 pub mod error;
 mod ground;
 mod images;

@@ -112,6 +112,7 @@ pub(crate) async fn onboard(
         descriptors,
         reserved: plan::Reserved::default(),
         images: BTreeMap::new(),
+        engine_images: BTreeMap::new(),
     };
     service = {
         let core = Arc::clone(&core);
@@ -119,7 +120,10 @@ pub(crate) async fn onboard(
     };
     let needs = plan::images(&service.descriptors, &core.parts.settings)
         .map_err(|findings| invalid(with_warnings(findings, &service)))?;
-    service.images = images::ensure(&core, &needs, package.unpacked.path()).await?;
+    let found = images::ensure(&core, &service.descriptors, &needs, package.unpacked.path()).await?;
+    service.images = found.images;
+    service.engine_images = found.engine_images;
+    service.view.warnings.extend(found.warnings);
     publish(&core, service, package.unpacked).await
 }
 

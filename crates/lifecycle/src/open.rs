@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use llcm_runtime::EngineInfo;
+use llcm_runtime::{EngineId, EngineInfo};
 
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
@@ -13,7 +13,7 @@ use crate::plan::HostFacts;
 use crate::store::file::FileStore;
 use crate::store::writer::Writer;
 use crate::store::{Store, StoreError};
-use crate::{ground, onboard, recovery, requests, terminate};
+use crate::{engines, ground, onboard, recovery, requests, terminate};
 
 /// The store in a data directory, made where there is none.
 pub(crate) async fn file_store(data_dir: &Path) -> Result<Arc<dyn Store>, LifecycleError> {
@@ -40,33 +40,37 @@ pub(crate) async fn open(parts: Parts, store: Arc<dyn Store>) -> Result<Arc<Core
     })
     .await?;
 
-    let info = parts.backend.containers().info().await?;
-    info.warnings.iter().for_each(|warning| log::warn!("{}: {warning}", info.name));
+    let infos = engines::info(&parts.backend).await.complete()?;
+    for (_, info) in &infos {
+        info.warnings.iter().for_each(|warning| log::warn!("{}: {warning}", info.name));
+    }
     let report = parts.backend.network().prepare(&parts.topology).await?;
     report.not_emulated.iter().for_each(|property| log::warn!("not emulated on this host: {property}"));
 
     let (state, unusable) = recovery::load(contents);
-    let mut core = Core::new(parts, installation, facts(&info), Writer::start(store), state);
+    let mut core = Core::new(parts, installation, facts(&infos), Writer::start(store), state);
     core.not_emulated = report.not_emulated;
     let core = Arc::new(core);
     recovery::recover(&core, unusable).await?;
     Ok(core)
 }
 
-fn facts(info: &EngineInfo) -> HostFacts {
-    let networks = info.networks.iter().filter_map(|network| match network.parse() {
-        Ok(network) => Some(network),
-        Err(error) => {
-            log::warn!("{} reports a network {network:?} that is none: {error}", info.name);
-            None
+/// What the engines have together: they are on one host.
+fn facts(infos: &[(EngineId, EngineInfo)]) -> HostFacts {
+    // What is taken is asked again for each plan.
+    let mut facts = HostFacts::default();
+    for (_, info) in infos {
+        facts.cpus.extend(&info.cpus);
+        for network in &info.networks {
+            match network.parse() {
+                Ok(network) => facts.engine_networks.push(network),
+                Err(error) => {
+                    log::warn!("{} reports a network {network:?} that is none: {error}", info.name);
+                }
+            }
         }
-    });
-    HostFacts {
-        cpus: info.cpus.iter().copied().collect(),
-        engine_networks: networks.collect(),
-        // Asked again for each plan.
-        ..HostFacts::default()
     }
+    facts
 }
 
 /// Refuses new work, waits for what is going on, closes the store. Whoever asks for it again gets what came of
@@ -149,4 +153,32 @@ pub(crate) async fn blocking<T: Send + 'static>(
             reason: format!("a thread ended abnormally: {error}"),
         })
     })?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_are_on_one_host() {
+        let info = |name: &str, cpus: &[u32], networks: &[&str]| {
+            let info = EngineInfo {
+                name: name.to_owned(),
+                version: String::new(),
+                cpus: cpus.to_vec(),
+                memory_bytes: 0,
+                networks: networks.iter().map(|&network| network.to_owned()).collect(),
+                warnings: Vec::new(),
+            };
+            (EngineId::new(name), info)
+        };
+        let facts = facts(&[
+            info("one", &[0, 1], &["172.17.0.0/16"]),
+            info("silent", &[], &["no network"]),
+            info("other", &[1, 2], &["10.88.0.0/16"]),
+        ]);
+        assert_eq!(facts.cpus.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+        let networks: Vec<_> = facts.engine_networks.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["172.17.0.0/16", "10.88.0.0/16"]);
+    }
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
-use llcm_names::InstanceId;
+use llcm_names::{EngineName, InstanceId, Owner};
+use llcm_runtime::{ContainerView, DriverResult, EngineId};
 
 use crate::core::{Core, State};
 use crate::error::LifecycleError;
@@ -16,7 +17,7 @@ use crate::journal::{InstanceRecord, Record};
 use crate::request::{InstanceState, RequestType, ScriptRun};
 use crate::requests::RequestRecord;
 use crate::store::{Change, Contents};
-use crate::{saga, script};
+use crate::{engines, saga, script};
 
 pub mod decide;
 
@@ -65,7 +66,11 @@ pub(crate) async fn recover(core: &Arc<Core>, unusable: Vec<InstanceId>) -> Resu
 
 async fn observe(core: &Core) -> Result<Observed, LifecycleError> {
     let backend = &core.parts.backend;
-    let containers = backend.containers().list_owned(&core.installation).await?;
+    let listed = engines::list_owned(core).await.complete()?;
+    let in_engine = |(engine, views): (EngineId, Vec<ContainerView>)| {
+        views.into_iter().map(move |view| (engine.clone(), view))
+    };
+    let containers = listed.into_iter().flat_map(in_engine).collect();
     let objects = backend.network().list_owned(&core.installation).await?;
     Ok(Observed { containers, objects })
 }
@@ -77,7 +82,8 @@ fn known(core: &Core) -> BTreeMap<InstanceId, Known> {
         .values()
         .map(|instance| {
             let plan = Arc::clone(&instance.plan);
-            (instance.id, Known { state: instance.state(), plan, to_be_terminated: false })
+            let engines = instance.engines.clone();
+            (instance.id, Known { state: instance.state(), plan, engines, to_be_terminated: false })
         })
         .collect();
     for request in state.requests.unended() {
@@ -117,13 +123,18 @@ async fn execute(core: &Arc<Core>, decision: Decision) {
             if let Err(errors) = backend.network().remove_instance(&owner).await {
                 errors.iter().for_each(|error| log::error!("{error}"));
             }
-            for name in containers {
-                if let Err(error) = backend.containers().remove(&owner, &name).await {
+            for (engine, name) in containers {
+                if let Err(error) = remove_stray(core, &engine, &owner, &name).await {
                     log::error!("{error}");
                 }
             }
         }
     }
+}
+
+async fn remove_stray(core: &Core, engine: &EngineId, owner: &Owner, name: &EngineName) -> DriverResult<()> {
+    let engine = engines::named(&core.parts.backend, Some(engine))?;
+    engine.remove(owner, name).await.map_err(|error| engine.told(error))
 }
 
 /// The ends of scripts that nobody saw.

@@ -1,31 +1,36 @@
 //! Making an instance step by step, and taking down what was begun.
 //!
-//! - **Expected flow** ([`make`]): images that the engine has lost, and segments, side by side; then every container's own chain (create, start, attach its
-//!   ports; attach before start where the engine can), so many at a time as the settings allow; when
-//!   everything is wired, the start scripts are launched.
+//! - **Expected flow** ([`make`]): images that their engine does not have, and segments, side by side; then every
+//!   container's own chain in the engine of its data center (create, start, attach its ports; attach before start
+//!   where that engine can), so many at a time as the settings allow; when everything is wired, the start scripts
+//!   are launched.
 //! - **Guarantees.** No step is done before its intent is on disk; the intents of a chain are written together.
 //!   After the first failure no further step is begun, and those in flight are waited for, so that nothing
 //!   appears behind the back of the take-down. [`take_down`] goes on after errors and returns them all; it says
-//!   "clean" only when the drivers, asked afterwards, know nothing of the instance any more.
+//!   "clean" only when the drivers, asked afterwards, know nothing of the instance any more, and none is missing.
 //! - **Assumptions.** The caller holds the instance's operation lock.
 //! - **Caveats.** Every await may be the last: what a killed server leaves has an intent, and is found by it.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
-use llcm_runtime::{AttachPoint, DriverResult, NetworkObject};
+use llcm_names::EngineName;
+use llcm_runtime::{AttachPoint, DriverError, DriverResult, ErrorKind, NetworkObject};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
+use crate::engines;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::images;
 use crate::instance::Instance;
 use crate::journal::Record;
+use crate::plan::ContainerPlan;
 use crate::request::Event;
-use crate::step::{Step, Steps, TakeDown, apply};
+use crate::step::{Site, Step, Steps, TakeDown, apply};
 
 /// Segments that are made at the same time.
 const SEGMENTS_AT_ONCE: usize = 8;
@@ -44,8 +49,14 @@ pub(crate) async fn make(core: &Arc<Core>, instance: &Arc<Instance>) -> Result<(
 const PANICKED: &str = "a step ended abnormally, which is an error in this program or a driver: see the log";
 
 async fn make_all(core: &Arc<Core>, instance: &Arc<Instance>) -> Result<(), LifecycleError> {
-    let attach_first = core.parts.backend.containers().offers().netns_before_start;
-    let steps = Steps::of(&instance.plan, attach_first, &instance.service.images);
+    let steps = Steps::of(&instance.plan, |container| {
+        let engine = engines::of(core, instance, container)?;
+        Ok::<_, LifecycleError>(Site {
+            engine: engine.name_among_several(),
+            attach_first: engine.offers().netns_before_start,
+            image: instance.image(container),
+        })
+    })?;
     instance.memory().progress = (0, steps.len());
     let over = instance.called_off.child_token();
     let run = Run { core, instance, failure: Mutex::default(), over };
@@ -193,23 +204,21 @@ pub(crate) async fn take_down(core: &Arc<Core>, instance: &Arc<Instance>) -> Tak
     let undo = TakeDown::of(instance.memory().record.begun.iter());
     instance.memory().progress = (0, undo.len());
     let removal = async {
+        let unreachable = engines::unreachable(core, instance, &undo.containers);
         let errors = remove(core, instance, undo).await;
-        (errors, left_of(core, instance).await)
+        let (left, mut unasked) = left_of(core, instance).await;
+        unasked.extend(unreachable);
+        (errors, (left, unasked))
     };
-    let Ok((mut errors, left)) = AssertUnwindSafe(removal).catch_unwind().await else {
+    let Ok((mut errors, (left, unasked))) = AssertUnwindSafe(removal).catch_unwind().await else {
         return TakenDown { clean: false, errors: vec![PANICKED.to_owned()] };
     };
-    match left {
-        Ok(left) if left.is_empty() => TakenDown { clean: true, errors },
-        Ok(left) => {
-            errors.push(format!("still there: {}", left.join(", ")));
-            TakenDown { clean: false, errors }
-        }
-        Err(error) => {
-            errors.push(format!("ask what is left: {error}"));
-            TakenDown { clean: false, errors }
-        }
+    let clean = left.is_empty() && unasked.is_empty();
+    if !left.is_empty() {
+        errors.push(format!("still there: {}", left.join(", ")));
     }
+    errors.extend(unasked.iter().map(|error| format!("ask what is left: {error}")));
+    TakenDown { clean, errors }
 }
 
 async fn remove(core: &Arc<Core>, instance: &Arc<Instance>, undo: TakeDown) -> Vec<String> {
@@ -223,10 +232,13 @@ async fn remove(core: &Arc<Core>, instance: &Arc<Instance>, undo: TakeDown) -> V
             Err(several) => errors.extend(several.iter().map(ToString::to_string)),
         }
     }
+    let planned: BTreeMap<_, _> =
+        instance.plan.containers.iter().map(|container| (&container.spec.name, container)).collect();
+    let planned = &planned;
     let removals = stream::iter(undo.containers).map(|name| async move {
         let step = format!("remove container {name}");
         announce(core, instance, &step, 0);
-        let result = backend.containers().remove(owner, &name).await;
+        let result = remove_container(core, instance, &name, planned.get(&name).copied()).await;
         if result.is_ok() {
             announce(core, instance, &step, 1);
         }
@@ -238,20 +250,44 @@ async fn remove(core: &Arc<Core>, instance: &Arc<Instance>, undo: TakeDown) -> V
     errors
 }
 
-/// What the drivers still know of an instance, in words; what was seen of its containers is brought up to date.
-async fn left_of(core: &Core, instance: &Instance) -> DriverResult<Vec<String>> {
-    let backend = &core.parts.backend;
-    let (containers, objects) = tokio::try_join!(
-        backend.containers().list_owned(&core.installation),
-        backend.network().list_owned(&core.installation)
-    )?;
+async fn remove_container(
+    core: &Core,
+    instance: &Instance,
+    name: &EngineName,
+    planned: Option<&ContainerPlan>,
+) -> DriverResult<()> {
+    let container = planned.ok_or_else(|| {
+        // The steps are derived from the plan, so the journal was tampered with.
+        let message = "the plan knows nothing of it";
+        DriverError::new(ErrorKind::Invalid, "remove container", name.as_str(), message)
+    })?;
+    let engine = engines::of(core, instance, container)?;
+    engine.remove(instance.owner(), name).await.map_err(|error| engine.told(error))
+}
+
+/// What the drivers still know of an instance, in words, and the errors of those that do not tell; what was seen of
+/// its containers is brought up to date when all engines tell.
+async fn left_of(core: &Core, instance: &Instance) -> (Vec<String>, Vec<DriverError>) {
+    let network = core.parts.backend.network();
+    let (containers, objects) =
+        tokio::join!(engines::list_owned(core), network.list_owned(&core.installation));
     let owner = instance.owner();
-    let containers: Vec<_> =
-        containers.into_iter().filter(|view| view.owner.as_ref() == Some(owner)).collect();
-    instance.memory().seen = containers.iter().map(|view| (view.name.clone(), view.state)).collect();
-    let objects = objects.iter().filter(|object| object.owner() == owner);
-    let containers = containers.iter().map(|view| format!("container {}", view.name));
-    Ok(containers.chain(objects.map(describe)).collect())
+    let all_told = containers.errors.is_empty();
+    let containers_seen = containers.given.into_iter().flat_map(|(_, views)| views);
+    let seen: BTreeMap<_, _> = containers_seen
+        .filter(|view| view.owner.as_ref() == Some(owner))
+        .map(|view| (view.name, view.state))
+        .collect();
+    let mut left: Vec<_> = seen.keys().map(|name| format!("container {name}")).collect();
+    if all_told {
+        instance.memory().seen = seen;
+    }
+    let mut errors = containers.errors;
+    match objects {
+        Ok(objects) => left.extend(objects.iter().filter(|object| object.owner() == owner).map(describe)),
+        Err(error) => errors.push(error),
+    }
+    (left, errors)
 }
 
 fn describe(object: &NetworkObject) -> String {

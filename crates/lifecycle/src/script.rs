@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, ExecSpec, OutputChunk, OutputSink};
 
 use crate::core::Core;
+use crate::engines;
 use crate::instance::Instance;
 use crate::journal::Record;
 use crate::plan::{ContainerPlan, Script};
@@ -34,13 +35,9 @@ pub(crate) fn launch(
     container: &ContainerPlan,
 ) -> DriverResult<()> {
     let Some(command) = command(instance, container, &container.start) else { return Ok(()) };
-    if core.parts.backend.containers().exec().is_none() {
-        return Err(DriverError::new(
-            ErrorKind::Unsupported,
-            "launch the start script of container",
-            container.spec.name.as_str(),
-            "this container engine cannot run commands in containers",
-        ));
+    let engine = engines::of(core, instance, container)?;
+    if engine.exec().is_none() {
+        return Err(engine.told(cannot("launch the start script of container", container)));
     }
     let run = begin(core, instance, container, START, command);
     let (core, owned, container) = (Arc::clone(core), Arc::clone(instance), container.clone());
@@ -79,7 +76,7 @@ pub(crate) async fn run_stop_scripts(core: &Arc<Core>, instance: &Arc<Instance>)
 }
 
 fn command<'a>(instance: &'a Instance, container: &ContainerPlan, script: &'a Script) -> Option<&'a str> {
-    script_command(script, container, &instance.service.images)
+    script_command(script, instance.image(container))
 }
 
 fn begin(
@@ -120,17 +117,10 @@ async fn execute(
         argv: vec!["/bin/sh".to_owned(), "-c".to_owned(), run.command.clone()],
         ..ExecSpec::default()
     };
-    let outcome = match core.parts.backend.containers().exec() {
-        None => Err("this container engine cannot run commands in containers".to_owned()),
-        Some(exec) => {
-            let mut sink = tail.clone();
-            tokio::select! {
-                outcome = exec.exec(instance.owner(), &container.spec.name, &spec, &mut sink) => {
-                    outcome.map(|outcome| outcome.exit_code).map_err(|error| error.to_string())
-                }
-                why = given_up => Err(why),
-            }
-        }
+    let mut sink = tail.clone();
+    let outcome = tokio::select! {
+        outcome = exec(core, instance, container, &spec, &mut sink) => outcome.map_err(|error| error.to_string()),
+        why = given_up => Err(why),
     };
     run.ended_at = Some(core.parts.clock.now());
     run.output = tail.text();
@@ -139,6 +129,25 @@ async fn execute(
         Err(error) => run.error = Some(error),
     }
     keep(core, instance, container, &run);
+}
+
+/// Runs a script's command; its exit code.
+async fn exec(
+    core: &Core,
+    instance: &Instance,
+    container: &ContainerPlan,
+    spec: &ExecSpec,
+    sink: &mut Tail,
+) -> DriverResult<Option<i64>> {
+    let engine = engines::of(core, instance, container)?;
+    let exec = engine.exec().ok_or_else(|| cannot("run a script in container", container))?;
+    let outcome = exec.exec(instance.owner(), &container.spec.name, spec, sink).await;
+    outcome.map(|outcome| outcome.exit_code).map_err(|error| engine.told(error))
+}
+
+fn cannot(operation: &'static str, container: &ContainerPlan) -> DriverError {
+    let message = "this container engine cannot run commands in containers";
+    DriverError::new(ErrorKind::Unsupported, operation, container.spec.name.as_str(), message)
 }
 
 /// Keeps the end of what is written to it; clones share it.

@@ -5,10 +5,10 @@
 //! compile until somebody has said how it is undone. The order of undoing is never written down; it follows
 //! from which steps have an intent in the journal ([`TakeDown::of`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use llcm_names::{EngineName, PortId, SegmentId};
-use llcm_runtime::ImageView;
+use llcm_runtime::{EngineId, ImageView};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{ContainerPlan, InstancePlan, Script};
@@ -19,10 +19,14 @@ pub(crate) mod apply;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Step {
-    /// Makes sure that an image is there: the engine may have lost it since the service was on-boarded.
+    /// Makes sure that an image is there: the engine may have lost it since the service was on-boarded, or never
+    /// have had it where there are several.
     EnsureImage {
         /// What the engine calls it.
         image: String,
+        /// The engine; `None`: there was one only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        engine: Option<EngineId>,
     },
     /// Makes a segment exist in all its data centers.
     EnsureSegment {
@@ -127,7 +131,7 @@ impl TakeDown {
 /// side with the others; then the scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Steps {
-    /// One per image.
+    /// One per image and engine that is to run containers of it.
     pub images: Vec<Step>,
     /// One per segment.
     pub segments: Vec<Step>,
@@ -138,24 +142,30 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The steps of a plan. `attach_first`: the engine makes network namespaces before it starts containers,
-    /// so that interfaces are in place before the VNF's first instruction. `images`: what is known of the
-    /// images, by reference.
-    #[must_use]
-    pub fn of(plan: &InstancePlan, attach_first: bool, images: &BTreeMap<String, ImageView>) -> Self {
+    /// The steps of a plan, whose containers have the given sites.
+    ///
+    /// # Errors
+    /// What `site_of` fails with.
+    pub fn of<'a, E>(
+        plan: &InstancePlan,
+        site_of: impl Fn(&ContainerPlan) -> Result<Site<'a>, E>,
+    ) -> Result<Self, E> {
+        let mut steps =
+            Self { images: Vec::new(), segments: Vec::new(), chains: Vec::new(), scripts: Vec::new() };
         let mut seen = BTreeSet::new();
-        let distinct = plan.containers.iter().map(|container| &container.spec.image);
-        let distinct = distinct.filter(|image| seen.insert(*image));
-        let ensure = distinct.map(|image| Step::EnsureImage { image: image.clone() }).collect();
-        let segments = plan.segments().map(|segment| Step::EnsureSegment { segment: segment.id }).collect();
-        let chains = plan.containers.iter().map(|container| chain(container, attach_first)).collect();
-        let scripts = plan
-            .containers
-            .iter()
-            .filter(|container| script_command(&container.start, container, images).is_some())
-            .map(|container| Step::LaunchScript { container: container.spec.name.clone() })
-            .collect();
-        Self { images: ensure, segments, chains, scripts }
+        for container in &plan.containers {
+            let site = site_of(container)?;
+            steps.chains.push(chain(container, site.attach_first));
+            if script_command(&container.start, site.image).is_some() {
+                steps.scripts.push(Step::LaunchScript { container: container.spec.name.clone() });
+            }
+            let image = &container.spec.image;
+            if seen.insert((image, site.engine.clone())) {
+                steps.images.push(Step::EnsureImage { image: image.clone(), engine: site.engine });
+            }
+        }
+        steps.segments = plan.segments().map(|segment| Step::EnsureSegment { segment: segment.id }).collect();
+        Ok(steps)
     }
 
     /// How many there are.
@@ -172,6 +182,18 @@ impl Steps {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// What a container's steps depend on that its plan does not say.
+#[derive(Debug, Clone, Default)]
+pub struct Site<'a> {
+    /// Its engine; `None`: there is one only.
+    pub engine: Option<EngineId>,
+    /// Whether the engine makes network namespaces before it starts containers, so that interfaces are in place
+    /// before the VNF's first instruction.
+    pub attach_first: bool,
+    /// What is known of its image.
+    pub image: Option<&'a ImageView>,
 }
 
 fn chain(container: &ContainerPlan, attach_first: bool) -> Vec<Step> {
@@ -193,18 +215,15 @@ fn chain(container: &ContainerPlan, attach_first: bool) -> Vec<Step> {
     chain
 }
 
-/// The command of a container's script: as given, or from the image's own environment. A blank one is none.
+/// The command of a container's script: as given, or from the environment of its image, if that is known. A blank
+/// one is none.
 #[must_use]
-pub fn script_command<'a>(
-    script: &'a Script,
-    container: &ContainerPlan,
-    images: &'a BTreeMap<String, ImageView>,
-) -> Option<&'a str> {
+pub fn script_command<'a>(script: &'a Script, image: Option<&'a ImageView>) -> Option<&'a str> {
     let command = match script {
         Script::Given { command } => Some(command),
         Script::FromImage { keys } => {
-            let image = images.get(&container.spec.image)?;
-            keys.iter().find_map(|key| image.environment.get(key))
+            let environment = &image?.environment;
+            keys.iter().find_map(|key| environment.get(key))
         }
     };
     command.map(|command| command.trim()).filter(|command| !command.is_empty())
@@ -222,7 +241,10 @@ impl Step {
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::EnsureImage { image } => write!(f, "ensure image {image}"),
+            Self::EnsureImage { image, engine: None } => write!(f, "ensure image {image}"),
+            Self::EnsureImage { image, engine: Some(engine) } => {
+                write!(f, "ensure image {image} in engine {engine}")
+            }
             Self::EnsureSegment { segment } => write!(f, "ensure segment {segment}"),
             Self::CreateContainer { container } => write!(f, "create container {container}"),
             Self::StartContainer { container } => write!(f, "start container {container}"),

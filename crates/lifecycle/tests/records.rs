@@ -3,19 +3,21 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use common::{Rig, push, run};
 use llcm_lifecycle::journal::{InstanceRecord, Record, StepStatus};
+use llcm_lifecycle::plan::ContainerPlan;
 use llcm_lifecycle::recovery::decide::{Decision, Known, Observed, decide};
 use llcm_lifecycle::request::InstanceState;
-use llcm_lifecycle::step::{Step, Steps, TakeDown};
+use llcm_lifecycle::step::{Site, Step, Steps, TakeDown};
 use llcm_lifecycle::store::file::FileStore;
 use llcm_lifecycle::store::memory::MemoryStore;
 use llcm_lifecycle::store::{Change, Contents, Store, StoreError};
 use llcm_lifecycle::{Orchestrator, Parts};
 use llcm_names::{EngineName, InstanceId, Owner};
-use llcm_runtime::simulated;
+use llcm_runtime::{EngineId, simulated};
 use llcm_testkit::{demo_chain, every_step};
 
 /// A run of a service with every kind of step, as a store sees it.
@@ -27,8 +29,9 @@ async fn a_run(rig: &Rig) -> (Arc<MemoryStore>, InstanceId, Observed) {
     push(&llcm, &demo_chain()).await;
     let service = push(&llcm, &every_step()).await;
     let instance = run(&llcm, &service).await;
+    let listed = backend.containers().list_owned(&rig.installation()).await.expect("it works");
     let observed = Observed {
-        containers: backend.containers().list_owned(&rig.installation()).await.expect("it works"),
+        containers: listed.into_iter().map(|view| (EngineId::new("sim"), view)).collect(),
         objects: backend.network().list_owned(&rig.installation()).await.expect("it works"),
     };
     llcm.shutdown(false).await.expect("it works");
@@ -115,7 +118,11 @@ async fn every_step_has_its_intent_first_and_is_undone_by_it() {
     assert_eq!(record.begun, begun);
     assert_eq!(record.state, InstanceState::Running);
     assert!(record.steps.values().all(|status| *status == StepStatus::Done));
-    let steps = Steps::of(&record.planned.plan, false, &BTreeMap::new());
+    let steps_of = |attach_first| {
+        let site = |_: &ContainerPlan| Ok::<_, Infallible>(Site { attach_first, ..Site::default() });
+        Steps::of(&record.planned.plan, site).unwrap()
+    };
+    let steps = steps_of(false);
     assert_eq!(steps.len(), begun.len());
     let place = |step: &Step| begun.iter().position(|it| it == step).unwrap();
     for chain in &steps.chains {
@@ -138,7 +145,7 @@ async fn every_step_has_its_intent_first_and_is_undone_by_it() {
     }
     assert_eq!(InstanceRecord::fold(journal[1..].to_vec()), None, "a journal begins with its plan");
     // Where the engine makes namespaces first, interfaces are there before the start.
-    for chain in Steps::of(&record.planned.plan, true, &BTreeMap::new()).chains {
+    for chain in steps_of(true).chains {
         assert!(matches!(chain.first(), Some(Step::CreateContainer { .. })));
         assert!(matches!(chain.last(), Some(Step::StartContainer { .. })));
     }
@@ -152,9 +159,14 @@ async fn decisions_after_a_restart() {
     let record = InstanceRecord::fold(journal).unwrap();
     let plan = &record.planned.plan;
     let seen: BTreeMap<_, _> =
-        observed.containers.iter().map(|view| (view.name.clone(), view.state)).collect();
+        observed.containers.iter().map(|(_, view)| (view.name.clone(), view.state)).collect();
+    let engines = record.planned.engines.clone();
+    assert_eq!(engines.values().map(|engine| engine.0.as_str()).collect::<Vec<_>>(), ["sim", "sim"]);
     let known = |state, to_be_terminated| {
-        BTreeMap::from([(id, Known { state, plan: Arc::clone(plan), to_be_terminated })])
+        BTreeMap::from([(
+            id,
+            Known { state, plan: Arc::clone(plan), engines: engines.clone(), to_be_terminated },
+        )])
     };
     let keep = |missing: Vec<String>| Decision::Keep { instance: id, seen: seen.clone(), missing };
     let take_down = Decision::TakeDown { instance: id };
@@ -174,7 +186,8 @@ async fn decisions_after_a_restart() {
     }
 
     // Of what is gone, or never was known, everything that carries our mark is removed.
-    let strays = Decision::Remove { owner: plan.owner.clone(), containers: seen.keys().cloned().collect() };
+    let all = seen.keys().map(|name| (EngineId::new("sim"), name.clone())).collect();
+    let strays = Decision::Remove { owner: plan.owner.clone(), containers: all };
     let gone = decide(&known(InstanceState::Terminated, false), &observed);
     assert_eq!(gone, [Decision::Forget { instance: id }, strays.clone()]);
     assert_eq!(decide(&known(InstanceState::Failed, false), &observed), std::slice::from_ref(&strays));
@@ -185,7 +198,7 @@ async fn decisions_after_a_restart() {
     let mut foreign = observed.clone();
     foreign.objects.clear();
     foreign.containers.truncate(1);
-    foreign.containers[0].owner = None;
+    foreign.containers[0].1.owner = None;
     assert_eq!(decide(&BTreeMap::new(), &foreign), []);
 
     // What is missing is named: a container, an interface, a link.
@@ -198,11 +211,19 @@ async fn decisions_after_a_restart() {
     assert_eq!(missing.len(), 2, "{missing:?}");
     assert!(missing[0].contains("interface") && missing[1].contains("link"), "{missing:?}");
 
+    // In another engine than that of its data center a container cannot be worked with.
+    let mut moved = observed.clone();
+    moved.containers[0].0 = EngineId::new("other");
+    let [Decision::Keep { missing, .. }] = &decide(&known(InstanceState::Running, false), &moved)[..] else {
+        panic!("it is kept")
+    };
+    assert_eq!(missing, &[format!("container {} is missing", moved.containers[0].1.name)]);
+
     // The same name under another owner is not our container.
     let mut stolen = observed.clone();
     let other = Owner { instance: InstanceId::new(uuid::Uuid::from_u128(7)), ..plan.owner.clone() };
-    stolen.containers[0].owner = Some(other.clone());
-    let name: EngineName = stolen.containers[0].name.clone();
+    stolen.containers[0].1.owner = Some(other.clone());
+    let name: (EngineId, EngineName) = (EngineId::new("sim"), stolen.containers[0].1.name.clone());
     let decisions = decide(&known(InstanceState::Running, false), &stolen);
     let [Decision::Keep { missing, .. }, Decision::Remove { owner, containers }] = &decisions[..] else {
         panic!("{decisions:?}")

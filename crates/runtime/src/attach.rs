@@ -1,10 +1,12 @@
 //! How a network driver reaches a container.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// A container engine ("docker", "sim"): containers and networks of the same engine belong together.
+/// A container engine ("docker", "sim"): containers and networks of the same engine belong together. The name is
+/// written down with what was made in the engine, so it is the same at every start of a program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EngineId(pub String);
@@ -50,4 +52,6 @@ pub enum Needs {
     NetNs,
     /// Containers of this engine.
     Engine(EngineId),
+    /// Containers of any of these engines.
+    AnyOf(BTreeSet<EngineId>),
 }

@@ -3,7 +3,8 @@
 //!
 //! Knows no real engine. It brings the simulated drivers ([`simulated`]), which are a product feature (run
 //! everything without privileges), and one contract suite (`contract`, feature `contract`) that every
-//! driver passes. A pair of drivers that work together is a [`Backend`]:
+//! driver passes. Drivers that work together are a [`Backend`]: one network driver, a container driver, and others for
+//! data centers that have an engine of their own.
 //!
 //! ```
 //! use llcm_names::InstallationId;

@@ -29,7 +29,7 @@
 //!   - name: dc2                 # a map
 //!     metadata: {country: eu}   # anything; nothing is decided by it
 //!     capacity: {cpu: 4, memory: 8GiB}
-//!     engine: docker            # where it is not the server's default
+//!     engine: docker            # as the server calls it, where it is not its default one
 //! links:                        # without this key: none
 //!   - [dc1, dc2]                # two ends, or
 //!   - ends: [dc1, dc2]          # a map; all else may be missing

@@ -25,7 +25,8 @@ pub struct DataCenter {
     /// What the data center offers; what is not stated is not limited.
     #[serde(default)]
     pub capacity: Capacity,
-    /// The container engine that runs this data center's VNFs, where it is not the server's default one.
+    /// The name of the container engine that runs this data center's VNFs, where it is not the server's default one.
+    /// Which engines there are is the server's to know: any name is read.
     #[serde(default)]
     pub engine: Option<String>,
 }

@@ -15,6 +15,7 @@ use crate::cli::{Cli, Verb};
 use crate::client::Client;
 use crate::config::raw::{Engine, RawConfig};
 use crate::config::{Config, Listen};
+use crate::ground::Ground;
 use crate::server::Server;
 use crate::{commands, output};
 
@@ -47,15 +48,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         stop_instances: Some(true),
         ..RawConfig::default()
     };
+    let config = settings.resolve()?;
+    let ground = Ground::enter(&config)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(whole(settings.resolve()?))?;
+    let told = runtime.block_on(whole(&config, &ground));
+    // The engine is closed with the last of its tasks.
+    drop(runtime);
+    let left = ground.leave(told.is_ok());
+    told?;
+    left?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Starts the server, tells the story, and stops the server whatever came of it.
-async fn whole(config: Config) -> anyhow::Result<()> {
+async fn whole(config: &Config, ground: &Ground) -> anyhow::Result<()> {
     let interrupted = crate::shutdown::listen()?;
-    let server = Server::open(&config).await?;
+    let server = Server::open(config, ground).await?;
     let stage = Stage { server: server.url(), carries_traffic: config.engine == Engine::Docker };
     let backend = server.backend().clone();
     let installation = server.installation().clone();
@@ -77,7 +85,10 @@ async fn whole(config: Config) -> anyhow::Result<()> {
     told?;
     served?;
 
-    let containers = backend.containers().list_owned(&installation).await?;
+    let mut containers = Vec::new();
+    for engine in backend.engines() {
+        containers.extend(engine.list_owned(&installation).await?);
+    }
     let network = backend.network().list_owned(&installation).await?;
     output::line(format_args!(
         "\nLeft of it all (installation {installation}): {} containers, {} ports and segments.",

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::config::file;
 use crate::config::raw::RawConfig;
+use crate::ground::Ground;
 use crate::server::Server;
 use crate::{logging, shutdown};
 
@@ -30,12 +31,16 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.settings.without_empty_words().over(below).resolve()?;
     logging::start(&config.log)?;
     config.notes.iter().for_each(|note| log::warn!("{note}"));
+    let ground = Ground::enter(&config)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let idle = runtime.block_on(async {
         let stop = shutdown::listen()?;
-        let server = Server::open(&config).await?;
+        let server = Server::open(&config, &ground).await?;
         server.run(stop).await
     })?;
+    // The engine is closed with the last of its tasks.
+    drop(runtime);
+    ground.leave(idle)?;
     log::info!("done");
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@
 //! variable (`LLCM_PORT_OFFSET`) and a key of the file (`port_offset`). [`Config`] is what they come to.
 
 pub(crate) mod file;
+mod image_map;
 mod listen;
 pub(crate) mod raw;
 mod values;
@@ -38,6 +39,12 @@ pub(crate) struct Config {
     pub(crate) engine: Engine,
     /// The engine's address; `None`: its usual one.
     pub(crate) docker_host: Option<String>,
+    /// Images that the embedded engine takes in place of others.
+    pub(crate) image_map: BTreeMap<String, String>,
+    /// Registries that are spoken to by plain HTTP.
+    pub(crate) insecure_registries: Vec<String>,
+    /// The file with credentials for registries; `None`: the usual one.
+    pub(crate) registry_config: Option<PathBuf>,
     /// Latencies and faults of the simulated engine.
     pub(crate) simulated_script: Option<PathBuf>,
     /// Uploads that are received at the same time.
@@ -89,6 +96,14 @@ impl RawConfig {
             notes,
             engine: self.engine.unwrap_or_default(),
             docker_host: self.docker_host,
+            image_map: self
+                .image_map
+                .into_iter()
+                .flatten()
+                .map(|mapping| (mapping.asked, mapping.taken))
+                .collect(),
+            insecure_registries: self.insecure_registries.unwrap_or_default(),
+            registry_config: self.registry_config,
             simulated_script: self.simulated_script,
             upload_concurrency: self.upload_concurrency.map_or(4, |count| count.get().into()),
             settings,

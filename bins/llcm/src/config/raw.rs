@@ -9,17 +9,31 @@ use clap::{Args, ValueEnum};
 use llcm_lifecycle::{Integrity, LinkRule, VcpuRule};
 use llcm_netplan::PoolConfig;
 
+use super::image_map::ImageMapping;
 use super::listen::Listen;
 use super::values::{ByteSize, pool, word};
 
 /// What runs containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, ValueEnum)]
 pub(crate) enum Engine {
-    /// Docker, with links through the Linux kernel; needs root.
+    /// This program itself, with links through the Linux kernel; needs nothing installed and no root.
     #[default]
+    Embedded,
+    /// Docker, with links through the Linux kernel; needs root.
     Docker,
     /// Nothing: containers and links exist in memory only; needs no privileges.
     Simulated,
+}
+
+impl Engine {
+    /// As it is named in settings and topology files.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Docker => "docker",
+            Self::Simulated => "simulated",
+        }
+    }
 }
 
 /// What was given in one place; `None`: not given there.
@@ -41,12 +55,22 @@ pub(crate) struct RawConfig {
     /// The data centers and the links between them. [default: dc1 and dc2, joined by one link]
     #[arg(long, env = "LLCM_TOPOLOGY", value_name = "FILE")]
     pub(crate) topology: Option<PathBuf>,
-    /// What runs containers. [default: docker]
+    /// What runs containers, where the topology names nothing else for a data center. [default: embedded]
     #[arg(long, env = "LLCM_ENGINE", value_name = "ENGINE", value_enum)]
     pub(crate) engine: Option<Engine>,
     /// Docker's socket (`unix:///run/docker.sock`). [default: DOCKER_HOST, else Docker's own default]
     #[arg(long, env = "LLCM_DOCKER_HOST", value_name = "URL")]
     pub(crate) docker_host: Option<String>,
+    /// Images that the embedded engine takes in place of those that packages ask for; `host` is this machine's own
+    /// programs. Repeatable.
+    #[arg(long, env = "LLCM_IMAGE_MAP", value_name = "NAME=IMAGE", value_delimiter = ',')]
+    pub(crate) image_map: Option<Vec<ImageMapping>>,
+    /// Registries that the embedded engine speaks plain HTTP to; those on this machine it does anyway.
+    #[arg(long, env = "LLCM_INSECURE_REGISTRIES", value_name = "HOSTS", value_delimiter = ',')]
+    pub(crate) insecure_registries: Option<Vec<String>>,
+    /// The file with credentials for registries, as `docker login` writes it. [default: Docker's own, if it is there]
+    #[arg(long, env = "LLCM_REGISTRY_CONFIG", value_name = "FILE")]
+    pub(crate) registry_config: Option<PathBuf>,
     /// Latencies and faults of the simulated engine.
     #[arg(long, env = "LLCM_SIMULATED_SCRIPT", value_name = "FILE")]
     pub(crate) simulated_script: Option<PathBuf>,
@@ -162,7 +186,7 @@ impl RawConfig {
     #[must_use]
     pub(crate) fn over(self, below: Self) -> Self {
         first_of!(self, below;
-            listen, allow_remote, allowed_hosts, data_dir, topology, engine, docker_host, simulated_script,
+            listen, allow_remote, allowed_hosts, data_dir, topology, engine, docker_host, image_map, insecure_registries, registry_config, simulated_script,
             placement, placement_file, placement_seed, port_offset, publish_address, integrity, links, vcpus,
             eline_pool, elan_pool, bidirectional_chain, env_dir, results_dir, build_images, force_pull, start_concurrency, stop_grace, mtu, allowed_capabilities,
             allowed_devices, allowed_ipc_modes, max_upload, max_unpacked, max_descriptor,

@@ -195,7 +195,33 @@ fn a_server_that_cannot_start_says_why() {
     assert!(error.contains("config.yml") && error.contains("did you mean `port_offset`?"), "{error}");
     let error = run(&["--topology", "absent.yml"], &other);
     assert!(error.contains("absent.yml"), "{error}");
+    let topology = dir.path().join("topology.yml");
+    for (engine, expected) in [
+        (
+            "docker",
+            "data center dc2 of the topology: engine docker cannot be wired to the server's own, simulated",
+        ),
+        ("podman", "there is no engine `podman`: choose among embedded, docker, simulated"),
+    ] {
+        let text =
+            format!("datacenters: [{{name: dc1, engine: simulated}}, {{name: dc2, engine: {engine}}}]\n");
+        fs::write(&topology, text).unwrap();
+        let error = run(&["--topology", topology.to_str().unwrap()], &other);
+        assert!(error.contains(expected), "{error}");
+    }
     assert!(!other.join("store.redb").exists(), "a server that cannot start has begun to store");
+}
+
+#[test]
+fn a_data_center_may_name_the_server_s_own_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let topology = dir.path().join("topology.yml");
+    fs::write(&topology, "datacenters: [dc1, {name: dc2, engine: simulated}]\nlinks: [[dc1, dc2]]\n")
+        .unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &["--topology", topology.to_str().unwrap()]);
+    server.llcm(&["up", &demo_package(dir.path())]).expect(0);
+    assert_eq!(server.stop(), Some(0));
 }
 
 #[test]

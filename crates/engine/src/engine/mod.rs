@@ -4,6 +4,7 @@
 //! side by side, those on one container one after another, but for [`Engine::wait`], which does not hold others
 //! up.
 
+mod admission;
 mod exec;
 mod keeper;
 mod logs;
@@ -12,7 +13,7 @@ mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,10 +23,14 @@ pub use session::Session;
 
 use crate::cgroup::Cgroups;
 use crate::error::{Context as _, EngineError};
-use crate::files::{Lock, lock, make_private_dir, read_json, remove_tree, write_json};
+use crate::files::{
+    Lock, in_use, lock, make_private_dir, owned, read_json, remove_tree, with_own_group, write_json,
+};
+use crate::ids::Ids;
 use crate::image::ImageLimits;
 use crate::image::store::ImageStore;
 use crate::namespaces::{is_network, make_network, remove_network};
+use crate::powers::Powers;
 use crate::process::Process;
 use crate::program::Helper;
 use crate::record::{Exit, Inspected, Kept, State, Status, VERSION};
@@ -67,6 +72,8 @@ pub struct Engine {
     options: Options,
     images: ImageStore,
     cgroups: Cgroups,
+    ids: Ids,
+    powers: Powers,
     containers: Mutex<BTreeMap<String, Arc<Container>>>,
     /// Names of containers being made, which takes a while and must not hold others up.
     making: Mutex<BTreeSet<String>>,
@@ -100,41 +107,36 @@ impl Engine {
     /// children, so that it is told how they end. Other orphans of its children come to it, too.
     ///
     /// # Errors
-    /// `Conflict` when another program has the directory or another user may write to it; `System` when it cannot be used; `Invalid` when
-    /// the program has no root privileges, or the path cannot be used in mount options.
+    /// `Conflict` when another program has the directory or another user may write to it; `System` when it cannot
+    /// be used; `Invalid` when
+    /// the program is not root, not even in a user namespace (see [`crate::rootless`]), or the path cannot be used in mount options.
     pub fn open(options: Options) -> Result<Self, EngineError> {
         if !rustix::process::geteuid().is_root() {
-            let text = "the embedded engine needs root: run the program as root, or choose another engine";
+            let text = "the embedded engine needs root, or namespaces where this user is root: run the program as \
+                        root, let it call rootless::enter first, or choose another engine";
             return Err(EngineError::Invalid(text.to_owned()));
         }
         check_name(&options.cgroup)?;
         check_state_path(&options.state_dir)?;
-        make_private_dir(&options.state_dir)?;
-        let state_dir = options.state_dir.canonicalize().context("resolve", &options.state_dir)?;
-        let found = fs::metadata(&state_dir).context("look at", &state_dir)?;
-        if found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0 {
-            return Err(EngineError::Conflict {
-                kind: "state directory",
-                name: state_dir.display().to_string(),
-                problem: "may be changed by others: choose one that only this user can write to",
-            });
-        }
-        let options = Options { state_dir, ..options };
+        let options = Options { state_dir: owned(&options.state_dir)?, ..options };
         let held = lock(&options.state_dir.join("lock"), false)?;
-        let lock = held.ok_or_else(|| EngineError::Conflict {
-            kind: "state directory",
-            name: options.state_dir.display().to_string(),
-            problem: "is used by another program: stop it, or choose another directory",
-        })?;
+        let lock = held.ok_or_else(|| in_use(&options.state_dir))?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .context("become subreaper for", &options.state_dir)?;
+        let ids = Ids::read().context("read the users of", &options.state_dir)?;
+        if !ids.are_whole() {
+            with_own_group(&options.state_dir)?;
+        }
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
         let cgroups = Cgroups::detect(&options.cgroup)?;
         let keeper = keeper::Keeper::start(options.log_bytes)?;
+        let powers = Powers::with(&cgroups, &ids);
         let engine = Self {
             options,
             images,
             cgroups,
+            ids,
+            powers,
             containers: Mutex::default(),
             making: Mutex::default(),
             lingering: session::Lingering::default(),
@@ -149,6 +151,12 @@ impl Engine {
     #[must_use]
     pub fn state_dir(&self) -> &Path {
         &self.options.state_dir
+    }
+
+    /// What this engine can do here, and why not.
+    #[must_use]
+    pub fn powers(&self) -> &Powers {
+        &self.powers
     }
 
     /// The image store.
@@ -176,6 +184,7 @@ impl Engine {
         let name = spec.name.clone();
         // Held until the record on disk says that the image is used.
         let (image, _held) = self.images.hold(&spec.image)?;
+        self.admit(&spec, &image)?;
         {
             let containers = self.containers();
             if containers.contains_key(&name) || !self.making().insert(name.clone()) {
@@ -307,6 +316,13 @@ impl Engine {
             let process = match &state {
                 State::Running(id) => Process::find(id).map(Arc::new),
                 State::Created | State::Ended(_) => None,
+            };
+            let process = match process {
+                Some(lost) if admission::is_out_of_reach(&lost) => {
+                    lost.end().context("end what is out of reach of", &directory)?;
+                    None
+                }
+                process => process,
             };
             let state = match (state, &process) {
                 (State::Running(_), None) => {

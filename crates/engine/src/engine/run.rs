@@ -19,15 +19,13 @@ use super::{Container, Engine, Live};
 use crate::capability::Capability;
 use crate::error::{Context as _, EngineError};
 use crate::files::write_json;
+pub(super) use crate::helper::PATIENCE;
 use crate::helper::launch::{LAUNCH_FILE, Launch, Root, Run};
 use crate::helper::{FIRST, Report, read_line};
 use crate::process::Process;
 use crate::program::start_helper;
 use crate::record::{Exit, State};
 use crate::spec::Bind;
-
-/// Starting takes milliseconds; a helper that says nothing for so long hangs.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A report is short; its text may quote paths.
 const LONGEST_REPORT: u64 = 64 << 10;
@@ -154,6 +152,7 @@ impl Engine {
                 merged: self.mount_point(),
                 binds,
                 devices: spec.devices.clone(),
+                binds_devices: self.powers.device_nodes.is_err(),
                 files: BTreeMap::from([
                     (PathBuf::from("/etc/hosts"), hosts),
                     (PathBuf::from("/etc/hostname"), format!("{hostname}\n")),

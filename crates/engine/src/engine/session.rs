@@ -33,6 +33,8 @@ pub(super) type Lingering = Arc<Mutex<Vec<Child>>>;
 pub struct Session {
     output: Option<File>,
     errors: Option<File>,
+    /// The terminal, held until the end is known: hanging up would end the helper, which is to tell it.
+    _terminal: Option<File>,
     control: Control,
     process: Process,
     helper: Option<Child>,
@@ -92,7 +94,9 @@ impl Engine {
         // It is the helper's child, which keeps it until it is told to go on: its number is still its own.
         let process = Process::hold(pid).context("hold", shown)?;
         control.reader.get_mut().write_all(b"go\n").context("answer the helper for", shown)?;
+        let held = terminal.then(|| streams.output.try_clone()).transpose().context("copy", shown)?;
         Ok(Session {
+            _terminal: held,
             output: Some(streams.output),
             errors: streams.errors,
             control,

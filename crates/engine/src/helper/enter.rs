@@ -28,6 +28,7 @@ use super::launch::Enter;
 use super::second::Prepared;
 use super::{Report, first, privileges, read_line, report};
 use crate::error::{Context as _, EngineError};
+use crate::ids::Ids;
 use crate::process::start_time;
 
 /// A request has the environment in it, which may be long; the kernel's own bound for it is 2 MiB.
@@ -42,6 +43,8 @@ pub(super) fn play(control: &mut File) -> Result<(), EngineError> {
     let mut output = if enter.terminal { Vec::new() } else { own_output()? };
     let nowhere = OpenOptions::new().write(true).open("/dev/null").context("open", Path::new("/dev/null"))?;
     first::join_cgroups(&enter.cgroups)?;
+    // The container's /proc does not have this process.
+    let ids = Ids::read().context("read the users of", engine)?;
     let shown = format!("process {}", enter.pid);
     let shown = Path::new(&shown);
     let gone = || EngineError::Invalid("the container has ended".to_owned());
@@ -60,12 +63,12 @@ pub(super) fn play(control: &mut File) -> Result<(), EngineError> {
         | ThreadNameSpaceType::PROCESS_ID
         | ThreadNameSpaceType::MOUNT;
     move_into_thread_name_spaces(process.as_fd(), namespaces).context("join the namespaces of", shown)?;
-    let prepared = Prepared::new(&enter.run)?;
+    let prepared = Prepared::new(&enter.run, &ids)?;
     if enter.terminal {
         rustix::process::setsid().context("make a session for", shown)?;
         rustix::process::ioctl_tiocsctty(rustix::stdio::stdout()).context("give a terminal to", shown)?;
     }
-    privileges::drop_to(&enter.run.capabilities, &prepared.identity)?;
+    privileges::drop_to(&enter.run.capabilities, &prepared.identity, &ids)?;
     let mut child = prepared.target(&enter.run).start().map_err(|source| EngineError::System {
         operation: "execute",
         target: enter.run.command.first().map_or("", String::as_str).into(),

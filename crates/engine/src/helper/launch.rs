@@ -48,6 +48,9 @@ pub(crate) struct Root {
     pub(crate) binds: Vec<Bind>,
     /// Devices of the host.
     pub(crate) devices: Vec<Device>,
+    /// Whether device nodes are the host's, bound, for none can be made.
+    #[serde(default)]
+    pub(crate) binds_devices: bool,
     /// Text files that are put under `/etc`.
     pub(crate) files: BTreeMap<PathBuf, String>,
     /// Whether `/proc/sys/net` may be written: with `NET_ADMIN`, for a router has to switch forwarding on, and

@@ -8,7 +8,10 @@
 //! ```
 //! Both stages have one end of a socket as standard input and the container's log as output. When the engine
 //! dies before `go`, the socket ends and so does the second stage: no container lives that nobody knows of.
+//!
+//! Further parts belong to [`crate::rootless`].
 
+mod devices;
 mod enter;
 mod first;
 pub(crate) mod launch;
@@ -16,7 +19,7 @@ mod mounts;
 mod privileges;
 mod seccomp;
 mod second;
-mod user;
+pub(crate) mod user;
 
 pub(crate) use second::DEFAULT_PATH;
 
@@ -25,10 +28,12 @@ use std::fs::File;
 use std::io::{self, BufRead, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{EngineError, chain};
+use crate::rootless;
 
 /// What the helper tells the engine, one JSON text a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +51,13 @@ pub(crate) enum Report {
 pub(crate) const FIRST: &str = "first";
 pub(crate) const SECOND: &str = "second";
 pub(crate) const ENTER: &str = "enter";
+pub(crate) const PAUSE: &str = "pause";
+pub(crate) const PAUSED: &str = "paused";
+pub(crate) const TRIAL: &str = "trial";
+pub(crate) const TRIAL_INSIDE: &str = "trial-inside";
+
+/// What helpers do takes milliseconds; one that says nothing for so long hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Plays the helper. A program that uses the engine calls this first thing in `main`, before it has threads,
 /// when its arguments begin with those of [`crate::Helper`], and gives the arguments behind them.
@@ -63,6 +75,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(FIRST) => first::play(&directory, &mut control),
         Some(SECOND) => second::play(&directory, &mut control),
         Some(ENTER) => enter::play(&mut control),
+        Some(PAUSE) => rootless::play_pause(&directory),
+        Some(PAUSED) => rootless::play_paused(&mut control),
+        Some(TRIAL) => rootless::play_trial(&directory),
+        Some(TRIAL_INSIDE) => rootless::play_trial_inside(&mut control),
         _ => Err(EngineError::Invalid("this command is for the program's own use".to_owned())),
     };
     match played {
@@ -82,7 +98,7 @@ fn control() -> io::Result<File> {
 }
 
 /// Sends a report.
-fn report(control: &mut File, report: &Report) -> io::Result<()> {
+pub(crate) fn report<T: Serialize>(control: &mut File, report: &T) -> io::Result<()> {
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
     control.write_all(&line)

@@ -4,23 +4,26 @@
 //! mounts without a place; then the overlay becomes the root and the old root is gone; only then are targets
 //! looked up, by which time every path, link or not, ends in the container.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode};
+use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
+use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, UnmountFlags, fsconfig_create, fsmount, fsopen, mount, mount_change, mount_remount,
     move_mount, open_tree, unmount,
 };
 
+use super::devices::Opened;
 use super::launch::Root;
 use crate::error::{Context as _, EngineError};
-use crate::spec::{Bind, Device};
+use crate::ids::Ids;
+use crate::spec::Bind;
 
 /// Files and directories that tell about the machine: an empty one is seen instead.
 const MASKED: &[&str] = &[
@@ -39,27 +42,32 @@ const MASKED: &[&str] = &[
 /// Settings of the machine: to be read only.
 const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Devices every container has: name, major, minor (kernel, `admin-guide/devices.txt`).
-const DEVICES: &[(&str, u32, u32)] =
-    &[("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-
 const QUIET: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
 /// Makes the container's root the root of this process. The process must be the only one in its mount
 /// namespace.
-pub(super) fn enter_root(root: &Root) -> Result<(), EngineError> {
+pub(super) fn enter_root(root: &Root, ids: &Ids) -> Result<(), EngineError> {
     let slash = Path::new("/");
     let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
     mount_change(slash, private).context("make private", slash)?;
     let from_host = root.binds.iter().map(open_bind).collect::<Result<Vec<_>, _>>()?;
-    let devices = root.devices.iter().map(open_device).collect::<Result<Vec<_>, _>>()?;
+    let devices = super::devices::open(root)?;
+    let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    // Without root of the machine, the kernel makes these only for those who still see others of them.
+    let proc = new_mount("proc", quiet)?;
+    let sys = new_mount("sysfs", quiet | MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     mount_overlay(root)?;
     pivot(&root.merged)?;
-    special("proc", "proc", "/proc", QUIET, c"")?;
-    special("sysfs", "sysfs", "/sys", QUIET | MountFlags::RDONLY, c"")?;
-    fill_dev(&devices)?;
-    for (bind, (tree, is_dir)) in root.binds.iter().zip(from_host) {
-        place(&tree, &bind.container, is_dir, bind.read_only)?;
+    for (tree, path) in [(proc, "/proc"), (sys, "/sys")] {
+        let path = Path::new(path);
+        fs::create_dir_all(path).context("make directory", path)?;
+        move_to(&tree, path)?;
+    }
+    fill_dev(&devices, ids)?;
+    for (bind, tree) in root.binds.iter().zip(from_host) {
+        place(&tree, bind)?;
     }
     write_files(root)?;
     if root.network_settings {
@@ -74,28 +82,35 @@ pub(super) fn enter_root(root: &Root) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// The mount of a host's path, without a place; and whether it is a directory.
-fn open_bind(bind: &Bind) -> Result<(OwnedFd, bool), EngineError> {
-    let found = fs::metadata(&bind.host).context("bind", &bind.host)?;
-    Ok((clone_tree(&bind.host, !bind.read_only)?, found.is_dir()))
+/// What comes from the host: a mount without a place.
+struct Tree {
+    mount: OwnedFd,
+    is_dir: bool,
+    /// Whether what is mounted below it came along.
+    with_what_is_below: bool,
 }
 
-fn clone_tree(path: &Path, with_what_is_below: bool) -> Result<OwnedFd, EngineError> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+fn open_bind(bind: &Bind) -> Result<Tree, EngineError> {
+    let is_dir = fs::metadata(&bind.host).context("bind", &bind.host)?.is_dir();
+    let tree = |mount, with_what_is_below| Tree { mount, is_dir, with_what_is_below };
+    if bind.read_only {
+        match open_tree(CWD, &bind.host, CLONE) {
+            // Without root of the machine, what it has mounted must not be taken off to see what is beneath.
+            Err(Errno::INVAL) => {}
+            cloned => return Ok(tree(cloned.context("bind", &bind.host)?, false)),
+        }
+    }
+    Ok(tree(clone_tree(&bind.host, true)?, true))
+}
+
+const CLONE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
+
+pub(super) fn clone_tree(path: &Path, with_what_is_below: bool) -> Result<OwnedFd, EngineError> {
+    let mut flags = CLONE;
     if with_what_is_below {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     open_tree(CWD, path, flags).context("bind", path)
-}
-
-fn open_device(device: &Device) -> Result<(PathBuf, FileType, u64), EngineError> {
-    let found = fs::metadata(&device.host).context("look at device", &device.host)?;
-    match FileType::from_raw_mode(found.mode()) {
-        kind @ (FileType::CharacterDevice | FileType::BlockDevice) => {
-            Ok((device.container.clone(), kind, found.rdev()))
-        }
-        _ => Err(EngineError::Invalid(format!("{} is no device", device.host.display()))),
-    }
 }
 
 /// Mounts the layers with the container's own directory on top. Relative names keep the options short: the
@@ -139,26 +154,18 @@ fn special(
     mount(source, path, kind, flags, options).context("mount", path)
 }
 
-fn fill_dev(devices: &[(PathBuf, FileType, u64)]) -> Result<(), EngineError> {
+fn fill_dev(devices: &[Opened], ids: &Ids) -> Result<(), EngineError> {
     special("tmpfs", "tmpfs", "/dev", MountFlags::NOSUID | MountFlags::NOEXEC, c"mode=755,size=65536k")?;
-    let char = FileType::CharacterDevice;
-    let usual = DEVICES.iter().map(|(name, major, minor)| {
-        (Path::new("/dev").join(name), char, rustix::fs::makedev(*major, *minor))
-    });
-    for (path, kind, number) in usual.chain(devices.iter().cloned()) {
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).context("make directory", parent)?;
-        }
-        rustix::fs::mknodat(CWD, &path, kind, Mode::empty(), number).context("make device", &path)?;
-        rustix::fs::chmod(&path, Mode::from_raw_mode(0o666)).context("set the mode of", &path)?;
+    for device in devices {
+        device.make()?;
     }
-    special(
-        "devpts",
-        "devpts",
-        "/dev/pts",
-        MountFlags::NOSUID | MountFlags::NOEXEC,
-        c"newinstance,ptmxmode=0666,mode=620,gid=5",
-    )?;
+    let terminals =
+        |options| special("devpts", "devpts", "/dev/pts", MountFlags::NOSUID | MountFlags::NOEXEC, options);
+    if ids.has_group(5) {
+        terminals(c"newinstance,ptmxmode=0666,mode=620,gid=5")?;
+    } else {
+        terminals(c"newinstance,ptmxmode=0666,mode=620")?;
+    }
     special("tmpfs", "tmpfs", "/dev/shm", QUIET, c"mode=1777,size=65536k")?;
     special("mqueue", "mqueue", "/dev/mqueue", QUIET, c"")?;
     let links = [
@@ -174,9 +181,10 @@ fn fill_dev(devices: &[(PathBuf, FileType, u64)]) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Puts an opened mount on `path`, which is made when it is missing.
-fn place(tree: &OwnedFd, path: &Path, is_dir: bool, read_only: bool) -> Result<(), EngineError> {
-    if is_dir {
+/// Puts what comes from the host in its place, which is made when it is missing.
+fn place(tree: &Tree, bind: &Bind) -> Result<(), EngineError> {
+    let path = &bind.container;
+    if tree.is_dir {
         fs::create_dir_all(path).context("make directory", path)?;
     } else if !path.exists() {
         if let Some(parent) = path.parent() {
@@ -184,14 +192,63 @@ fn place(tree: &OwnedFd, path: &Path, is_dir: bool, read_only: bool) -> Result<(
         }
         fs::write(path, "").context("create", path)?;
     }
-    move_to(tree, path)?;
-    if read_only {
-        mount_remount(path, MountFlags::BIND | MountFlags::RDONLY, "").context("make read-only", path)?;
+    move_to(&tree.mount, path)?;
+    if bind.read_only {
+        make_read_only(path)?;
+        if tree.with_what_is_below {
+            for point in mounted_below(path)? {
+                make_read_only(&point)?;
+            }
+        }
     }
     Ok(())
 }
 
-fn move_to(tree: &OwnedFd, path: &Path) -> Result<(), EngineError> {
+/// Makes a mount read-only. What else it has been forbidden stays so: without root of the machine, the kernel
+/// refuses to take that back.
+fn make_read_only(point: &Path) -> Result<(), EngineError> {
+    let has = statvfs(point).context("look at", point)?.f_flag;
+    let mut flags = MountFlags::BIND | MountFlags::RDONLY;
+    for (found, flag) in [
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+    ] {
+        flags.set(flag, has.contains(found));
+    }
+    mount_remount(point, flags, "").context("make read-only", point)
+}
+
+/// Where something is mounted below `path`, links in it resolved.
+fn mounted_below(path: &Path) -> Result<Vec<PathBuf>, EngineError> {
+    let path = path.canonicalize().context("resolve", path)?;
+    let table = Path::new("/proc/self/mountinfo");
+    let text = fs::read_to_string(table).context("read", table)?;
+    let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped);
+    Ok(points.filter(|point| point.starts_with(&path) && *point != path).collect())
+}
+
+/// A path as proc_pid_mountinfo(5) writes it: blanks, line ends and backslashes are `\` and three octal digits.
+fn unescaped(text: &str) -> PathBuf {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let code = behind.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(|_| *first == b'\\') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = behind.get(3..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+pub(super) fn move_to(tree: &OwnedFd, path: &Path) -> Result<(), EngineError> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
     move_mount(tree, "", CWD, path, flags).context("bind on", path)
 }
@@ -214,7 +271,9 @@ fn write_files(root: &Root) -> Result<(), EngineError> {
 fn protect() -> Result<(), EngineError> {
     for path in MASKED.iter().map(Path::new).filter(|path| path.exists()) {
         let is_dir = path.is_dir();
-        let tree = if is_dir { empty_directory()? } else { clone_tree(Path::new("/dev/null"), false)? };
+        let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let tree =
+            if is_dir { new_mount("tmpfs", attributes)? } else { clone_tree(Path::new("/dev/null"), false)? };
         move_to(&tree, path)?;
     }
     for path in READ_ONLY.iter().map(Path::new).filter(|path| path.exists()) {
@@ -226,10 +285,21 @@ fn protect() -> Result<(), EngineError> {
     Ok(())
 }
 
-fn empty_directory() -> Result<OwnedFd, EngineError> {
-    let shown = Path::new("an empty directory");
-    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).context("make", shown)?;
-    fsconfig_create(&context).context("make", shown)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).context("make", shown)
+/// A new file system, as a mount without a place.
+fn new_mount(kind: &str, attributes: MountAttrFlags) -> Result<OwnedFd, EngineError> {
+    let shown = Path::new(kind);
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).context("mount", shown)?;
+    fsconfig_create(&context).context("mount", shown)?;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).context("mount", shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_the_mount_table_are_read() {
+        assert_eq!(unescaped("/a"), Path::new("/a"));
+        assert_eq!(unescaped("/a\\040b\\134c\\"), Path::new("/a b\\c\\"));
+    }
 }

@@ -13,10 +13,17 @@ use rustix::thread::{
 use super::{seccomp, user::Identity};
 use crate::capability::Capability;
 use crate::error::{Context as _, EngineError};
+use crate::ids::Ids;
 
 /// Leaves this process with `keep`, as `identity`, unable to gain more, and with the system calls of the list
 /// refused. It must have one thread.
-pub(super) fn drop_to(keep: &BTreeSet<Capability>, identity: &Identity) -> Result<(), EngineError> {
+///
+/// Where groups cannot be set, those of the user outside stay; nobody inside has them by number.
+pub(super) fn drop_to(
+    keep: &BTreeSet<Capability>,
+    identity: &Identity,
+    ids: &Ids,
+) -> Result<(), EngineError> {
     let this = Path::new("the container's process");
     let mut left = CapabilitySet::empty();
     for capability in Capability::all() {
@@ -27,7 +34,9 @@ pub(super) fn drop_to(keep: &BTreeSet<Capability>, identity: &Identity) -> Resul
         }
     }
     clear_ambient_capability_set().context("bound the powers of", this)?;
-    set_thread_groups(&identity.groups).context("set the groups of", this)?;
+    if ids.can_set_groups {
+        set_thread_groups(&identity.groups).context("set the groups of", this)?;
+    }
     let (uid, gid) = (identity.uid, identity.gid);
     set_thread_res_gid(gid, gid, gid).context("set the group of", this)?;
     // Installing the list needs no_new_privs or SYS_ADMIN; it must be in place before the last is gone, and

@@ -12,6 +12,7 @@ use rustix::thread::UnshareFlags;
 use super::launch::Run;
 use super::{first, mounts, privileges, read_line, user};
 use crate::error::{Context as _, EngineError};
+use crate::ids::Ids;
 use crate::program::Target;
 
 pub(super) fn play(directory: &Path, control: &mut File) -> Result<(), EngineError> {
@@ -23,14 +24,15 @@ pub(super) fn play(directory: &Path, control: &mut File) -> Result<(), EngineErr
     rustix::stdio::dup2_stdin(&stdin).context("read from", &launch.stdin)?;
     rustix::system::sethostname(launch.hostname.as_bytes()).context("set the host name of", directory)?;
     crate::namespaces::unshare(UnshareFlags::NEWNS).context("make a mount namespace for", directory)?;
-    mounts::enter_root(&launch.root)?;
+    let ids = Ids::read().context("read the users of", directory)?;
+    mounts::enter_root(&launch.root, &ids)?;
     let go = read_line(&mut BufReader::new(control), 16).context("hear from", Path::new("the engine"))?;
     if go != b"go" {
         // The engine died: nobody knows of this process.
         return Ok(());
     }
-    let prepared = Prepared::new(&launch.run)?;
-    privileges::drop_to(&launch.run.capabilities, &prepared.identity)?;
+    let prepared = Prepared::new(&launch.run, &ids)?;
+    privileges::drop_to(&launch.run.capabilities, &prepared.identity, &ids)?;
     Err(prepared.target(&launch.run).become_it()).context("execute", &prepared.program)
 }
 
@@ -44,8 +46,9 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Looks up what `run` names, in the file system this process sees.
-    pub(super) fn new(run: &Run) -> Result<Self, EngineError> {
+    pub(super) fn new(run: &Run, ids: &Ids) -> Result<Self, EngineError> {
         let identity = user::look_up(&run.user)?;
+        ids.check(&run.user, identity.uid, identity.gid)?;
         let mut environment = run.environment.clone();
         environment.entry("HOME".to_owned()).or_insert_with(|| identity.home.clone());
         let path = environment.get("PATH").map_or(DEFAULT_PATH, String::as_str);

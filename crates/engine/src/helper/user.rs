@@ -8,12 +8,12 @@ use crate::error::EngineError;
 
 /// Whom a process runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) uid: Uid,
-    pub(super) gid: Gid,
+pub(crate) struct Identity {
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
     /// Supplementary groups.
-    pub(super) groups: Vec<Gid>,
-    pub(super) home: String,
+    pub(crate) groups: Vec<Gid>,
+    pub(crate) home: String,
 }
 
 /// Looks `user[:group]` up, names or numbers; empty means root.
@@ -22,7 +22,8 @@ pub(super) fn look_up(text: &str) -> Result<Identity, EngineError> {
     look_up_in(text, &read("/etc/passwd"), &read("/etc/group"))
 }
 
-fn look_up_in(text: &str, passwd: &str, group: &str) -> Result<Identity, EngineError> {
+/// As a container with these two files.
+pub(crate) fn look_up_in(text: &str, passwd: &str, group: &str) -> Result<Identity, EngineError> {
     let (user, wanted_group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
     let user = if user.is_empty() { "0" } else { user };
     // name:password:uid:gid:text:home:shell (passwd(5))

@@ -24,6 +24,7 @@ use super::compression::decompressed;
 use super::manifest::hex;
 use super::meter::{Meter, Metered};
 use super::{ImageError, ImageLimits};
+use crate::ids::Ids;
 
 /// What is left of the limits, over all layers of an image.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +57,9 @@ pub(crate) fn unpack(
     // The stream holds headers, too: a little more than the files' bytes.
     let meter = Meter::new(budget.bytes.saturating_add(budget.entries.saturating_mul(1024)));
     let mut hash = Sha256::new();
-    let mut layer = Layer { root, budget, is_root: rustix::process::geteuid().is_root() };
+    let is_root = rustix::process::geteuid().is_root();
+    let has_owners = is_root && Ids::read().map_err(reading)?.are_whole();
+    let mut layer = Layer { root, budget, has_owners };
     let mut archive = tar::Archive::new(Metered { inner: plain, meter: &meter, hash: Some(&mut hash) });
     let unpacked = layer.entries(&mut archive, &meter, &reading);
     // What is padded behind the last entry belongs to the digest.
@@ -74,7 +77,9 @@ pub(crate) fn unpack(
 struct Layer<'a> {
     root: Beneath,
     budget: &'a mut Budget,
-    is_root: bool,
+    /// Whether files get the owners and capabilities that the archive says. Without root of the machine, all belong
+    /// to this user.
+    has_owners: bool,
 }
 
 impl Layer<'_> {
@@ -196,12 +201,12 @@ impl Layer<'_> {
     /// Owner, extended attributes, mode and time, in the order in which one does not undo another.
     fn attributes<R: Read>(&self, made: &OwnedFd, entry: &mut Entry<'_, R>) -> Result<(), Errno> {
         let (uid, gid) = owner(entry)?;
-        if self.is_root {
+        if self.has_owners {
             rustix::fs::fchown(made, Some(uid), Some(gid))?;
         }
         let mode = entry.header().mode().map_err(|_| Errno::INVAL)? & 0o7777;
         rustix::fs::fchmod(made, Mode::from_raw_mode(mode))?;
-        if self.is_root {
+        if self.has_owners {
             let extensions = entry.pax_extensions().map_err(|_| Errno::INVAL)?;
             for extension in extensions.into_iter().flatten() {
                 let extension = extension.map_err(|_| Errno::INVAL)?;
@@ -226,7 +231,7 @@ impl Layer<'_> {
     ) -> Result<(), Errno> {
         let (uid, gid) = owner(entry)?;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        if self.is_root {
+        if self.has_owners {
             rustix::fs::chownat(parent.as_fd(), name, Some(uid), Some(gid), flags)?;
         }
         rustix::fs::utimensat(parent, name, &times(entry)?, flags)

@@ -3,6 +3,7 @@
 //! Read on in [`store`] (what users call), then `archive` (the two formats), then `layer` (how a layer that
 //! nobody vouches for becomes a directory), then `beneath` (why it cannot leave it).
 
+pub(crate) mod accounts;
 pub(crate) mod archive;
 pub(crate) mod beneath;
 pub(crate) mod compression;

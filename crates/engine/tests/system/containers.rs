@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("stop_asks_first_and_only_where_it_helps", stop_asks_first_and_only_where_it_helps),
     ("started_again_it_has_its_files_and_its_log", started_again_it_has_its_files_and_its_log),
     ("binds_devices_and_environment", binds_devices_and_environment),
+    ("a_read_only_bind_has_no_writable_part", a_read_only_bind_has_no_writable_part),
     ("interfaces_are_there_before_the_first_instruction", interfaces_are_there_before_the_first_instruction),
     ("users_by_number_and_name", users_by_number_and_name),
     ("a_directory_of_others_is_refused", a_directory_of_others_is_refused),
@@ -123,6 +124,17 @@ fn binds_devices_and_environment() {
     assert_eq!(exit.code, Some(0), "{log}");
     assert_eq!(log, "from the host\nread-only\n 00 00 00\nblue\nrouter\nrouter\n/var/tmp\n/root\n");
     assert_eq!(fs::read_to_string(shared.join("out")).unwrap(), "back\n");
+}
+
+/// What is mounted below is left out, or read-only, too, where the kernel does not let it be left out.
+fn a_read_only_bind_has_no_writable_part() {
+    let it = Fixture::new();
+    let bind = |read_only| Bind { host: "/dev".into(), container: "/srv/a b".into(), read_only };
+    let script = "(: > '/srv/a b/shm/llcm-test') 2>/dev/null && echo written; rm -f '/srv/a b/shm/llcm-test'";
+    let (_, log) = it.output(Spec { binds: vec![bind(false)], ..Spec::new("a", "host") }, script);
+    assert_eq!(log, "written\n");
+    let (_, log) = it.output(Spec { binds: vec![bind(true)], ..Spec::new("b", "host") }, script);
+    assert_eq!(log, "");
 }
 
 fn interfaces_are_there_before_the_first_instruction() {

@@ -11,6 +11,7 @@ use crate::kit::{Fixture, shell, text};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("exec_gives_output_and_exit_code", exec_gives_output_and_exit_code),
+    ("exec_as_another_user", exec_as_another_user),
     ("exec_is_inside", exec_is_inside),
     ("exec_ends_in_time", exec_ends_in_time),
     ("output_comes_as_it_is_written", output_comes_as_it_is_written),
@@ -25,11 +26,10 @@ fn exec_gives_output_and_exit_code() {
     let output = it.sh("a", "echo out; echo err >&2; exit 3");
     assert_eq!((output.code, text(&output.stdout), text(&output.stderr)), (Some(3), "out", "err"));
     assert_eq!(it.sh("a", "kill -TERM $$").code, Some(128 + 15));
-    let mut spec = ExecSpec::new(shell("echo $A $B; id -u; pwd; cat"));
+    let mut spec = ExecSpec::new(shell("echo $A $B; pwd; cat"));
     spec.environment.insert("B".to_owned(), "of the call".to_owned());
-    spec.user = Some("nobody".to_owned());
     spec.working_dir = Some("/usr".into());
-    assert_eq!(text(&it.exec("a", &spec).unwrap().stdout), "of the container of the call\n65534\n/usr");
+    assert_eq!(text(&it.exec("a", &spec).unwrap().stdout), "of the container of the call\n/usr");
     let error = it.exec("a", &ExecSpec::new(["no-such-program"])).unwrap_err().to_string();
     assert!(error.contains("there is no program `no-such-program`"), "{error}");
     let mut spec = ExecSpec::new(shell("head -c 3000000 /dev/zero; echo -n end >&2"));
@@ -41,9 +41,20 @@ fn exec_gives_output_and_exit_code() {
     assert!(matches!(it.exec("b", &spec), Err(EngineError::NotFound { .. })));
 }
 
+fn exec_as_another_user() {
+    let it = Fixture::new();
+    it.run_spec(Spec::new("a", "host"));
+    let exec = ExecSpec { user: Some("nobody".to_owned()), ..ExecSpec::new(shell("id -u")) };
+    assert_eq!(text(&it.exec("a", &exec).unwrap().stdout), "65534");
+}
+
 fn exec_is_inside() {
     let it = Fixture::new();
     it.run("a", "echo mark > /tmp/mark; exec sleep 1000");
+    let command = format!("/proc/{}/cmdline", it.pid("a"));
+    wait_until("the shell has become the program", || {
+        std::fs::read_to_string(&command).unwrap().starts_with("sleep")
+    });
     let output = it.sh("a", "cat /tmp/mark; hostname; tr '\\0' ' ' < /proc/1/cmdline; grep -E 'CapBnd|NoNew|Seccomp:' /proc/self/status");
     let shown = text(&output.stdout);
     assert!(shown.starts_with("mark\na\nsleep 1000"), "{shown}");

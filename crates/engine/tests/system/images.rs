@@ -22,6 +22,10 @@ const BUSYBOX: &str = "/usr/bin/busybox";
 /// Writes a `docker save` archive whose layers are given as directories. The digests are computed by the
 /// system's own tool.
 fn save(at: &Path, layers: &[&Path], command: &[&str]) {
+    save_with(at, layers, command, "");
+}
+
+pub(crate) fn save_with(at: &Path, layers: &[&Path], command: &[&str], user: &str) {
     let parts = at.with_extension("parts");
     fs::create_dir(&parts).unwrap();
     let mut ids = Vec::new();
@@ -37,7 +41,8 @@ fn save(at: &Path, layers: &[&Path], command: &[&str]) {
         names.push(name);
     }
     let config = serde_json::json!({
-        "config": {"Cmd": command, "Env": ["PATH=/bin", "MADE=by the image"]}, "rootfs": {"diff_ids": ids},
+        "config": {"Cmd": command, "Env": ["PATH=/bin", "MADE=by the image"], "User": user},
+        "rootfs": {"diff_ids": ids},
     });
     fs::write(parts.join("config.json"), config.to_string()).unwrap();
     let manifest = serde_json::json!([{"Config": "config.json", "RepoTags": ["box:1"], "Layers": names}]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use llcm_descriptors::{DeploymentUnit, Descriptors, Diagnostic, ImageSource};
+use llcm_descriptors::{DeploymentUnit, Descriptors, Diagnostic, ImageSource, Vnfd};
 use serde::{Deserialize, Serialize};
 
 use super::findings::Findings;
@@ -54,10 +54,23 @@ pub fn images(descriptors: &Descriptors, settings: &Settings) -> Result<Vec<Imag
 
 /// The image of one unit; `None` when there is no such unit.
 pub(crate) fn image_of(descriptors: &Descriptors, vnf_id: &str, du_id: &str) -> Option<ImageNeed> {
+    unit_of(descriptors, vnf_id, du_id).map(|(_, unit)| need(vnf_id, unit))
+}
+
+/// Where the unit with an image stands: document and path, both empty when there is no such unit.
+pub(crate) fn place_of<'a>(descriptors: &'a Descriptors, need: &ImageNeed) -> (&'a str, &'a str) {
+    let found = unit_of(descriptors, &need.vnf_id, &need.du_id);
+    found.map_or(("", ""), |(vnfd, unit)| (vnfd.document.as_str(), unit.path.as_str()))
+}
+
+fn unit_of<'a>(
+    descriptors: &'a Descriptors,
+    vnf_id: &str,
+    du_id: &str,
+) -> Option<(&'a Vnfd, &'a DeploymentUnit)> {
     let function = descriptors.nsd.functions.iter().find(|function| function.vnf_id == vnf_id)?;
     let vnfd = descriptors.vnfds.get(&function.vnf_name)?;
-    let unit = vnfd.units.iter().find(|unit| unit.id == du_id)?;
-    Some(need(vnf_id, unit))
+    vnfd.units.iter().find(|unit| unit.id == du_id).map(|unit| (vnfd, unit))
 }
 
 fn need(vnf_id: &str, unit: &DeploymentUnit) -> ImageNeed {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use llcm_names::{EngineName, InstanceId, Owner};
-use llcm_runtime::{ContainerState, ContainerView, NetworkObject};
+use llcm_names::{DcName, EngineName, InstanceId, Owner};
+use llcm_runtime::{ContainerState, ContainerView, EngineId, NetworkObject};
 
 use crate::plan::InstancePlan;
 use crate::request::InstanceState;
@@ -16,6 +16,8 @@ pub struct Known {
     pub state: InstanceState,
     /// Its plan.
     pub plan: Arc<InstancePlan>,
+    /// The engines of its data centers; one that is not named has whichever engine knows the container.
+    pub engines: BTreeMap<DcName, EngineId>,
     /// Whether a request to terminate it was accepted and did not end.
     pub to_be_terminated: bool,
 }
@@ -23,8 +25,8 @@ pub struct Known {
 /// What the drivers list as this installation's.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
-    /// Containers.
-    pub containers: Vec<ContainerView>,
+    /// Containers, with the engine that lists each.
+    pub containers: Vec<(EngineId, ContainerView)>,
     /// Ports and segments.
     pub objects: Vec<NetworkObject>,
 }
@@ -55,8 +57,8 @@ pub enum Decision {
     Remove {
         /// Whose it is.
         owner: Owner,
-        /// The containers; ports and segments go by their owner.
-        containers: Vec<EngineName>,
+        /// The containers, with the engine of each; ports and segments go by their owner.
+        containers: Vec<(EngineId, EngineName)>,
     },
 }
 
@@ -67,7 +69,7 @@ pub fn decide(known: &BTreeMap<InstanceId, Known>, observed: &Observed) -> Vec<D
     for (&instance, known) in known {
         match known.state {
             InstanceState::Running | InstanceState::Degraded if !known.to_be_terminated => {
-                decisions.push(keep(instance, &known.plan, observed));
+                decisions.push(keep(instance, known, observed));
             }
             InstanceState::Terminated => decisions.push(Decision::Forget { instance }),
             InstanceState::Failed => {}
@@ -84,13 +86,20 @@ pub fn decide(known: &BTreeMap<InstanceId, Known>, observed: &Observed) -> Vec<D
     decisions
 }
 
-fn keep(instance: InstanceId, plan: &InstancePlan, observed: &Observed) -> Decision {
-    let ours = observed.containers.iter().filter(|view| view.owner.as_ref() == Some(&plan.owner));
-    let seen: BTreeMap<_, _> = ours.map(|view| (view.name.clone(), view.state)).collect();
+fn keep(instance: InstanceId, known: &Known, observed: &Observed) -> Decision {
+    let plan = &known.plan;
+    let ours = observed.containers.iter().filter(|(_, view)| view.owner.as_ref() == Some(&plan.owner));
+    let listed: BTreeMap<_, _> = ours.map(|(engine, view)| (&view.name, (engine, view.state))).collect();
+    let mut seen = BTreeMap::new();
     let mut missing = Vec::new();
     for container in &plan.containers {
-        if !seen.contains_key(&container.spec.name) {
-            missing.push(format!("container {} is missing", container.spec.name));
+        let name = &container.spec.name;
+        let engine = known.engines.get(container.datacenter());
+        match listed.get(name).filter(|(lists, _)| engine.is_none_or(|engine| engine == *lists)) {
+            Some((_, state)) => {
+                seen.insert(name.clone(), *state);
+            }
+            None => missing.push(format!("container {name} is missing")),
         }
     }
     let mut ports = BTreeSet::new();
@@ -112,10 +121,10 @@ fn keep(instance: InstanceId, plan: &InstancePlan, observed: &Observed) -> Decis
 
 fn strays(known: &BTreeMap<InstanceId, Known>, observed: &Observed) -> Vec<Decision> {
     let live = |owner: &Owner| known.get(&owner.instance).is_some_and(|known| known.state.is_live());
-    let mut strays: BTreeMap<Owner, Vec<EngineName>> = BTreeMap::new();
-    for view in &observed.containers {
+    let mut strays: BTreeMap<Owner, Vec<(EngineId, EngineName)>> = BTreeMap::new();
+    for (engine, view) in &observed.containers {
         if let Some(owner) = view.owner.as_ref().filter(|owner| !live(owner)) {
-            strays.entry(owner.clone()).or_default().push(view.name.clone());
+            strays.entry(owner.clone()).or_default().push((engine.clone(), view.name.clone()));
         }
     }
     for object in observed.objects.iter().filter(|object| !live(object.owner())) {

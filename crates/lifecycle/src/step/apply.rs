@@ -7,6 +7,7 @@ use llcm_runtime::{AttachPoint, ContainerState, DriverError, ErrorKind};
 
 use super::Step;
 use crate::core::Core;
+use crate::engines;
 use crate::error::{LifecycleError, code_of};
 use crate::images;
 use crate::instance::Instance;
@@ -42,19 +43,25 @@ async fn perform(
 ) -> Result<(), DriverError> {
     let backend = &core.parts.backend;
     match step {
-        Step::EnsureImage { image } => images::restore(core, instance, image).await,
+        Step::EnsureImage { image, engine } => {
+            let engine = engines::named(backend, engine.as_ref())?;
+            images::restore(core, instance, image, &engine).await
+        }
         Step::EnsureSegment { segment } => {
             let spec = instance.plan.segments().find(|spec| spec.id == *segment);
             backend.network().ensure_segment(spec.ok_or_else(|| unplanned(step))?).await
         }
         Step::CreateContainer { container } => {
             let planned = find(instance, step, container)?;
-            *point = backend.containers().create(&planned.spec).await?;
+            let engine = engines::of(core, instance, planned)?;
+            *point = engine.create(&planned.spec).await.map_err(|error| engine.told(error))?;
             instance.memory().seen.insert(container.clone(), ContainerState::Created);
             Ok(())
         }
         Step::StartContainer { container } => {
-            *point = Some(backend.containers().start(instance.owner(), container).await?);
+            let engine = engines::of(core, instance, find(instance, step, container)?)?;
+            let started = engine.start(instance.owner(), container).await;
+            *point = Some(started.map_err(|error| engine.told(error))?);
             instance.memory().seen.insert(container.clone(), ContainerState::Running);
             Ok(())
         }

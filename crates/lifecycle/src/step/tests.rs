@@ -54,7 +54,14 @@ fn a_step_is_written_down_with_the_names_of_the_plan() {
         r#"{"do":"attach-port","container":"mn.vnf0.vdu01.0","port":7}"#
     );
     assert_eq!(text(&ensure(3)), r#"{"do":"ensure-segment","segment":3}"#);
-    for step in [ensure(3), create("mn.a"), start("mn.a"), attach("mn.a", 1)] {
+    let image = |engine: Option<&str>| Step::EnsureImage {
+        image: "a:1".to_owned(),
+        engine: engine.map(EngineId::new),
+    };
+    assert_eq!(text(&image(None)), r#"{"do":"ensure-image","image":"a:1"}"#);
+    assert_eq!(text(&image(Some("b"))), r#"{"do":"ensure-image","image":"a:1","engine":"b"}"#);
+    assert_eq!(image(Some("b")).to_string(), "ensure image a:1 in engine b");
+    for step in [ensure(3), create("mn.a"), start("mn.a"), attach("mn.a", 1), image(None), image(Some("b"))] {
         assert_eq!(serde_json::from_str::<Step>(&text(&step)).unwrap(), step);
     }
     assert_eq!(start("mn.vnf0.vdu01.0").to_string(), "start container mn.vnf0.vdu01.0");

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 pub(crate) mod twice;
+pub(crate) mod two;
 
 /// Every look at it is a millisecond later.
 #[derive(Debug, Default)]

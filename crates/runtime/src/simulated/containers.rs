@@ -15,28 +15,37 @@ use crate::{
     EngineInfo, ErrorKind, Exec, ImageView, Logs, Offers, Progress, ProgressEvent, PullPolicy, Taken,
 };
 
-/// Runs containers in a [`World`].
+/// Runs containers in a [`World`]. Several engines may share one: each has containers and images of its own, and
+/// does not see those of the others.
 #[derive(Debug, Clone)]
 pub struct SimulatedContainers {
     pub(super) world: Arc<World>,
+    pub(super) engine: EngineId,
     early: bool,
 }
 
 impl SimulatedContainers {
-    /// The name of the engine.
+    /// The name of the engine, unless it is given another one.
     pub const ENGINE: &str = "sim";
 
     /// A driver that, as most engines, makes a container's network namespace at `start`.
     #[must_use]
     pub fn new(world: Arc<World>) -> Self {
-        Self { world, early: false }
+        Self { world, engine: Self::default_engine(), early: false }
     }
 
     /// A driver that makes the network namespace at `create` already, so that interfaces can be attached
     /// before `start`.
     #[must_use]
     pub fn with_early_namespace(world: Arc<World>) -> Self {
-        Self { world, early: true }
+        Self { world, engine: Self::default_engine(), early: true }
+    }
+
+    /// The same as an engine of another name.
+    #[must_use]
+    pub fn named(mut self, engine: &str) -> Self {
+        self.engine = EngineId::new(engine);
+        self
     }
 
     /// The world.
@@ -45,15 +54,25 @@ impl SimulatedContainers {
         &self.world
     }
 
-    pub(super) fn engine() -> EngineId {
+    pub(super) fn default_engine() -> EngineId {
         EngineId::new(Self::ENGINE)
+    }
+
+    /// As [`World::perform`], as a call of this engine.
+    pub(super) async fn perform<T>(
+        &self,
+        operation: Operation,
+        target: &str,
+        effect: impl FnOnce(&mut State) -> Result<T, Refusal>,
+    ) -> DriverResult<T> {
+        self.world.perform(Some(&self.engine), operation, target, effect).await
     }
 }
 
 #[async_trait]
 impl ContainerDriver for SimulatedContainers {
     fn offers(&self) -> Offers {
-        Offers { netns: false, netns_before_start: self.early, engine: Self::engine() }
+        Offers { netns: false, netns_before_start: self.early, engine: self.engine.clone() }
     }
 
     async fn info(&self) -> DriverResult<EngineInfo> {
@@ -67,7 +86,7 @@ impl ContainerDriver for SimulatedContainers {
                 warnings: Vec::new(),
             })
         };
-        self.world.perform(Operation::Info, Self::ENGINE, info).await
+        self.perform(Operation::Info, &self.engine.0, info).await
     }
 
     async fn ensure_image(
@@ -80,13 +99,13 @@ impl ContainerDriver for SimulatedContainers {
             let (subject, status) = (reference.to_owned(), status.to_owned());
             progress.report(ProgressEvent { subject, status, bytes: None });
         };
-        let present = self.world.lock().images.contains_key(reference);
+        let present = self.world.lock().image(&self.engine, reference).is_some();
         let fetches = policy == PullPolicy::Always || (policy == PullPolicy::IfMissing && !present);
         if fetches {
             report("Pulling");
         }
-        let fetch = |state: &mut State| ensure_image(state, reference, policy);
-        let image = self.world.perform(Operation::EnsureImage, reference, fetch).await?;
+        let fetch = |state: &mut State| ensure_image(state, &self.engine, reference, policy);
+        let image = self.perform(Operation::EnsureImage, reference, fetch).await?;
         if fetches {
             report("Pulled");
         }
@@ -100,30 +119,30 @@ impl ContainerDriver for SimulatedContainers {
                 return refuse(ErrorKind::Failed, format!("there is no file {}", dockerfile.display()));
             }
             let image = make_image(state, &spec.tag);
-            state.images.insert(spec.tag.clone(), image.clone());
+            state.images.insert((self.engine.clone(), spec.tag.clone()), image.clone());
             Ok(image)
         };
-        let image = self.world.perform(Operation::BuildImage, &spec.tag, build).await?;
+        let image = self.perform(Operation::BuildImage, &spec.tag, build).await?;
         progress.report(ProgressEvent { subject: spec.tag.clone(), status: "Built".to_owned(), bytes: None });
         Ok(image)
     }
 
     async fn create(&self, spec: &ContainerSpec) -> DriverResult<Option<AttachPoint>> {
-        let create = |state: &mut State| create(state, spec, self.early);
-        self.world.perform(Operation::Create, spec.name.as_str(), create).await?;
-        Ok(self.early.then(|| attach_point(&Self::engine(), &spec.name)))
+        let create = |state: &mut State| create(state, &self.engine, spec, self.early);
+        self.perform(Operation::Create, spec.name.as_str(), create).await?;
+        Ok(self.early.then(|| attach_point(&self.engine, &spec.name)))
     }
 
     async fn start(&self, owner: &Owner, name: &EngineName) -> DriverResult<AttachPoint> {
         let at = self.world.time();
-        let start = |state: &mut State| start(state, owner, name, at);
-        self.world.perform(Operation::Start, name.as_str(), start).await?;
-        Ok(attach_point(&Self::engine(), name))
+        let start = |state: &mut State| start(state, &self.engine, owner, name, at);
+        self.perform(Operation::Start, name.as_str(), start).await?;
+        Ok(attach_point(&self.engine, name))
     }
 
     async fn stop(&self, owner: &Owner, name: &EngineName, _grace: Duration) -> DriverResult<()> {
         let stop = |state: &mut State| {
-            if let Some(container) = state.owned(owner, name)?
+            if let Some(container) = state.owned(&self.engine, owner, name)?
                 && container.is_live()
             {
                 // 128 + SIGTERM: what a process that ends when asked leaves.
@@ -131,44 +150,46 @@ impl ContainerDriver for SimulatedContainers {
             }
             Ok(())
         };
-        self.world.perform(Operation::Stop, name.as_str(), stop).await
+        self.perform(Operation::Stop, name.as_str(), stop).await
     }
 
     async fn remove(&self, owner: &Owner, name: &EngineName) -> DriverResult<()> {
         let remove = |state: &mut State| {
-            if state.owned(owner, name)?.is_some() {
+            if state.owned(&self.engine, owner, name)?.is_some() {
                 state.containers.remove(name);
             }
             Ok(())
         };
-        self.world.perform(Operation::Remove, name.as_str(), remove).await
+        self.perform(Operation::Remove, name.as_str(), remove).await
     }
 
     async fn inspect(&self, name: &EngineName) -> DriverResult<Option<ContainerView>> {
         let inspect = |state: &mut State| {
-            Ok(state.containers.get(name).map(|container| container.view(name, &Self::engine())))
+            let found = state.containers.get(name).filter(|container| container.engine == self.engine);
+            Ok(found.map(|container| container.view(name)))
         };
-        self.world.perform(Operation::Inspect, name.as_str(), inspect).await
+        self.perform(Operation::Inspect, name.as_str(), inspect).await
     }
 
     async fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<ContainerView>> {
         let ours = |container: &Container| {
-            container.owner().is_some_and(|owner| owner.installation == *installation)
+            container.engine == self.engine
+                && container.owner().is_some_and(|owner| owner.installation == *installation)
         };
         let list = |state: &mut State| {
             let owned = state.containers.iter().filter(|(_, container)| ours(container));
-            Ok(owned.map(|(name, container)| container.view(name, &Self::engine())).collect())
+            Ok(owned.map(|(name, container)| container.view(name)).collect())
         };
-        self.world.perform(Operation::ListContainers, installation.as_str(), list).await
+        self.perform(Operation::ListContainers, installation.as_str(), list).await
     }
 
     async fn taken(&self, installation: &InstallationId) -> DriverResult<Taken> {
-        let list = |state: &mut State| Ok(state.taken(installation));
-        self.world.perform(Operation::Taken, installation.as_str(), list).await
+        let list = |state: &mut State| Ok(state.taken(&self.engine, installation));
+        self.perform(Operation::Taken, installation.as_str(), list).await
     }
 
     async fn cleanup(&self, installation: &InstallationId) -> DriverResult<()> {
-        self.world.perform(Operation::Cleanup, installation.as_str(), |_| Ok(())).await
+        self.perform(Operation::Cleanup, installation.as_str(), |_| Ok(())).await
     }
 
     fn exec(&self) -> Option<&dyn Exec> {
@@ -180,11 +201,16 @@ impl ContainerDriver for SimulatedContainers {
     }
 }
 
-fn ensure_image(state: &mut State, reference: &str, policy: PullPolicy) -> Result<ImageView, Refusal> {
+fn ensure_image(
+    state: &mut State,
+    engine: &EngineId,
+    reference: &str,
+    policy: PullPolicy,
+) -> Result<ImageView, Refusal> {
     if reference.is_empty() || reference.contains(char::is_whitespace) {
         return refuse(ErrorKind::Invalid, "this is no image reference: expected name[:tag] without blanks");
     }
-    let present = state.images.get(reference).cloned();
+    let present = state.image(engine, reference).cloned();
     match (policy, present) {
         (PullPolicy::IfMissing | PullPolicy::Never, Some(image)) => Ok(image),
         (PullPolicy::Never, None) => {
@@ -195,7 +221,7 @@ fn ensure_image(state: &mut State, reference: &str, policy: PullPolicy) -> Resul
         }
         _ => {
             let image = make_image(state, reference);
-            state.images.insert(reference.to_owned(), image.clone());
+            state.images.insert((engine.clone(), reference.to_owned()), image.clone());
             Ok(image)
         }
     }
@@ -213,8 +239,13 @@ fn make_image(state: &State, reference: &str) -> ImageView {
     }
 }
 
-fn create(state: &mut State, spec: &ContainerSpec, early: bool) -> Result<(), Refusal> {
+fn create(state: &mut State, engine: &EngineId, spec: &ContainerSpec, early: bool) -> Result<(), Refusal> {
     if let Some(container) = state.containers.get(&spec.name) {
+        if container.engine != *engine {
+            // Ports of the network know their container by its name alone.
+            let message = format!("engine {} has a container of that name", container.engine);
+            return refuse(ErrorKind::Conflict, message);
+        }
         return match &container.spec {
             Some(known) if known == spec => Ok(()),
             Some(known) if known.owner == spec.owner => {
@@ -223,18 +254,24 @@ fn create(state: &mut State, spec: &ContainerSpec, early: bool) -> Result<(), Re
             _ => refuse(ErrorKind::Conflict, held_by(container.owner())),
         };
     }
-    if !state.images.contains_key(&spec.image) {
+    if state.image(engine, &spec.image).is_none() {
         return refuse(ErrorKind::NotFound, format!("the engine has no image {}", spec.image));
     }
     state.next_container += 1;
-    let mut container = Container::new(state.next_container, &spec.image, Some(spec.clone()));
+    let mut container = Container::new(state.next_container, engine, &spec.image, Some(spec.clone()));
     container.early = early;
     state.containers.insert(spec.name.clone(), container);
     Ok(())
 }
 
-fn start(state: &mut State, owner: &Owner, name: &EngineName, at: Duration) -> Result<(), Refusal> {
-    let Some(container) = state.owned(owner, name)? else {
+fn start(
+    state: &mut State,
+    engine: &EngineId,
+    owner: &Owner,
+    name: &EngineName,
+    at: Duration,
+) -> Result<(), Refusal> {
+    let Some(container) = state.owned(engine, owner, name)? else {
         return refuse(ErrorKind::NotFound, "there is no container of that name");
     };
     if container.is_live() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ErrorKind;
+use crate::{EngineId, ErrorKind};
 
 /// An operation of a driver, as scripts and call records name it (`ensure-image`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -104,6 +104,9 @@ pub struct Fault {
     /// The operation; `None`: any.
     #[serde(default)]
     pub operation: Option<Operation>,
+    /// The container engine that it is a call of; `None`: any, or the network.
+    #[serde(default)]
+    pub engine: Option<EngineId>,
     /// What it is done to; `*` stands for any text.
     #[serde(default = "anything")]
     pub target: String,
@@ -177,6 +180,7 @@ impl Fault {
     pub fn fail_any() -> Self {
         Self {
             operation: None,
+            engine: None,
             target: anything(),
             call: 1,
             times: 1,
@@ -191,6 +195,13 @@ impl Fault {
     #[must_use]
     pub fn hang(operation: Operation) -> Self {
         Self { action: Action::Hang, ..Self::fail(operation) }
+    }
+
+    /// Only calls of this container engine count.
+    #[must_use]
+    pub fn engine(mut self, engine: &str) -> Self {
+        self.engine = Some(EngineId::new(engine));
+        self
     }
 
     /// Only calls on this target count; `*` stands for any text.
@@ -242,8 +253,10 @@ impl Fault {
         self
     }
 
-    pub(super) fn matches(&self, operation: Operation, target: &str) -> bool {
-        self.operation.is_none_or(|wanted| wanted == operation) && glob(&self.target, target)
+    pub(super) fn matches(&self, engine: Option<&EngineId>, operation: Operation, target: &str) -> bool {
+        self.operation.is_none_or(|wanted| wanted == operation)
+            && self.engine.as_ref().is_none_or(|wanted| Some(wanted) == engine)
+            && glob(&self.target, target)
     }
 
     /// Whether the `count`th matching call is hit.
@@ -295,7 +308,13 @@ mod tests {
         let fault = Fault::fail(Operation::Start).on_call(2).times(2);
         assert_eq!([1, 2, 3, 4].map(|count| fault.hits(count)), [false, true, true, false]);
         assert!(Fault::fail(Operation::Start).always().hits(u64::MAX));
-        assert!(fault.matches(Operation::Start, "mn.x") && !fault.matches(Operation::Stop, "mn.x"));
-        assert!(Fault::fail_any().matches(Operation::Stop, "mn.x"));
+        assert!(fault.matches(None, Operation::Start, "mn.x"));
+        assert!(!fault.matches(None, Operation::Stop, "mn.x"));
+        assert!(Fault::fail_any().matches(None, Operation::Stop, "mn.x"));
+        let (one, other) = (EngineId::new("one"), EngineId::new("other"));
+        let fault = fault.engine("one");
+        assert!(fault.matches(Some(&one), Operation::Start, "mn.x"));
+        assert!(!fault.matches(Some(&other), Operation::Start, "mn.x"));
+        assert!(!fault.matches(None, Operation::Start, "mn.x"));
     }
 }

@@ -28,7 +28,7 @@ impl Exec for SimulatedContainers {
         sink: &mut dyn OutputSink,
     ) -> DriverResult<ExecOutcome> {
         let begin = |state: &mut State| {
-            let Some(container) = state.owned(owner, name)? else {
+            let Some(container) = state.owned(&self.engine, owner, name)? else {
                 return refuse(ErrorKind::NotFound, "there is no container of that name");
             };
             if !container.is_live() {
@@ -54,7 +54,7 @@ impl Exec for SimulatedContainers {
             });
             Ok((state.execs.len() - 1, id, command, time))
         };
-        let (record, id, command, time) = self.world.perform(Operation::Exec, name.as_str(), begin).await?;
+        let (record, id, command, time) = self.perform(Operation::Exec, name.as_str(), begin).await?;
         let command = command.unwrap_or_else(|| ScriptedCommand::new(&[], "", 0));
         let error_stream = if spec.terminal { OutputStream::Stdout } else { OutputStream::Stderr };
         for (stream, text) in [(OutputStream::Stdout, &command.stdout), (error_stream, &command.stderr)] {
@@ -101,11 +101,11 @@ impl Logs for SimulatedContainers {
         sink: &mut dyn OutputSink,
     ) -> DriverResult<()> {
         let mut changes = self.world.watch();
-        let find = |state: &mut State| match state.owned(owner, name)? {
+        let find = |state: &mut State| match state.owned(&self.engine, owner, name)? {
             Some(container) => Ok((container.id, container.output.len(), state.script.epoch_seconds)),
             None => refuse(ErrorKind::NotFound, "there is no container of that name"),
         };
-        let (id, lines, epoch) = self.world.perform(Operation::Logs, name.as_str(), find).await?;
+        let (id, lines, epoch) = self.perform(Operation::Logs, name.as_str(), find).await?;
         let tail = options.tail.map_or(usize::MAX, |tail| usize::try_from(tail).unwrap_or(usize::MAX));
         let mut next = lines.saturating_sub(tail);
         loop {

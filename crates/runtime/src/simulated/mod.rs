@@ -39,7 +39,7 @@ mod world;
 
 use std::sync::Arc;
 
-use llcm_names::InstallationId;
+use llcm_names::{DcName, InstallationId};
 
 pub use containers::SimulatedContainers;
 pub use faults::{Action, Fault, Operation, When};
@@ -48,7 +48,7 @@ pub use networks::SimulatedNetwork;
 pub use script::{Script, ScriptError, ScriptedCommand, ScriptedImage, ScriptedOutput};
 pub use world::{Call, ContainerSnapshot, ExecRecord, PortSnapshot, Snapshot, World};
 
-use crate::Backend;
+use crate::{Backend, ContainerDriver as _, Incompatible};
 
 /// Both simulated drivers on one world, for one installation.
 #[must_use]
@@ -57,4 +57,26 @@ pub fn backend(world: &Arc<World>, installation: &InstallationId) -> Backend {
         Arc::new(SimulatedContainers::new(Arc::clone(world))),
         Arc::new(SimulatedNetwork::new(Arc::clone(world), installation.clone())),
     )
+}
+
+/// As [`backend`], with engines of their own for some data centers; they are to be on the same world. Two data
+/// centers share an engine by [`Backend::with_datacenter`].
+///
+/// # Errors
+/// [`Incompatible::Twice`] when two of them have the same name, or one has the default one's.
+pub fn backend_with_engines(
+    world: &Arc<World>,
+    installation: &InstallationId,
+    engines: impl IntoIterator<Item = (DcName, SimulatedContainers)>,
+) -> Result<Backend, Incompatible> {
+    let default = SimulatedContainers::new(Arc::clone(world));
+    let engines: Vec<_> = engines.into_iter().collect();
+    let named = engines.iter().map(|(_, driver)| driver.offers().engine);
+    let reached: Vec<_> = named.chain([default.offers().engine]).collect();
+    let network = SimulatedNetwork::new(Arc::clone(world), installation.clone()).reaching(reached);
+    let mut backend = Backend::pair(Arc::new(default), Arc::new(network))?;
+    for (dc, driver) in engines {
+        backend = backend.with_datacenter(dc, Arc::new(driver))?;
+    }
+    Ok(backend)
 }

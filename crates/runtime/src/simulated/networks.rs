@@ -1,5 +1,6 @@
 //! The simulated network driver.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,8 +12,8 @@ use super::faults::Operation;
 use super::state::{PluggedPort, Refusal, State, held_by, refuse};
 use super::world::World;
 use crate::{
-    AttachPoint, DriverError, DriverResult, ErrorKind, LinkView, Needs, NetworkDriver, NetworkObject,
-    PortSpec, PortView, PrepareReport, SegmentKind, SegmentSpec,
+    AttachPoint, DriverError, DriverResult, EngineId, ErrorKind, LinkView, Needs, NetworkDriver,
+    NetworkObject, PortSpec, PortView, PrepareReport, SegmentKind, SegmentSpec,
 };
 
 /// Joins the containers of a [`World`]. Addresses, MTUs and the properties of links are kept as they are
@@ -21,13 +22,31 @@ use crate::{
 pub struct SimulatedNetwork {
     world: Arc<World>,
     installation: InstallationId,
+    engines: BTreeSet<EngineId>,
 }
 
 impl SimulatedNetwork {
     /// A driver for the objects of one installation.
     #[must_use]
     pub fn new(world: Arc<World>, installation: InstallationId) -> Self {
-        Self { world, installation }
+        Self { world, installation, engines: BTreeSet::from([SimulatedContainers::default_engine()]) }
+    }
+
+    /// The same for containers of these engines of the world. New, it is for those of the default one.
+    #[must_use]
+    pub fn reaching(mut self, engines: impl IntoIterator<Item = EngineId>) -> Self {
+        self.engines = engines.into_iter().collect();
+        self
+    }
+
+    /// As [`World::perform`], as a call of no container engine.
+    async fn perform<T>(
+        &self,
+        operation: Operation,
+        target: &str,
+        effect: impl FnOnce(&mut State) -> Result<T, Refusal>,
+    ) -> DriverResult<T> {
+        self.world.perform(None, operation, target, effect).await
     }
 
     /// The world.
@@ -48,14 +67,17 @@ impl SimulatedNetwork {
         operation: Operation,
         effect: impl FnOnce(&mut State) -> Result<T, Refusal>,
     ) -> DriverResult<T> {
-        self.world.perform(operation, self.installation.as_str(), effect).await
+        self.perform(operation, self.installation.as_str(), effect).await
     }
 }
 
 #[async_trait]
 impl NetworkDriver for SimulatedNetwork {
     fn needs(&self) -> Needs {
-        Needs::Engine(SimulatedContainers::engine())
+        match self.engines.iter().next() {
+            Some(only) if self.engines.len() == 1 => Needs::Engine(only.clone()),
+            _ => Needs::AnyOf(self.engines.clone()),
+        }
     }
 
     async fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
@@ -76,7 +98,7 @@ impl NetworkDriver for SimulatedNetwork {
             self.check_installation(&spec.owner)?;
             ensure_segment(state, &self.installation, spec)
         };
-        self.world.perform(Operation::EnsureSegment, &spec.id.to_string(), ensure).await
+        self.perform(Operation::EnsureSegment, &spec.id.to_string(), ensure).await
     }
 
     async fn attach(&self, spec: &PortSpec, point: &AttachPoint) -> DriverResult<PortView> {
@@ -88,7 +110,7 @@ impl NetworkDriver for SimulatedNetwork {
             state.begin_process(&spec.container, at);
             Ok(PortView { id: spec.id, host_device: String::new() })
         };
-        self.world.perform(Operation::Attach, &target, attach).await
+        self.perform(Operation::Attach, &target, attach).await
     }
 
     async fn detach(&self, owner: &Owner, datacenter: &DcName, port: PortId) -> DriverResult<()> {
@@ -105,7 +127,7 @@ impl NetworkDriver for SimulatedNetwork {
                 }
             }
         };
-        self.world.perform(Operation::Detach, &port.to_string(), detach).await
+        self.perform(Operation::Detach, &port.to_string(), detach).await
     }
 
     async fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {
@@ -122,7 +144,7 @@ impl NetworkDriver for SimulatedNetwork {
                 }
             }
         };
-        self.world.perform(Operation::RemoveSegment, &segment.to_string(), remove).await
+        self.perform(Operation::RemoveSegment, &segment.to_string(), remove).await
     }
 
     async fn remove_instance(&self, owner: &Owner) -> Result<(), Vec<DriverError>> {
@@ -135,7 +157,7 @@ impl NetworkDriver for SimulatedNetwork {
             Ok(())
         };
         let target = owner.instance.to_string();
-        self.world.perform(Operation::RemoveInstance, &target, remove).await.map_err(|error| vec![error])
+        self.perform(Operation::RemoveInstance, &target, remove).await.map_err(|error| vec![error])
     }
 
     async fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<NetworkObject>> {
@@ -150,7 +172,7 @@ impl NetworkDriver for SimulatedNetwork {
                 segments.map(|spec| NetworkObject::Segment { owner: spec.owner.clone(), id: spec.id });
             Ok(ports.chain(segments).filter(|it| it.owner().installation == *installation).collect())
         };
-        self.world.perform(Operation::ListNetwork, installation.as_str(), list).await
+        self.perform(Operation::ListNetwork, installation.as_str(), list).await
     }
 
     async fn links(&self) -> DriverResult<Vec<LinkView>> {
@@ -254,15 +276,17 @@ fn attach(
 
 /// The container's engine id and incarnation, if the attach point still leads to it.
 fn reach(state: &State, spec: &PortSpec, point: &AttachPoint) -> Result<(u64, u64), Refusal> {
-    let name = match &point.engine {
-        Some((engine, name)) if *engine == SimulatedContainers::engine() => name,
-        _ => return refuse(ErrorKind::Invalid, "the attach point leads to no simulated container"),
+    let Some((engine, name)) = &point.engine else {
+        return refuse(ErrorKind::Invalid, "the attach point leads to no simulated container");
     };
     if name != spec.container.as_str() {
         return refuse(ErrorKind::Invalid, format!("the attach point leads to container {name}"));
     }
     let container = EngineName::parse(name).ok().and_then(|name| state.containers.get(&name));
     match container {
+        Some(container) if container.engine != *engine => {
+            refuse(ErrorKind::Invalid, format!("the attach point leads to engine {engine}"))
+        }
         Some(container) if container.has_namespace() => Ok((container.id, container.incarnation)),
         _ => refuse(ErrorKind::NotFound, "the container does not run: its network namespace is gone"),
     }

@@ -27,7 +27,9 @@ pub(super) struct State {
     /// Calls so far that matched each fault of the script.
     pub(super) fault_counts: Vec<u64>,
     pub(super) calls: Vec<Call>,
-    pub(super) images: BTreeMap<String, ImageView>,
+    /// By engine and reference.
+    pub(super) images: BTreeMap<(EngineId, String), ImageView>,
+    /// Names are taken once in the world, whichever engine has the container.
     pub(super) containers: BTreeMap<EngineName, Container>,
     pub(super) next_container: u64,
     pub(super) topologies: BTreeMap<InstallationId, Topology>,
@@ -40,6 +42,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Container {
     pub(super) id: u64,
+    pub(super) engine: EngineId,
     pub(super) image: String,
     pub(super) spec: Option<ContainerSpec>,
     pub(super) state: ContainerState,
@@ -71,10 +74,11 @@ pub(super) struct PluggedPort {
 }
 
 impl Container {
-    pub(super) fn new(id: u64, image: &str, spec: Option<ContainerSpec>) -> Self {
+    pub(super) fn new(id: u64, engine: &EngineId, image: &str, spec: Option<ContainerSpec>) -> Self {
         let state = ContainerState::Created;
         let (incarnation, early, began, output) = (0, false, false, Vec::new());
-        Self { id, image: image.to_owned(), spec, state, incarnation, early, began, output }
+        let (engine, image) = (engine.clone(), image.to_owned());
+        Self { id, engine, image, spec, state, incarnation, early, began, output }
     }
 
     pub(super) fn owner(&self) -> Option<&Owner> {
@@ -104,7 +108,7 @@ impl Container {
         self.began = false;
     }
 
-    pub(super) fn view(&self, name: &EngineName, engine: &EngineId) -> ContainerView {
+    pub(super) fn view(&self, name: &EngineName) -> ContainerView {
         ContainerView {
             name: name.clone(),
             id: format!("{:012x}", self.id),
@@ -112,7 +116,7 @@ impl Container {
             datacenter: self.spec.as_ref().map(|spec| spec.datacenter.clone()),
             image: self.image.clone(),
             state: self.state,
-            attach: self.has_namespace().then(|| attach_point(engine, name)),
+            attach: self.has_namespace().then(|| attach_point(&self.engine, name)),
             management_address: None,
         }
     }
@@ -133,13 +137,19 @@ pub(super) fn attach_point(engine: &EngineId, name: &EngineName) -> AttachPoint 
 }
 
 impl State {
-    /// The container of that name, if it is this owner's.
+    pub(super) fn image(&self, engine: &EngineId, reference: &str) -> Option<&ImageView> {
+        self.images.get(&(engine.clone(), reference.to_owned()))
+    }
+
+    /// The engine's container of that name, if it is this owner's.
     pub(super) fn owned(
         &mut self,
+        engine: &EngineId,
         owner: &Owner,
         name: &EngineName,
     ) -> Result<Option<&mut Container>, Refusal> {
         match self.containers.get_mut(name) {
+            Some(container) if container.engine != *engine => Ok(None),
             Some(container) if container.owner() != Some(owner) => {
                 refuse(ErrorKind::Conflict, held_by(container.owner()))
             }
@@ -161,10 +171,12 @@ impl State {
             .map(|(other, _)| other)
     }
 
-    /// What containers of others hold.
-    pub(super) fn taken(&self, installation: &InstallationId) -> Taken {
-        let foreign =
-            |container: &Container| container.owner().is_none_or(|owner| owner.installation != *installation);
+    /// What containers of others hold in an engine.
+    pub(super) fn taken(&self, engine: &EngineId, installation: &InstallationId) -> Taken {
+        let foreign = |container: &Container| {
+            container.engine == *engine
+                && container.owner().is_none_or(|owner| owner.installation != *installation)
+        };
         let mut taken = Taken::default();
         for (name, container) in self.containers.iter().filter(|(_, container)| foreign(container)) {
             taken.names.insert(name.clone());

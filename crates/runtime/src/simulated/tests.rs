@@ -287,3 +287,49 @@ async fn a_container_waits_for_the_interfaces_of_its_spec() {
     network.prepare(&topology).await.unwrap();
     assert!(world.snapshot().ports.is_empty());
 }
+
+#[tokio::test]
+async fn engines_of_one_world_do_not_see_one_another() {
+    let world = World::new();
+    let dc2 = DcName::parse("dc2").unwrap();
+    let other = SimulatedContainers::with_early_namespace(Arc::clone(&world)).named("other");
+    let installation = owner().installation;
+    let backend = backend_with_engines(&world, &installation, [(dc2.clone(), other)]).unwrap();
+    let (sim, other) = (backend.containers(), backend.containers_of(&dc2));
+    let a = spec("mn.a");
+    run(&**sim, &a).await.unwrap();
+    let b = spec("mn.b");
+    let error = other.create(&b).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound, "images are each engine's own: {error}");
+    other.ensure_image(&b.image, PullPolicy::IfMissing, &()).await.unwrap();
+    let early = other.create(&b).await.unwrap().unwrap();
+    assert_eq!(early.engine, Some((crate::EngineId::new("other"), "mn.b".to_owned())));
+
+    assert_eq!(other.inspect(&a.name).await.unwrap(), None);
+    for (driver, name) in [(sim, "mn.a"), (other, "mn.b")] {
+        let listed = driver.list_owned(&installation).await.unwrap();
+        assert_eq!(listed.iter().map(|view| view.name.as_str()).collect::<Vec<_>>(), [name]);
+    }
+    other.remove(&a.owner, &a.name).await.unwrap();
+    other.stop(&a.owner, &a.name, MS).await.unwrap();
+    assert_eq!(state_of(&world, "mn.a"), Some(ContainerState::Running), "it is not the other engine's");
+    assert_eq!(other.start(&a.owner, &a.name).await.unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(other.create(&a).await.unwrap_err().kind, ErrorKind::Conflict);
+    let mut sink = Vec::new();
+    let exec = other.exec().unwrap().exec(&a.owner, &a.name, &ExecSpec::default(), &mut sink).await;
+    assert_eq!(exec.unwrap_err().kind, ErrorKind::NotFound);
+
+    world.add_foreign_to(
+        &crate::EngineId::new("other"),
+        &EngineName::parse("postgres").unwrap(),
+        "postgres:17",
+    );
+    let taken = (sim.taken(&installation).await.unwrap(), other.taken(&installation).await.unwrap());
+    assert_eq!((taken.0.names.len(), taken.1.names.len()), (0, 1));
+
+    world.add_fault(Fault::fail(Operation::Info).engine("other").always());
+    sim.info().await.unwrap();
+    other.info().await.unwrap_err();
+    let calls: Vec<_> = world.calls().into_iter().rev().take(2).map(|call| call.engine.unwrap().0).collect();
+    assert_eq!(calls, ["other", "sim"]);
+}

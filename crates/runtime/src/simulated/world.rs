@@ -9,12 +9,14 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::containers::SimulatedContainers;
 use super::faults::{Action, Fault, Operation, When};
 use super::script::Script;
 use super::state::{Container, Refusal, State};
 use crate::{ContainerSpec, PortBinding};
 use crate::{
-    ContainerState, DriverError, DriverResult, ErrorKind, ImageView, OutputStream, PortSpec, SegmentSpec,
+    ContainerState, DriverError, DriverResult, EngineId, ErrorKind, ImageView, OutputStream, PortSpec,
+    SegmentSpec,
 };
 
 /// A host in memory: images, containers, data centers, segments and ports, and the script it follows.
@@ -36,6 +38,8 @@ pub struct Call {
     pub operation: Operation,
     /// What it was to be done to; see [`Operation`].
     pub target: String,
+    /// The container engine that was to do it; `None`: the network.
+    pub engine: Option<EngineId>,
 }
 
 /// A command that was run in a container.
@@ -69,6 +73,8 @@ pub struct Snapshot {
 pub struct ContainerSnapshot {
     /// Its name in the engine.
     pub name: EngineName,
+    /// The engine that has it.
+    pub engine: EngineId,
     /// Whose it is; `None` for one that somebody else made.
     pub owner: Option<Owner>,
     /// What it does.
@@ -155,6 +161,7 @@ impl World {
         let state = self.lock();
         let containers = state.containers.iter().map(|(name, container)| ContainerSnapshot {
             name: name.clone(),
+            engine: container.engine.clone(),
             owner: container.owner().cloned(),
             state: container.state,
             waiting_for: state.waiting_for(name),
@@ -191,21 +198,40 @@ impl World {
         self.lock().containers.iter().find(|(_, it)| holds(it)).map(|(name, _)| name.clone())
     }
 
-    /// An image that the host has already.
+    /// An image that the default engine has already.
     pub fn add_image(&self, reference: &str, image: ImageView) {
-        self.lock().images.insert(reference.to_owned(), image);
+        self.add_image_to(&SimulatedContainers::default_engine(), reference, image);
     }
 
-    /// Somebody prunes the engine's images. Tells whether there was such an image.
+    /// An image that an engine has already.
+    pub fn add_image_to(&self, engine: &EngineId, reference: &str, image: ImageView) {
+        self.lock().images.insert((engine.clone(), reference.to_owned()), image);
+    }
+
+    /// An image as an engine has it.
+    #[must_use]
+    pub fn image(&self, engine: &EngineId, reference: &str) -> Option<ImageView> {
+        self.lock().image(engine, reference).cloned()
+    }
+
+    /// Somebody prunes the engines' images. Tells whether there was such an image.
     pub fn remove_image(&self, reference: &str) -> bool {
-        self.lock().images.remove(reference).is_some()
+        let mut state = self.lock();
+        let before = state.images.len();
+        state.images.retain(|(_, known), _| known != reference);
+        state.images.len() < before
     }
 
-    /// A running container that somebody else made: it carries no mark.
+    /// A running container that somebody else made in the default engine: it carries no mark.
     pub fn add_foreign(&self, name: &EngineName, image: &str) {
+        self.add_foreign_to(&SimulatedContainers::default_engine(), name, image);
+    }
+
+    /// A running container that somebody else made in an engine: it carries no mark.
+    pub fn add_foreign_to(&self, engine: &EngineId, name: &EngineName, image: &str) {
         let mut state = self.lock();
         state.next_container += 1;
-        let mut container = Container::new(state.next_container, image, None);
+        let mut container = Container::new(state.next_container, engine, image, None);
         container.state = ContainerState::Running;
         state.containers.insert(name.clone(), container);
         drop(state);
@@ -264,11 +290,12 @@ impl World {
     /// effect at one moment. Dropped while it takes its time, it has had no effect.
     pub(super) async fn perform<T>(
         &self,
+        engine: Option<&EngineId>,
         operation: Operation,
         target: &str,
         effect: impl FnOnce(&mut State) -> Result<T, Refusal>,
     ) -> DriverResult<T> {
-        let (time, fault) = self.begin(operation, target);
+        let (time, fault) = self.begin(engine, operation, target);
         if time.is_zero() {
             // Where nothing takes time, tasks still take turns.
             tokio::task::yield_now().await;
@@ -287,18 +314,25 @@ impl World {
         }
     }
 
-    fn begin(&self, operation: Operation, target: &str) -> (Duration, Option<Fault>) {
+    fn begin(
+        &self,
+        engine: Option<&EngineId>,
+        operation: Operation,
+        target: &str,
+    ) -> (Duration, Option<Fault>) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        let same = |call: &&Call| call.operation == operation && call.target == target;
+        let same = |call: &&Call| {
+            call.operation == operation && call.target == target && call.engine.as_ref() == engine
+        };
         let latency = state.script.latency.get(&operation).map(|latency| {
             let earlier = u64::try_from(state.calls.iter().filter(same).count()).unwrap_or(u64::MAX);
             latency.of_call(state.script.seed, operation.in_words(), target, earlier)
         });
-        state.calls.push(Call { operation, target: target.to_owned() });
+        state.calls.push(Call { operation, target: target.to_owned(), engine: engine.cloned() });
         let mut hit = None;
         for (fault, count) in state.script.faults.iter().zip(&mut state.fault_counts) {
-            if fault.matches(operation, target) {
+            if fault.matches(engine, operation, target) {
                 *count += 1;
                 if hit.is_none() && fault.hits(*count) {
                     hit = Some(fault.clone());

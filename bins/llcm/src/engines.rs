@@ -1,0 +1,84 @@
+//! Container engines by name.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use llcm_driver_docker::{DockerContainers, DockerOptions};
+use llcm_driver_engine::{EngineContainers, EngineOptions, ImageSource, Registry, RegistryOptions};
+use llcm_names::InstallationId;
+use llcm_runtime::ContainerDriver;
+
+use crate::config::raw::Engine;
+use crate::config::{Config, engine_dir};
+use crate::docker_images::DockerImages;
+
+/// The driver of an engine that works with the kernel's network.
+///
+/// # Errors
+/// When the engine cannot be used here, with what to do.
+pub(crate) async fn named(
+    engine: Engine,
+    config: &Config,
+    installation: &InstallationId,
+) -> anyhow::Result<Arc<dyn ContainerDriver>> {
+    match engine {
+        Engine::Embedded => Ok(Arc::new(embedded(config, installation).await?)),
+        Engine::Docker => Ok(Arc::new(docker(config).await?)),
+        Engine::Simulated => bail!("the simulated engine has no containers that the kernel could wire"),
+    }
+}
+
+/// The engine in this program.
+async fn embedded(config: &Config, installation: &InstallationId) -> anyhow::Result<EngineContainers> {
+    let options = llcm_engine::Options {
+        cgroup: format!("llcm-{installation}"),
+        ..llcm_engine::Options::new(engine_dir(&config.data_dir))
+    };
+    let opened = tokio::task::spawn_blocking(move || llcm_engine::Engine::open(options)).await;
+    let engine = opened.context("a thread ended abnormally")?.context(
+        "--engine embedded cannot be used here (`--engine docker` and `--engine simulated` are the others)",
+    )?;
+    let sources: Vec<Arc<dyn ImageSource>> =
+        vec![Arc::new(DockerImages::new(docker_options(config)?)), Arc::new(registries(config)?)];
+    let options = EngineOptions { image_map: config.image_map.clone() };
+    Ok(EngineContainers::new(Arc::new(engine), options, sources))
+}
+
+async fn docker(config: &Config) -> anyhow::Result<DockerContainers> {
+    DockerContainers::connect(&docker_options(config)?).await.map_err(|error| anyhow!(error)).context(
+        "--engine docker needs a Docker engine on this machine (--docker-host names its socket); \
+         --engine embedded needs nothing installed",
+    )
+}
+
+fn docker_options(config: &Config) -> anyhow::Result<DockerOptions> {
+    // Docker's own variable counts where nothing else is said, as for every client of Docker.
+    let host = config.docker_host.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
+    let socket = match host.filter(|host| !host.is_empty()) {
+        Some(host) => DockerOptions::socket_of_host(&host)?,
+        None => DockerOptions::DEFAULT_SOCKET.into(),
+    };
+    Ok(DockerOptions::new(socket, config.data_dir.join("helper")))
+}
+
+fn registries(config: &Config) -> anyhow::Result<Registry> {
+    let variable = |names: [&str; 2]| {
+        names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    };
+    let options = RegistryOptions {
+        insecure: config.insecure_registries.clone(),
+        docker_config: config.registry_config.clone().or_else(usual_registry_config),
+        https_proxy: variable(["HTTPS_PROXY", "https_proxy"]),
+        no_proxy: variable(["NO_PROXY", "no_proxy"]),
+        ..RegistryOptions::default()
+    };
+    Registry::new(options).context("cannot prepare for registries")
+}
+
+/// The file that `docker login` writes.
+fn usual_registry_config() -> Option<PathBuf> {
+    let directory = std::env::var_os("DOCKER_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = directory.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
+    directory.map(|directory| directory.join("config.json"))
+}
