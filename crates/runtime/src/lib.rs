@@ -43,8 +43,8 @@
 //! - **Optional powers** (exec, logs) are traits of their own, reached through `Option`.
 //!
 //! Suggested reading order: [`container_spec`], [`container`], [`network_spec`], [`network`], [`attach`],
-//! [`taken`], [`capability`], [`reference`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`] are for
-//! drivers.
+//! [`taken`], [`capability`], [`mod@reference`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`]
+//! are for drivers.
 
 pub mod attach;
 pub mod backend;

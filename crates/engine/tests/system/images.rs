@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use llcm_engine::image::store::ImageStore;
+use llcm_engine::image::{ImageConfig, ImageLimits};
 use llcm_engine::{EngineError, Spec};
 
 use crate::kit::Fixture;
@@ -10,6 +12,8 @@ use crate::kit::Fixture;
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("layers_hide_and_remove", layers_hide_and_remove),
     ("links_of_an_image_do_not_lead_to_the_host", links_of_an_image_do_not_lead_to_the_host),
+    ("a_root_file_system_is_run", a_root_file_system_is_run),
+    ("another_program_takes_no_layer_from_a_container", another_program_takes_no_layer_from_a_container),
 ];
 
 /// A statically linked busybox is an image of one file.
@@ -103,4 +107,63 @@ fn links_of_an_image_do_not_lead_to_the_host() {
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(outside.to_str().unwrap()));
+}
+
+/// Imports a root file system with a busybox as `box:1`.
+fn import(it: &Fixture, store: &ImageStore, command: &[&str]) {
+    let file = it.directory.path().join("rootfs.tar");
+    if !file.exists() {
+        let root = it.directory.path().join("rootfs");
+        base(&root);
+        let mut builder = tar::Builder::new(fs::File::create(&file).unwrap());
+        builder.follow_symlinks(false);
+        builder.append_dir_all(".", &root).unwrap();
+        builder.finish().unwrap();
+    }
+    let cmd = command.iter().map(|&word| word.to_owned()).collect();
+    let config = ImageConfig { env: vec!["MADE=by hand".to_owned()], cmd, ..ImageConfig::default() };
+    store.import(&file, "box:1", config).unwrap();
+}
+
+fn a_root_file_system_is_run() {
+    let it = Fixture::new();
+    import(&it, it.images(), &["/bin/sh", "-c", "echo $MADE; ls /bin/busybox"]);
+    it.run_spec(Spec::new("a", "box:1"));
+    it.ends("a");
+    assert_eq!(it.log("a"), "by hand\n/bin/busybox\n");
+    it.remove("a").unwrap();
+}
+
+/// Between the choice of an image and the record that it is used, somebody else may want to remove it.
+fn another_program_takes_no_layer_from_a_container() {
+    let it = Fixture::new();
+    let state_dir = it.directory.path().join("state");
+    let mut outcomes = [0, 0];
+    for round in 0..40 {
+        import(&it, it.images(), &["/bin/sleep", "1000"]);
+        // What a second program has: another handle on the same directories.
+        let (root, state) = (state_dir.join("images"), state_dir.clone());
+        assert!(root.is_dir(), "{} is the engine's store", root.display());
+        let removing = std::thread::spawn(move || {
+            ImageStore::open(&root, ImageLimits::default()).unwrap().remove("box:1", &state)
+        });
+        // The later the container comes, the likelier the removal was first.
+        let ahead = std::time::Instant::now();
+        while ahead.elapsed() < std::time::Duration::from_micros(round * 100) {
+            std::thread::yield_now();
+        }
+        let created = it.create(Spec::new("a", "box:1"));
+        let removed = removing.join().unwrap();
+        match (created, removed) {
+            (Ok(_), Err(EngineError::Conflict { .. })) => {
+                outcomes[0] += 1;
+                it.start("a").unwrap();
+                it.remove("a").unwrap();
+            }
+            (Err(EngineError::NotFound { .. }), Ok(())) => outcomes[1] += 1,
+            other => panic!("a container without its layers, or neither: {other:?}"),
+        }
+    }
+    assert_eq!(outcomes[0] + outcomes[1], 40);
+    println!("the container came first {} times, the removal {} times", outcomes[0], outcomes[1]);
 }
