@@ -38,12 +38,12 @@ pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Com
     let (engine, backend) = match config.engine {
         Engine::Simulated => ("simulated", simulated_backend(config, &installation)?),
         engine => {
-            let containers = engines::named(engine, config, &installation).await?;
+            let containers = engines::named(engine, config, &installation, ground).await?;
             let network = LinuxNetwork::new(installation.clone(), ground.network())?;
             (engine.word(), Backend::pair(containers, Arc::new(network))?)
         }
     };
-    let backend = with_engines(backend, config, &installation).await?;
+    let backend = with_engines(backend, config, &installation, ground).await?;
     let parts = Parts {
         data_dir: config.data_dir.clone(),
         settings: config.settings.clone(),
@@ -73,6 +73,7 @@ async fn with_engines(
     mut backend: Backend,
     config: &Config,
     installation: &InstallationId,
+    ground: &Ground,
 ) -> anyhow::Result<Backend> {
     let mut drivers = BTreeMap::from([(config.engine, Arc::clone(backend.containers()))]);
     for datacenter in &config.topology.datacenters {
@@ -93,7 +94,8 @@ async fn with_engines(
         let driver = match drivers.get(&engine) {
             Some(driver) => Arc::clone(driver),
             None => {
-                let driver = engines::named(engine, config, installation).await.with_context(place)?;
+                let driver =
+                    engines::named(engine, config, installation, ground).await.with_context(place)?;
                 drivers.insert(engine, Arc::clone(&driver));
                 driver
             }

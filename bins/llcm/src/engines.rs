@@ -6,12 +6,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use llcm_driver_docker::{DockerContainers, DockerOptions};
 use llcm_driver_engine::{EngineContainers, EngineOptions, ImageSource, Registry, RegistryOptions};
+use llcm_engine::PublishVia;
 use llcm_names::InstallationId;
 use llcm_runtime::ContainerDriver;
 
 use crate::config::raw::Engine;
 use crate::config::{Config, engine_dir};
 use crate::docker_images::DockerImages;
+use crate::ground::Ground;
 
 /// The driver of an engine that works with the kernel's network.
 ///
@@ -21,18 +23,25 @@ pub(crate) async fn named(
     engine: Engine,
     config: &Config,
     installation: &InstallationId,
+    ground: &Ground,
 ) -> anyhow::Result<Arc<dyn ContainerDriver>> {
     match engine {
-        Engine::Embedded => Ok(Arc::new(embedded(config, installation).await?)),
+        Engine::Embedded => Ok(Arc::new(embedded(config, installation, ground).await?)),
         Engine::Docker => Ok(Arc::new(docker(config).await?)),
         Engine::Simulated => bail!("the simulated engine has no containers that the kernel could wire"),
     }
 }
 
 /// The engine in this program.
-async fn embedded(config: &Config, installation: &InstallationId) -> anyhow::Result<EngineContainers> {
+async fn embedded(
+    config: &Config,
+    installation: &InstallationId,
+    ground: &Ground,
+) -> anyhow::Result<EngineContainers> {
     let options = llcm_engine::Options {
         cgroup: format!("llcm-{installation}"),
+        // The host's packet filter is not an ordinary user's.
+        publish: if ground.is_rootless() { PublishVia::Proxy } else { PublishVia::Auto },
         ..llcm_engine::Options::new(engine_dir(&config.data_dir))
     };
     let opened = tokio::task::spawn_blocking(move || llcm_engine::Engine::open(options)).await;

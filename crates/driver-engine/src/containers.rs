@@ -29,7 +29,8 @@ impl ContainerDriver for EngineContainers {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cpus: host::cpus().unwrap_or_default(),
             memory_bytes: host::memory_bytes().unwrap_or_default(),
-            networks: Vec::new(),
+            // Of published ports: the engine's own addresses.
+            networks: vec![llcm_engine::PUBLISH_NETWORK.to_owned()],
             warnings: Vec::new(),
             missing_limits: missing.collect(),
         })

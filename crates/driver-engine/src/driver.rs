@@ -158,7 +158,7 @@ pub(crate) fn view(found: &Inspected) -> Option<ContainerView> {
         image: label(labels::IMAGE).unwrap_or(&found.spec.image).clone(),
         state,
         attach: runs.then(|| attach_point(found.network.clone(), &name)),
-        management_address: None,
+        management_address: found.management.map(|address| address.to_string()),
         name,
     })
 }

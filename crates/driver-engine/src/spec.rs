@@ -1,7 +1,8 @@
 //! From a container's specification to the engine's. Pure.
 
 use llcm_engine::capability::Capability;
-use llcm_engine::{Bind, Device, Limits, Spec};
+use llcm_engine::{Bind, Device, Limits, Publish, Spec};
+use llcm_names::Protocol;
 use llcm_runtime::{ContainerSpec, DriverError, DriverResult, ErrorKind, labels};
 
 /// Modes of inter-process communication that mean the container's own, which is what it gets here. Docker's
@@ -38,6 +39,15 @@ pub(crate) fn engine_spec(spec: &ContainerSpec, image: &str) -> DriverResult<Spe
         host: device.host.clone(),
         container: device.container.clone(),
     };
+    let publish = |port: &llcm_runtime::PortBinding| Publish {
+        protocol: match port.protocol {
+            Protocol::Tcp => llcm_engine::Protocol::Tcp,
+            Protocol::Udp => llcm_engine::Protocol::Udp,
+        },
+        host_ip: port.host_ip,
+        host_port: port.host.get(),
+        container_port: port.container.get(),
+    };
     Ok(Spec {
         environment: spec.environment.clone(),
         hostname: Some(spec.hostname()),
@@ -51,6 +61,7 @@ pub(crate) fn engine_spec(spec: &ContainerSpec, image: &str) -> DriverResult<Spe
         cap_add,
         binds: spec.binds.iter().map(bind).collect(),
         devices: spec.devices.iter().map(device).collect(),
+        publish: spec.published.iter().map(publish).collect(),
         labels: labels::of(spec),
         ..Spec::new(spec.name.as_str(), image)
     })

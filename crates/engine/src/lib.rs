@@ -65,6 +65,6 @@ pub use error::{EngineError, ImageError};
 pub use host_sockets::{HostSockets, OwnNamespace, Protocol};
 pub use powers::{Power, Powers};
 pub use program::Helper;
-pub use publish::{Publish, PublishVia, Publishing};
+pub use publish::{PUBLISH_NETWORK, Publish, PublishVia, Publishing};
 pub use record::{Exit, Inspected, Status};
 pub use spec::{Bind, Device, Limits, Spec};

@@ -23,6 +23,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::EngineError;
 use crate::host_sockets::Protocol;
 
+/// Where the addresses of containers with published ports are from, where rules are used: link-local ones (RFC 3927),
+/// which no router passes on, without the one that clouds use.
+pub const PUBLISH_NETWORK: &str = "169.254.64.0/18";
+
 /// A port of the host that leads to a port of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Publish {

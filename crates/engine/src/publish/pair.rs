@@ -103,7 +103,11 @@ pub(super) fn ensure(names: &Names, container: &str, network: &Path) -> Result<I
                 "is in use as the name of a network interface: choose another name for the container";
             return Err(EngineError::Conflict { kind: "container", name: container.to_owned(), problem });
         }
-        if let Some(address) = of(&mut host, found.device()).io().context("look at", shown)? {
+        // The other end may be in a namespace that is going, of the container's last run.
+        let inside = File::open(network).context("open", network)?;
+        if is_pair(&found, &inside).context("look into", network)?
+            && let Some(address) = of(&mut host, found.device()).io().context("look at", shown)?
+        {
             return Ok(address);
         }
         link::delete(&mut host, found.device()).io().context("delete", shown)?;
@@ -121,6 +125,14 @@ pub(super) fn ensure(names: &Names, container: &str, network: &Path) -> Result<I
     }
     let source = io::Error::other("other programs take the same addresses all the time");
     Err(source).context("find an address for", shown)
+}
+
+/// Whether the other end of an interface is the one inside a namespace.
+fn is_pair(found: &LinkInfo, network: &File) -> io::Result<bool> {
+    netns::visit(network.as_fd(), || -> io::Result<bool> {
+        let inside = link::find(&mut Socket::open()?, INSIDE)?;
+        Ok(inside.is_some_and(|inside| inside.link == found.index && found.link == inside.index))
+    })?
 }
 
 /// The address comes last: a pair with one is complete. `None` when another engine took it at the same moment; both

@@ -109,7 +109,7 @@ fn routes_are_the_containers_own() {
     let spec = Spec { publish: vec![tcp(8080), udp(8080)], ..server("a", "0.0.0.0:80") };
     let created = it.create(spec).unwrap();
     let inside = |arguments: &str| {
-        let network = format!("--net={}", created.network.display());
+        let network = format!("--net={}", it.network("a").unwrap().display());
         output(Command::new("nsenter").arg(network).arg("ip").args(arguments.split(' ')))
     };
     // A network of the container's own, with a default route, before it starts.
@@ -163,6 +163,8 @@ fn nothing_is_left() {
     serve(&it, "a", vec![tcp(8080)]);
     let directory = it.inspect("a").unwrap().unwrap().log.parent().unwrap().to_path_buf();
     it.kill("a").unwrap();
+    // As for the next start.
+    it.network("a").unwrap();
     it.close();
     assert!(Command::new("umount").arg(directory.join("network")).status().unwrap().success());
     fs::remove_dir_all(directory).unwrap();
