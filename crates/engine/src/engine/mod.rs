@@ -23,8 +23,8 @@ pub use session::Session;
 use crate::cgroup::Cgroups;
 use crate::error::{Context as _, EngineError};
 use crate::files::{Lock, lock, make_private_dir, read_json, remove_tree, write_json};
-use crate::image::ImageLimits;
 use crate::image::store::ImageStore;
+use crate::image::{HostTools, ImageLimits};
 use crate::namespaces::{is_network, make_network, remove_network};
 use crate::process::Process;
 use crate::program::Helper;
@@ -42,6 +42,8 @@ pub struct Options {
     pub cgroup: String,
     /// How much an image may hold.
     pub image_limits: ImageLimits,
+    /// Tools that containers of the built-in image have; `None`: only the host's own programs.
+    pub host_tools: Option<HostTools>,
     /// Bytes of a container's log after which it is moved to a second file beside the first, `log.1`, in place of
     /// what was there.
     pub log_bytes: u64,
@@ -56,6 +58,7 @@ impl Options {
             helper: Helper::default(),
             cgroup: "llcm".to_owned(),
             image_limits: ImageLimits::default(),
+            host_tools: None,
             log_bytes: 10 << 20,
         }
     }
@@ -119,7 +122,8 @@ impl Engine {
                 problem: "may be changed by others: choose one that only this user can write to",
             });
         }
-        let options = Options { state_dir, ..options };
+        let host_tools = options.host_tools.map(HostTools::resolved).transpose()?;
+        let options = Options { state_dir, host_tools, ..options };
         let held = lock(&options.state_dir.join("lock"), false)?;
         let lock = held.ok_or_else(|| EngineError::Conflict {
             kind: "state directory",
@@ -129,6 +133,7 @@ impl Engine {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .context("become subreaper for", &options.state_dir)?;
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
+        let images = images.with_tools(options.host_tools.as_ref());
         let cgroups = Cgroups::detect(&options.cgroup)?;
         let keeper = keeper::Keeper::start(options.log_bytes)?;
         let engine = Self {
