@@ -6,12 +6,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use llcm_driver_docker::{DockerContainers, DockerOptions};
 use llcm_driver_engine::{EngineContainers, EngineOptions, ImageSource};
+use llcm_engine::image::HostTools;
 use llcm_names::InstallationId;
 use llcm_runtime::ContainerDriver;
 
 use crate::config::Config;
 use crate::config::raw::Engine;
 use crate::docker_images::DockerImages;
+use crate::tools;
 
 /// The driver of an engine that works with the kernel's network.
 ///
@@ -33,6 +35,7 @@ pub(crate) async fn named(
 async fn embedded(config: &Config, installation: &InstallationId) -> anyhow::Result<EngineContainers> {
     let options = llcm_engine::Options {
         cgroup: format!("llcm-{installation}"),
+        host_tools: Some(HostTools { program: "/proc/self/exe".into(), names: tools::names() }),
         ..llcm_engine::Options::new(state_dir(config))
     };
     let opened = tokio::task::spawn_blocking(move || llcm_engine::Engine::open(options)).await;
