@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests may")]
 
+mod demo;
 mod dialects;
-mod docker;
 mod help;
 mod offline;
 mod run;
 mod server;
+mod tools;
