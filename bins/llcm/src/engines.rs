@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use llcm_driver_docker::{DockerContainers, DockerOptions};
 use llcm_driver_engine::{EngineContainers, EngineOptions, ImageSource, Registry, RegistryOptions};
 use llcm_engine::PublishVia;
+use llcm_engine::image::HostTools;
 use llcm_names::InstallationId;
 use llcm_runtime::ContainerDriver;
 
@@ -14,6 +15,7 @@ use crate::config::raw::Engine;
 use crate::config::{Config, engine_dir};
 use crate::docker_images::DockerImages;
 use crate::ground::Ground;
+use crate::tools;
 
 /// The driver of an engine that works with the kernel's network.
 ///
@@ -40,6 +42,7 @@ async fn embedded(
 ) -> anyhow::Result<EngineContainers> {
     let options = llcm_engine::Options {
         cgroup: format!("llcm-{installation}"),
+        host_tools: Some(HostTools { program: "/proc/self/exe".into(), names: tools::names() }),
         // The host's packet filter is not an ordinary user's.
         publish: if ground.is_rootless() { PublishVia::Proxy } else { PublishVia::Auto },
         ..llcm_engine::Options::new(engine_dir(&config.data_dir))

@@ -16,6 +16,7 @@ mod output;
 mod pack;
 mod server;
 mod shutdown;
+mod tools;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -23,8 +24,13 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    // Containers have this program under the names of tools.
+    if let Some(tool) = tools::called(arguments.next().as_deref()) {
+        return tool.main(arguments);
+    }
     // The embedded engine starts this program as its helper.
-    let mut arguments = std::env::args_os().skip(1).peekable();
+    let mut arguments = arguments.peekable();
     if arguments.next_if(|it| it == "engine-init").is_some() {
         return llcm_engine::helper::main(arguments);
     }

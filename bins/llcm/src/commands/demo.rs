@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Parser as _;
+use llcm_engine::image::HOST_IMAGE;
 
 use crate::cli::{Cli, Verb};
 use crate::client::Client;
+use crate::config::image_map::ImageMapping;
 use crate::config::raw::{Engine, RawConfig};
 use crate::config::{Config, Listen};
 use crate::ground::Ground;
@@ -23,11 +25,14 @@ use crate::{commands, output};
 const SCRIPTS_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "With Docker it needs root and an image llcm-demo:latest with busybox; the script \
-                        scripts/demo of the source tree brings both and spares the Docker of this machine.")]
+#[command(
+    after_help = "Nothing needs to be installed: the containers run this machine's programs and tools that \
+                        llcm brings. With Docker it needs root and an image llcm-demo:latest with those tools; \
+                        `scripts/demo --docker` of the source tree brings an engine and the image."
+)]
 pub(crate) struct Args {
-    /// What runs the containers; `simulated` needs nothing, and carries no traffic.
-    #[arg(long, value_enum, default_value = "docker")]
+    /// What runs the containers; `simulated` carries no traffic.
+    #[arg(long, value_enum, default_value = "embedded")]
     engine: Engine,
     /// Docker's socket (`unix:///run/docker.sock`). [default: DOCKER_HOST, else Docker's own default]
     #[arg(long, env = "LLCM_DOCKER_HOST", hide_env_values = true, value_name = "URL")]
@@ -45,6 +50,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         data_dir: Some(work.path().join("data")),
         engine: Some(args.engine),
         docker_host: args.docker_host.clone(),
+        image_map: (args.engine == Engine::Embedded).then(|| vec![built_in_image()]),
         stop_instances: Some(true),
         ..RawConfig::default()
     };
@@ -60,11 +66,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The embedded engine runs the chain on this machine's programs, and its tools.
+fn built_in_image() -> ImageMapping {
+    ImageMapping { asked: "llcm-demo:latest".to_owned(), taken: HOST_IMAGE.to_owned() }
+}
+
 /// Starts the server, tells the story, and stops the server whatever came of it.
 async fn whole(config: &Config, ground: &Ground) -> anyhow::Result<()> {
     let interrupted = crate::shutdown::listen()?;
     let server = Server::open(config, ground).await?;
-    let stage = Stage { server: server.url(), carries_traffic: config.engine == Engine::Docker };
+    let stage = Stage { server: server.url(), engine: config.engine };
     let backend = server.backend().clone();
     let installation = server.installation().clone();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -102,7 +113,7 @@ async fn whole(config: &Config, ground: &Ground) -> anyhow::Result<()> {
 /// Where the story takes place.
 struct Stage {
     server: String,
-    carries_traffic: bool,
+    engine: Engine,
 }
 
 impl Stage {
@@ -114,19 +125,24 @@ impl Stage {
         output::line(
             "\n== It runs: three containers on two data centers, joined by two E-Lines and an E-LAN ==",
         )?;
-        self.run(&["up", PACKAGE], 0).await.context(
-            "scripts/demo of the source tree brings an engine with the image llcm-demo:latest; \
-             --engine simulated needs none",
-        )?;
+        let up = self.run(&["up", PACKAGE], 0).await;
+        if self.engine == Engine::Docker {
+            up.context(
+                "`scripts/demo --docker` of the source tree brings an engine with the image llcm-demo:latest",
+            )?;
+        } else {
+            up?;
+        }
         self.scripts_ended().await?;
 
-        if self.carries_traffic {
-            self.traffic().await?;
-        } else {
+        if self.engine == Engine::Simulated {
             output::line(
                 "\n== Traffic: none, for the simulated engine records commands and runs nothing ==",
             )?;
             self.run(&["exec", "client", "--", "ping", "-c", "3", "20.0.0.2"], 0).await?;
+        } else {
+            self.traffic().await?;
+            self.published().await?;
         }
 
         output::line("\n== It is taken down ==")?;
@@ -140,14 +156,21 @@ impl Stage {
         self.run(&["exec", "relay", "--", "ping", "-c", "3", "-W", "2", "20.0.1.2"], 0).await?;
 
         output::line("\n== Through the chain: client -> relay -> server ==")?;
-        self.run(&["exec", "client", "--", "timeout", "5", "wget", "-q", "-O", "-", "http://20.0.0.2/"], 0)
-            .await?;
-        self.run(&["exec", "relay", "--", "ifconfig", "output"], 0).await?;
+        self.run(&["exec", "client", "--", "fetch", "http://20.0.0.2/"], 0).await?;
+        self.run(&["exec", "relay", "--", "interfaces", "output"], 0).await?;
 
         output::line(
             "\n== The links are apart: bound to its end of the first, the client hears nothing of the second ==",
         )?;
         self.run(&["exec", "client", "--", "ping", "-c", "1", "-W", "2", "-I", "output", "20.0.1.2"], 1).await
+    }
+
+    /// The server's page, from outside of the emulation.
+    async fn published(&self) -> anyhow::Result<()> {
+        output::line("\n== Published: port 8088 of this machine is port 80 of the server ==")?;
+        output::line(format_args!("\n$ fetch {PUBLISHED}"))?;
+        let page = tokio::task::spawn_blocking(|| crate::tools::fetch::get(PUBLISHED)).await?;
+        output::bytes(&page?)
     }
 
     /// Runs a command as the command line would, and checks its exit code.
@@ -192,6 +215,8 @@ impl Stage {
     }
 }
 
+/// Where the server's page is on this machine.
+const PUBLISHED: &str = "http://127.0.0.1:8088/";
 /// The package file that `llcm pack` makes.
 const PACKAGE: &str = "llcm.examples.demo-chain.1.0.tgo";
 /// How many containers of the chain have a start script.

@@ -4,7 +4,7 @@
 //! variable (`LLCM_PORT_OFFSET`) and a key of the file (`port_offset`). [`Config`] is what they come to.
 
 pub(crate) mod file;
-mod image_map;
+pub(crate) mod image_map;
 mod listen;
 pub(crate) mod raw;
 mod values;

@@ -1,11 +1,16 @@
 //! The program as its users run it: arguments in, text, exit codes and files out.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests may")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "the helpers of tests may panic as tests may, and say what is left out"
+)]
 
+mod demo;
 mod dialects;
-mod docker;
 mod help;
 mod image;
 mod offline;
 mod run;
 mod server;
+mod tools;

@@ -41,10 +41,26 @@ impl Ran {
 /// The program, looking at nothing of its surroundings.
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_llcm"));
-    command.args(args).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent");
-    command.env("LLCM_CONFIG", "/dev/null");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    alone(command.args(args));
     command
+}
+
+/// Lets a command look at nothing of its surroundings.
+pub(crate) fn alone(command: &mut Command) -> &mut Command {
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/nonexistent");
+    command.env("LLCM_CONFIG", "/dev/null");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())
+}
+
+/// Whether tests that need root can run here; panics where they must and cannot.
+pub(crate) fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    let required = std::env::var_os("LLCM_REQUIRE_SYSTEM_TESTS").is_some_and(|value| value == "1");
+    assert!(is_root || !required, "LLCM_REQUIRE_SYSTEM_TESTS=1, but this is not root");
+    if !is_root {
+        eprintln!("skipped: needs root");
+    }
+    is_root
 }
 
 /// Runs the program to its end.

@@ -29,8 +29,8 @@ use crate::error::{Context as _, EngineError};
 use crate::files::{Lock, in_use, lock, make_private_dir, owned, remove_tree, with_own_group, write_json};
 use crate::host_sockets::{HostSockets, OwnNamespace};
 use crate::ids::Ids;
-use crate::image::ImageLimits;
 use crate::image::store::ImageStore;
+use crate::image::{HostTools, ImageLimits};
 use crate::namespaces::remove_network;
 use crate::powers::Powers;
 use crate::program::Helper;
@@ -51,6 +51,8 @@ pub struct Options {
     pub cgroup: String,
     /// How much an image may hold.
     pub image_limits: ImageLimits,
+    /// Tools that containers of the built-in image have; `None`: only the host's own programs.
+    pub host_tools: Option<HostTools>,
     /// Bytes of a container's log after which it is moved to a second file beside the first, `log.1`, in place of
     /// what was there.
     pub log_bytes: u64,
@@ -69,6 +71,7 @@ impl Options {
             helper: Helper::default(),
             cgroup: "llcm".to_owned(),
             image_limits: ImageLimits::default(),
+            host_tools: None,
             log_bytes: 10 << 20,
             publish: PublishVia::default(),
             host_sockets: Arc::new(OwnNamespace),
@@ -111,7 +114,8 @@ impl Engine {
         }
         check_name(&options.cgroup)?;
         check_state_path(&options.state_dir)?;
-        let options = Options { state_dir: owned(&options.state_dir)?, ..options };
+        let host_tools = options.host_tools.map(HostTools::resolved).transpose()?;
+        let options = Options { state_dir: owned(&options.state_dir)?, host_tools, ..options };
         let held = lock(&options.state_dir.join("lock"), false)?;
         let lock = held.ok_or_else(|| in_use(&options.state_dir))?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
@@ -121,6 +125,7 @@ impl Engine {
             with_own_group(&options.state_dir)?;
         }
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
+        let images = images.with_tools(options.host_tools.as_ref());
         let cgroups = Cgroups::detect(&options.cgroup)?;
         let keeper = keeper::Keeper::start(options.log_bytes)?;
         let powers = Powers::with(&cgroups, &ids);

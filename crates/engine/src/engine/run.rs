@@ -148,7 +148,9 @@ impl Engine {
         let directory = &container.directory;
         let hostname = spec.hostname.clone().unwrap_or_else(|| spec.name.chars().take(64).collect());
         let same = |path: &PathBuf| Bind { host: path.clone(), container: path.clone(), read_only: true };
-        let binds = image.host_paths.iter().map(same).chain(spec.binds.iter().cloned()).collect();
+        let tools = self.options.host_tools.iter().filter_map(|tools| tools.bind(image));
+        let binds =
+            image.host_paths.iter().map(same).chain(tools).chain(spec.binds.iter().cloned()).collect();
         let hosts = format!("127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {hostname}\n");
         Launch {
             helper: self.options.helper.clone(),

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use super::{HOST_IMAGE, Image, ImageConfig};
+use super::{HOST_IMAGE, Image, ImageConfig, tools};
 use crate::error::{Context as _, EngineError};
 
 /// Directories with programs and libraries; links among them (`/bin` to `usr/bin`) are made again as links.
@@ -47,9 +47,14 @@ const TEXTS: &[(&str, &str)] = &[
     ("etc/services", "ssh 22/tcp\ndomain 53/tcp\ndomain 53/udp\nhttp 80/tcp\nhttps 443/tcp\n"),
 ];
 
-/// Makes the root directory `base` and describes the image. The directory is made under another name and
-/// renamed, so that it is whole when it is there.
-pub(crate) fn make(layers: &Path) -> Result<Image, EngineError> {
+/// Whether there is nothing left to make for the image with these tools.
+pub(crate) fn is_made(layers: &Path, tools: &[String]) -> bool {
+    layers.join(HOST_IMAGE).is_dir() && (tools.is_empty() || layers.join(tools::layer(tools)).is_dir())
+}
+
+/// Makes the root directory `base` and describes the image, with tools of these names. The directory is made under
+/// another name and renamed, so that it is whole when it is there.
+pub(crate) fn make(layers: &Path, tools: &[String]) -> Result<Image, EngineError> {
     let base = layers.join(HOST_IMAGE);
     if !base.is_dir() {
         let staged = layers.join("host.new");
@@ -57,15 +62,18 @@ pub(crate) fn make(layers: &Path) -> Result<Image, EngineError> {
         fill(&staged)?;
         fs::rename(&staged, &base).context("rename", &staged)?;
     }
+    let mut all_layers = vec![HOST_IMAGE.to_owned()];
+    let mut path = format!("PATH={}", crate::helper::DEFAULT_PATH);
+    if !tools.is_empty() {
+        tools::make(layers, tools)?;
+        all_layers.push(tools::layer(tools));
+        path = format!("{path}:{}", tools::DIRECTORY);
+    }
     Ok(Image {
         id: HOST_IMAGE.to_owned(),
-        layers: vec![HOST_IMAGE.to_owned()],
+        layers: all_layers,
         host_paths: host_paths(),
-        config: ImageConfig {
-            env: vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()],
-            cmd: vec!["/bin/sh".to_owned()],
-            ..ImageConfig::default()
-        },
+        config: ImageConfig { env: vec![path], cmd: vec!["/bin/sh".to_owned()], ..ImageConfig::default() },
     })
 }
 

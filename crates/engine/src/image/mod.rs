@@ -16,11 +16,13 @@ pub mod store;
 mod store_tests;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tools;
 pub(crate) mod usage;
 
 use std::path::PathBuf;
 
 pub(crate) use crate::error::ImageError;
+pub use tools::HostTools;
 
 use serde::{Deserialize, Serialize};
 

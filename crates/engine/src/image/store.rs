@@ -1,7 +1,8 @@
 //! The image store: archives in, unpacked layers and their descriptions on disk.
 //!
 //! ```text
-//! STORE/layers/<32 digits>/   a layer, unpacked once, whoever uses it; `host`: the built-in base
+//! STORE/layers/<32 digits>/   a layer, unpacked once, whoever uses it; `host`: the built-in base;
+//!                             `host-tools.<names>`: the tools on top of it
 //! STORE/images/<64 digits>.json   an image: its layers and how to run it
 //! STORE/references.json   names, each with the digest of its image and where that came from
 //! STORE/staging/   what is being unpacked; emptied by the next load
@@ -26,7 +27,7 @@ pub use list::Listed;
 use super::archive::Archive;
 use super::layer::{Budget, unpack};
 use super::manifest::{Described, describe, hex_of};
-use super::{HOST_IMAGE, Image, ImageError, ImageLimits, host, normal_reference};
+use super::{HOST_IMAGE, HostTools, Image, ImageError, ImageLimits, host, normal_reference};
 use crate::error::{Context as _, EngineError};
 use crate::files::{Lock, lock, lock_shared, make_private_dir, read_json, remove_tree, write_json};
 
@@ -39,6 +40,8 @@ const LAYER_DIGITS: usize = 32;
 pub struct ImageStore {
     root: PathBuf,
     limits: ImageLimits,
+    /// Names of the tools that the built-in image has.
+    host_tools: Vec<String>,
 }
 
 /// What a name means.
@@ -70,7 +73,12 @@ impl ImageStore {
             make_private_dir(&root.join(part))?;
         }
         let root = root.canonicalize().context("resolve", root)?;
-        Ok(Self { root, limits })
+        Ok(Self { root, limits, host_tools: Vec::new() })
+    }
+
+    /// Gives the built-in image tools.
+    pub(crate) fn with_tools(self, tools: Option<&HostTools>) -> Self {
+        Self { host_tools: tools.map(|tools| tools.names.clone()).unwrap_or_default(), ..self }
     }
 
     /// The directory with the layers, in which an image's layer names are meant.
@@ -201,9 +209,9 @@ impl ImageStore {
         let name = normal_reference(reference);
         if name == HOST_IMAGE {
             // It appears whole, by one rename; only making it must not happen twice at once.
-            let is_made = self.layers_dir().join(HOST_IMAGE).is_dir();
+            let is_made = host::is_made(&self.layers_dir(), &self.host_tools);
             let _lock = if is_made { None } else { self.lock()? };
-            return host::make(&self.layers_dir());
+            return host::make(&self.layers_dir(), &self.host_tools);
         }
         let missing = || EngineError::NotFound { kind: "image", name: reference.to_owned() };
         let id = if name.starts_with("sha256:") {
@@ -272,7 +280,7 @@ fn layer_name(diff_id: &str) -> Result<String, ImageError> {
 }
 
 /// The root of a layer becomes the root of a container, which all its users may enter.
-fn make_readable_dir(path: &Path) -> Result<(), EngineError> {
+pub(super) fn make_readable_dir(path: &Path) -> Result<(), EngineError> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::create_dir(path).context("make directory", path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).context("set the mode of", path)
