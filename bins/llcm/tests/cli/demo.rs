@@ -9,8 +9,8 @@ use crate::run::{command, finish, is_root, root};
 struct Namespace(String);
 
 impl Namespace {
-    fn new() -> Self {
-        let namespace = Self(format!("llcm-demo-test-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let namespace = Self(format!("llcm-demo-{name}-{}", std::process::id()));
         ip(&["netns", "add", &namespace.0]);
         ip(&["-n", &namespace.0, "link", "set", "lo", "up"]);
         namespace
@@ -64,7 +64,7 @@ fn on_the_embedded_engine() {
     if !is_root() {
         return;
     }
-    let namespace = Namespace::new();
+    let namespace = Namespace::new("root");
     let mut demo = Command::new("nsenter");
     demo.arg(format!("--net=/run/netns/{}", namespace.0)).args(["--", env!("CARGO_BIN_EXE_llcm"), "demo"]);
     let told = finish(crate::run::alone(&mut demo).spawn().unwrap()).expect(0);
@@ -76,7 +76,7 @@ fn on_the_embedded_engine_as_an_ordinary_user() {
     if !is_root() {
         return;
     }
-    let namespace = Namespace::new();
+    let namespace = Namespace::new("user");
     // The build directory and the usual place for temporary files may be closed to other users.
     let place = tempfile::tempdir().unwrap();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
