@@ -62,30 +62,32 @@ impl Lab {
         self.on == On::Docker
     }
 
-    /// The names of all containers that there are, running or not.
+    /// The names of all containers that there are, running or not. A server may have both engines.
     pub(crate) fn containers(&self) -> BTreeSet<String> {
-        match self.on {
-            On::Docker => {
-                self.docker(&["ps", "-a", "--format", "{{.Names}}"]).lines().map(str::to_owned).collect()
-            }
-            On::Embedded | On::User => names(&self.engine_dir().join("containers")),
+        let mut all = self.embedded_containers();
+        if self.has_docker() {
+            let listed = self.docker(&["ps", "-a", "--format", "{{.Names}}"]);
+            all.extend(listed.lines().map(str::to_owned));
         }
+        all
+    }
+
+    /// The names of those of the embedded engine.
+    pub(crate) fn embedded_containers(&self) -> BTreeSet<String> {
+        names(&self.engine_dir().join("containers"))
     }
 
     /// The running containers, by name.
     pub(crate) fn running(&self) -> Vec<Seen> {
-        let mut seen: Vec<_> = match self.on {
-            On::Docker => {
-                let format = "{{.Names}} {{.Label \"llcm.datacenter\"}} {{.Image}}";
-                self.docker(&["ps", "--format", format]).lines().map(seen).collect()
-            }
-            On::Embedded | On::User => {
-                let all = self.containers().into_iter();
-                all.filter(|name| self.find_pid(name).is_some())
-                    .map(|name| self.seen_on_disk(&name))
-                    .collect()
-            }
-        };
+        let embedded = self.embedded_containers().into_iter();
+        let mut seen: Vec<_> = embedded
+            .filter(|name| self.find_pid(name).is_some())
+            .map(|name| self.seen_on_disk(&name))
+            .collect();
+        if self.has_docker() {
+            let format = "{{.Names}} {{.Label \"llcm.datacenter\"}} {{.Image}}";
+            seen.extend(self.docker(&["ps", "--format", format]).lines().map(self::seen));
+        }
         seen.sort();
         seen
     }
@@ -98,16 +100,16 @@ impl Lab {
 
     /// A container's first process, if it runs.
     fn find_pid(&self, container: &str) -> Option<String> {
-        match self.on {
-            On::Docker => {
-                let pid = self.docker(&["inspect", "-f", "{{.State.Pid}}", container]);
-                Some(pid.trim().to_owned()).filter(|pid| pid != "0")
-            }
-            On::Embedded | On::User => {
-                let pid = self.state_of(container, "state.json")?["running"]["pid"].as_u64()?.to_string();
-                Path::new("/proc").join(&pid).join("ns/net").exists().then_some(pid)
-            }
+        if self.is_in_docker(container) {
+            let pid = self.docker(&["inspect", "-f", "{{.State.Pid}}", container]);
+            return Some(pid.trim().to_owned()).filter(|pid| pid != "0");
         }
+        let pid = self.state_of(container, "state.json")?["running"]["pid"].as_u64()?.to_string();
+        Path::new("/proc").join(&pid).join("ns/net").exists().then_some(pid)
+    }
+
+    fn is_in_docker(&self, container: &str) -> bool {
+        self.has_docker() && !self.embedded_containers().contains(container)
     }
 
     /// A container's first process.
@@ -117,7 +119,7 @@ impl Lab {
 
     /// Runs a shell script in a container, not through the program under test; it must succeed.
     pub(crate) fn sh(&self, container: &str, script: &str) -> String {
-        if self.has_docker() {
+        if self.is_in_docker(container) {
             return self.docker(&["exec", container, "sh", "-c", script]);
         }
         let mut command = Command::new("nsenter");
@@ -150,10 +152,7 @@ impl Lab {
         self.give(&archive);
         for tag in tags {
             let mut import = self.program();
-            import
-                .args(["image", "import", "--data-dir"])
-                .arg(self.data())
-                .args(["--name", tag, "--cmd", "/bin/sh"]);
+            import.args(["image", "import", "--data-dir"]).arg(self.data()).args(["--name", tag]);
             let out = import.arg(&archive).output().unwrap();
             assert!(out.status.success(), "image {tag}: {}", text(&out));
         }
@@ -163,9 +162,6 @@ impl Lab {
     pub(crate) fn leftovers_of_containers(&self) -> Vec<String> {
         let mut left: Vec<_> =
             self.containers().into_iter().map(|name| format!("container {name}")).collect();
-        if self.has_docker() {
-            return left;
-        }
         let data = self.data().to_str().unwrap().to_owned();
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
         left.extend(mounts.lines().filter(|line| line.contains(&data)).map(|line| format!("mount {line}")));

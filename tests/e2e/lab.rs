@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::engine::On;
 
+/// A Docker engine's address that nobody listens at.
+pub(crate) const NO_DOCKER: &str = "unix:///run/llcm-no-docker.sock";
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// The workspace's root.
@@ -72,8 +75,8 @@ impl Lab {
         } else {
             let made = Command::new("ip").args(["netns", "add", &name]).status().unwrap();
             assert!(made.success(), "ip netns add {name}");
-            // Nobody listens there: what is on this machine is not the test's business.
-            docker_host.push_str("unix:///run/llcm-no-docker.sock");
+            // What is on this machine is not the test's business.
+            docker_host.push_str(NO_DOCKER);
         }
         let lab = Self { on, name, docker_host, dir: tempfile::tempdir().unwrap(), server: Mutex::default() };
         if on != On::Docker {
@@ -132,12 +135,16 @@ impl Lab {
 
     /// Starts `llcm serve` in the lab and waits until it answers.
     pub(crate) fn serve(&self, extra: &[&str]) -> Server<'_> {
-        let engine = if self.has_docker() { "docker" } else { "embedded" };
+        self.serve_on(if self.has_docker() { "docker" } else { "embedded" }, &self.docker_host, extra)
+    }
+
+    /// The same with an engine and a place of Docker that are not the lab's own.
+    pub(crate) fn serve_on(&self, engine: &str, docker_host: &str, extra: &[&str]) -> Server<'_> {
         let child = self
             .program()
             .args(["serve", "--listen", "127.0.0.1:5000", "--engine", engine, "--data-dir"])
             .arg(self.data())
-            .args(["--docker-host", &self.docker_host])
+            .args(["--docker-host", docker_host])
             // A test that fails half-way leaves nothing either.
             .arg("--stop-instances")
             .args(extra)
@@ -252,6 +259,12 @@ impl Server<'_> {
         let body = format!(r#"{{"service_instance_uuid": "{instance}"}}"#);
         let reply = self.curl(&["-X", "DELETE", "-d", &body], "/instantiations");
         assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
+    /// Kills the server, which has no time for anything then.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// The server's process id.
