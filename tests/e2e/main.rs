@@ -18,6 +18,7 @@
 mod engine;
 mod lab;
 mod look;
+mod native;
 mod packages;
 
 mod concurrency;
@@ -27,4 +28,5 @@ mod published_ports;
 mod registry;
 mod settings;
 mod sonata;
+mod spanning;
 mod uploads;
