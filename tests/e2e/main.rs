@@ -22,6 +22,7 @@ mod native;
 mod packages;
 
 mod concurrency;
+mod docker_images;
 mod failures;
 mod peers_demo;
 mod published_ports;

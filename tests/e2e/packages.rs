@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use llcm_testkit::PackageBuilder;
 
-use crate::lab::root;
+use crate::lab::{Lab, root};
 
 /// A package of the originals' collection, `.tgo` or `.son`, or `None` (with a message) where the collection is
 /// absent.
@@ -75,4 +75,24 @@ pub(crate) fn chain(dir: &Path, name: &str, units: &[Unit<'_>]) -> PathBuf {
     let path = dir.join(format!("{name}.tgo"));
     std::fs::write(&path, PackageBuilder::tgo(&fixture).build()).unwrap();
     path
+}
+
+/// A package of one unit whose image is built from a Dockerfile that leaves a word in `/proof`.
+pub(crate) fn built(lab: &Lab, word: &str) -> PathBuf {
+    let header = "vendor: eu.example\nversion: \"0.1\"\ndescriptor_schema: \"-\"\n";
+    let fixture = format!(
+        "//- /TOSCA-Metadata/NAPD.yaml\n{header}name: built\npackage_content:\n\
+         - {{source: nsd.yaml, content-type: application/vnd.5gtango.nsd}}\n\
+         - {{source: vnfd.yaml, content-type: application/vnd.5gtango.vnfd}}\n\
+         - {{source: docker/Dockerfile, content-type: text/plain}}\n\
+         //- /nsd.yaml\n{header}name: built\nnetwork_functions:\n\
+         - {{vnf_id: Web, vnf_vendor: eu.example, vnf_name: web, vnf_version: \"0.1\"}}\n\
+         //- /vnfd.yaml\n{header}name: web\nvirtual_deployment_units:\n- id: vdu01\n  \
+         vm_image: \"file:///docker/Dockerfile\"\n  vm_image_format: docker\n  resource_requirements: {{}}\n  \
+         connection_points:\n  - {{id: mgmt}}\n\
+         //- /docker/Dockerfile\nFROM example/base:1\nRUN echo {word} > /proof\nCMD [\"/bin/sh\"]\n"
+    );
+    let package = lab.dir.path().join(format!("{word}.tgo"));
+    std::fs::write(&package, PackageBuilder::tgo(&fixture).build()).unwrap();
+    package
 }

@@ -1,13 +1,11 @@
 //! Settings that change what the real engine and kernel are asked for.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use crate::engine::On;
 use crate::lab::{Lab, text};
 use crate::look::{assert_nothing_left, pings};
-use crate::packages::{Unit, chain};
-use llcm_testkit::PackageBuilder;
+use crate::packages::{Unit, built, chain};
 
 /// A delay is not emulated by this kernel: nothing is pretended.
 #[test]
@@ -45,26 +43,6 @@ fn a_link_property_that_cannot_be_emulated_is_refused_unless_best_effort_is_aske
 
 fn kernel_has_netem(lab: &Lab) -> bool {
     lab.run(&["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "0ms"]).status.success()
-}
-
-/// A package of one unit whose image is built from a Dockerfile that leaves a word in `/proof`.
-fn built(lab: &Lab, word: &str) -> PathBuf {
-    let header = "vendor: eu.example\nversion: \"0.1\"\ndescriptor_schema: \"-\"\n";
-    let fixture = format!(
-        "//- /TOSCA-Metadata/NAPD.yaml\n{header}name: built\npackage_content:\n\
-         - {{source: nsd.yaml, content-type: application/vnd.5gtango.nsd}}\n\
-         - {{source: vnfd.yaml, content-type: application/vnd.5gtango.vnfd}}\n\
-         - {{source: docker/Dockerfile, content-type: text/plain}}\n\
-         //- /nsd.yaml\n{header}name: built\nnetwork_functions:\n\
-         - {{vnf_id: Web, vnf_vendor: eu.example, vnf_name: web, vnf_version: \"0.1\"}}\n\
-         //- /vnfd.yaml\n{header}name: web\nvirtual_deployment_units:\n- id: vdu01\n  \
-         vm_image: \"file:///docker/Dockerfile\"\n  vm_image_format: docker\n  resource_requirements: {{}}\n  \
-         connection_points:\n  - {{id: mgmt}}\n\
-         //- /docker/Dockerfile\nFROM example/base:1\nRUN echo {word} > /proof\nCMD [\"/bin/sh\"]\n"
-    );
-    let package = lab.dir.path().join(format!("{word}.tgo"));
-    std::fs::write(&package, PackageBuilder::tgo(&fixture).build()).unwrap();
-    package
 }
 
 #[test]
