@@ -27,6 +27,7 @@ mod failures;
 mod peers_demo;
 mod published_ports;
 mod registry;
+mod registry_embedded;
 mod settings;
 mod sonata;
 mod spanning;

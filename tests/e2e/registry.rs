@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use crate::engine::On;
 use crate::lab::{Lab, root};
 use crate::look::assert_nothing_left;
+use crate::native::Events;
 use crate::packages::{Unit, chain};
 
-const REGISTRY: &str = "127.0.0.1:5002";
+pub(crate) const REGISTRY: &str = "127.0.0.1:5002";
 
 /// A registry in the lab, ended when dropped.
-struct Registry(std::process::Child);
+pub(crate) struct Registry(std::process::Child);
 
 impl Registry {
-    fn start(lab: &Lab) -> Self {
+    pub(crate) fn start(lab: &Lab) -> Self {
         let config = lab.dir.path().join("registry.yml");
         let storage = lab.dir.path().join("registry");
         std::fs::write(
@@ -62,31 +63,14 @@ fn an_image_is_pulled_with_progress() {
     lab.docker(&["push", "-q", &image]);
     lab.docker(&["rmi", &image]);
     let server = lab.serve(&[]);
-    let events = lab
-        .command("curl")
-        .args(["-sN", "--max-time", "60", "http://127.0.0.1:5000/api/llcm/v1/events"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    watched(&lab);
+    let events = Events::watch(&lab);
     let service = server.upload(&chain(lab.dir.path(), "pulled", &[Unit::new("vnf0", &image)]));
     assert!(lab.docker(&["images", "-q", &image]).lines().count() == 1, "it is here now");
     let instance = server.instantiate(&service);
     server.terminate(&instance);
     assert_nothing_left(&server);
-    // The stream of events ends with the server.
-    server.stop();
-    let said = String::from_utf8(events.wait_with_output().unwrap().stdout).unwrap();
+    let said = events.of(server);
     assert!(said.contains(r#""event":"image""#) && said.contains("Pull complete"), "{said}");
-}
-
-/// Waits until the watcher's connection is there.
-fn watched(lab: &Lab) {
-    let end = Instant::now() + Duration::from_secs(5);
-    while lab.ok(&["ss", "-Htn", "state", "established", "dport = :5000"]).is_empty() {
-        assert!(Instant::now() < end, "nobody watches");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
