@@ -1,4 +1,4 @@
-//! The contract suite on the embedded engine and the kernel's network together.
+//! The contract suite on the embedded engine and the kernel's network together, as root and as an ordinary user.
 //!
 //! A program of its own rather than a test harness: it is also the engine's helper. Needs root; without it, it says
 //! so and passes unless `LLCM_REQUIRE_SYSTEM_TESTS` is 1. A word as argument selects cases by name.
@@ -11,15 +11,17 @@
 
 mod probe;
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
 use llcm_driver_engine::{EngineContainers, EngineOptions};
 use llcm_driver_linux::{LinuxNetwork, Options};
-use llcm_engine::Engine;
 use llcm_engine::image::ImageConfig;
+use llcm_engine::rootless::{self, RootlessOptions};
+use llcm_engine::{Engine, Helper, PublishVia};
 use llcm_names::InstallationId;
 use llcm_runtime::contract::{self, Drivers, Factory, Host, Probe};
 
@@ -34,6 +36,7 @@ struct EmbeddedFactory {
     linux: Options,
     host: Host,
     probe: HostProbe,
+    excluded: Vec<(&'static str, &'static str)>,
 }
 
 #[async_trait]
@@ -65,6 +68,10 @@ impl Factory for EmbeddedFactory {
     fn probe(&self) -> &dyn Probe {
         &self.probe
     }
+
+    fn excluded(&self) -> Vec<(&'static str, &'static str)> {
+        self.excluded.clone()
+    }
 }
 
 fn main() -> ExitCode {
@@ -72,45 +79,93 @@ fn main() -> ExitCode {
     if arguments.next_if(|it| it == "engine-init").is_some() {
         return llcm_engine::helper::main(arguments);
     }
+    let user = arguments.next_if(|it| it == "ordinary").and_then(|_| arguments.next());
     let part = arguments.map(|it| it.to_string_lossy().into_owned()).find(|it| !it.starts_with('-'));
     let part = part.unwrap_or_default();
+    if let Some(directory) = user {
+        return as_ordinary_user(Path::new(&directory), &part);
+    }
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     if !status.lines().any(|line| line.starts_with("Uid:\t0\t")) {
         let required = std::env::var("LLCM_REQUIRE_SYSTEM_TESTS").is_ok_and(|it| it == "1");
-        println!(
-            "contract suite of the embedded engine: needs root: {}",
-            if required { "FAILED" } else { "skipped" }
-        );
+        let outcome = if required { "FAILED" } else { "skipped" };
+        println!("contract suite of the embedded engine: needs root: {outcome}");
         return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
     let home = tempfile::tempdir().unwrap();
+    let run_dir = home.path().join("run");
+    let linux = Options { run_dir, ..Options::default() };
+    let passed =
+        [suite("root", home.path(), linux, PublishVia::Auto, &part, &[]), start_ordinary_user(&part)];
+    if passed.iter().all(|passed| *passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs this program once more, as a user that nobody knows.
+fn start_ordinary_user(part: &str) -> bool {
+    let home = tempfile::tempdir().unwrap();
+    let user = 1_100_000 + std::process::id();
+    std::os::unix::fs::chown(home.path(), Some(user), Some(user)).unwrap();
+    let mut program = Command::new("/proc/self/exe");
+    program.arg("ordinary").arg(home.path()).arg(part).uid(user).gid(user);
+    program.status().unwrap().success()
+}
+
+fn as_ordinary_user(home: &Path, part: &str) -> ExitCode {
+    let run_dir = home.join("run");
+    let options = RootlessOptions {
+        state_dir: home.join("rootless"),
+        helper: Helper::default(),
+        run_dir: run_dir.clone(),
+    };
+    let rootless = rootless::enter(&options).unwrap();
+    let linux = Options { netns_dir: run_dir.join("netns"), run_dir: run_dir.join("net") };
+    // Limits are not an ordinary user's to set, where control groups are root's.
+    let without = ["containers::limits_arrive"];
+    let passed = suite("an ordinary user", home, linux, PublishVia::Proxy, part, &without);
+    rootless.end().unwrap();
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs the suite; whether it was passed.
+fn suite(
+    who: &str,
+    home: &Path,
+    linux: Options,
+    publish: PublishVia,
+    part: &str,
+    without: &[&'static str],
+) -> bool {
     let engine = llcm_engine::Options {
         cgroup: format!("llcm-contract-{}", std::process::id()),
-        ..llcm_engine::Options::new(home.path().join("engine"))
+        publish,
+        ..llcm_engine::Options::new(home.join("engine"))
     };
-    make_image(home.path(), &engine);
+    make_image(home, &engine);
     let mut host = Host::with_image(IMAGE);
     host.first_line = Some(READY.to_owned());
-    let factory = EmbeddedFactory {
-        linux: Options { run_dir: home.path().join("run"), ..Options::default() },
-        host,
-        probe: HostProbe { engine: Mutex::new(Weak::new()), state_dir: home.path().join("engine") },
-        engine,
+    let probe = HostProbe {
+        engine: Mutex::new(Weak::new()),
+        state_dir: home.join("engine"),
+        netns_dir: linux.netns_dir.clone(),
     };
+    let excluded = without.iter().map(|name| (*name, "control groups are root's")).collect();
+    let factory = EmbeddedFactory { linux, host, probe, engine, excluded };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let report = runtime.block_on(contract::run_matching(&factory, &part));
-    println!("{report}");
-    match report.verdict(&[]) {
-        Ok(()) => {
-            println!("test contract_of_the_embedded_engine ... ok");
-            println!("test result: ok. {} passed; 0 failed; 0 ignored", report.results.len());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            println!("{error}\ntest contract_of_the_embedded_engine ... FAILED");
-            ExitCode::FAILURE
-        }
+    let report = runtime.block_on(contract::run_matching(&factory, part));
+    println!("as {who}:\n{report}");
+    let here = |name: &&&'static str| report.results.iter().any(|result| result.name == **name);
+    let without: Vec<_> = without.iter().filter(here).copied().collect();
+    let verdict = report.verdict(&without);
+    let (outcome, counts) = match &verdict {
+        Ok(()) => ("ok", format!("ok. {} passed; 0 failed; 0 ignored", report.results.len() - without.len())),
+        Err(_) => ("FAILED", "FAILED. 0 passed; 1 failed; 0 ignored".to_owned()),
+    };
+    if let Err(error) = &verdict {
+        println!("{error}");
     }
+    println!("test contract_of_the_embedded_engine_as_{} ... {outcome}", who.replace(' ', "_"));
+    println!("test result: {counts}");
+    verdict.is_ok()
 }
 
 /// An image of nothing but busybox, whose own process says a line, waits, and ends when asked.

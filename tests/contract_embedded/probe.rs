@@ -21,6 +21,8 @@ pub(crate) struct HostProbe {
     /// The engine that the drivers share, for making containers without the driver.
     pub(crate) engine: Mutex<Weak<Engine>>,
     pub(crate) state_dir: PathBuf,
+    /// Where the data centers' namespaces are.
+    pub(crate) netns_dir: PathBuf,
 }
 
 impl HostProbe {
@@ -69,8 +71,10 @@ impl Probe for HostProbe {
     }
 
     async fn listen(&self, container: &EngineName, port: Port) -> Option<()> {
-        let mut command =
-            self.inside(container, &["busybox", "httpd", "-h", "/etc", "-p", &port.to_string()])?;
+        let port = port.to_string();
+        // In the container's PID namespace, too: it ends with the container.
+        let pid = format!("--pid=/proc/{}/ns/pid", self.pid(container)?);
+        let mut command = self.inside(container, &[&pid, "busybox", "httpd", "-h", "/etc", "-p", &port])?;
         assert!(command.status().unwrap().success(), "httpd in {container}");
         Some(())
     }
@@ -104,7 +108,7 @@ impl Probe for HostProbe {
             text.contains(&format!("\"llcm.installation\": \"{installation}\""))
         };
         let mut left: Vec<_> = there.iter().filter(|name| is_marked(name)).cloned().collect();
-        let namespaces = names("/run/netns".into()).into_iter();
+        let namespaces = names(self.netns_dir.clone()).into_iter();
         left.extend(namespaces.filter(|name| name.contains(installation.as_str())));
         // What nobody's container accounts for, whatever the engine's files say.
         let is_nobodys = |name: &str| !there.iter().any(|known| known == name);

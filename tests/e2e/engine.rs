@@ -152,8 +152,8 @@ impl Lab {
         self.give(&archive);
         for tag in tags {
             let mut import = self.program();
-            import.args(["image", "import", "--data-dir"]).arg(self.data()).args(["--name", tag]);
-            let out = import.arg(&archive).output().unwrap();
+            import.args(["image", "import", "--name", tag, "--data-dir"]).arg(self.data()).arg(&archive);
+            let out = import.args(["--", "/bin/sh"]).output().unwrap();
             assert!(out.status.success(), "image {tag}: {}", text(&out));
         }
     }

@@ -71,8 +71,8 @@ impl ContainerDriver for EngineContainers {
         make_binds(attempt, &spec.binds).await?;
         match self.call(attempt, move |engine| engine.create(wanted)).await {
             Ok(made) => Ok(Some(attach_point(made.network, &spec.name))),
-            Err(error) if error.kind == ErrorKind::Conflict => {
-                // The name is taken: by the same container already, or by another one?
+            Err(error) => {
+                // Perhaps the name is taken: by the same container already, or by another one?
                 let Some(found) = self.look(attempt, &spec.name).await? else { return Err(error) };
                 let holder = owner_of(&found);
                 if holder.as_ref() != Some(&spec.owner) {
@@ -86,7 +86,6 @@ impl ContainerDriver for EngineContainers {
                 let network = self.call(attempt, move |engine| engine.network(&text)).await?;
                 Ok(Some(attach_point(network, &spec.name)))
             }
-            Err(error) => Err(error),
         }
     }
 

@@ -52,6 +52,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         docker_host: args.docker_host.clone(),
         image_map: (args.engine == Engine::Embedded).then(|| vec![built_in_image()]),
         stop_instances: Some(true),
+        // Nobody else has anything to do with the demo's web server.
+        publish_address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
         ..RawConfig::default()
     };
     let config = settings.resolve()?;
