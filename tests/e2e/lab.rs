@@ -135,19 +135,31 @@ impl Lab {
 
     /// Starts `llcm serve` in the lab and waits until it answers.
     pub(crate) fn serve(&self, extra: &[&str]) -> Server<'_> {
-        self.serve_on(if self.has_docker() { "docker" } else { "embedded" }, &self.docker_host, extra)
+        self.serve_on(self.own_engine(), &self.docker_host, extra)
     }
 
-    /// The same with an engine and a place of Docker that are not the lab's own.
-    pub(crate) fn serve_on(&self, engine: &str, docker_host: &str, extra: &[&str]) -> Server<'_> {
-        let child = self
-            .program()
+    /// The engine that a server has where nothing else is said.
+    pub(crate) fn own_engine(&self) -> &'static str {
+        if self.has_docker() { "docker" } else { "embedded" }
+    }
+
+    /// `llcm serve` in the lab.
+    pub(crate) fn serve_command(&self, engine: &str, docker_host: &str, extra: &[&str]) -> Command {
+        let mut serve = self.program();
+        serve
             .args(["serve", "--listen", "127.0.0.1:5000", "--engine", engine, "--data-dir"])
             .arg(self.data())
             .args(["--docker-host", docker_host])
             // A test that fails half-way leaves nothing either.
             .arg("--stop-instances")
-            .args(extra)
+            .args(extra);
+        serve
+    }
+
+    /// The same with an engine and a place of Docker that are not the lab's own.
+    pub(crate) fn serve_on(&self, engine: &str, docker_host: &str, extra: &[&str]) -> Server<'_> {
+        let child = self
+            .serve_command(engine, docker_host, extra)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -24,6 +24,7 @@ mod packages;
 mod concurrency;
 mod docker_images;
 mod failures;
+mod killed;
 mod peers_demo;
 mod published_ports;
 mod registry;
