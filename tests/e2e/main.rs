@@ -25,6 +25,7 @@ mod concurrency;
 mod docker_images;
 mod failures;
 mod killed;
+mod mapped;
 mod peers_demo;
 mod published_ports;
 mod registry;
