@@ -170,7 +170,7 @@ fn an_image_with_another_user_is_refused_to_an_ordinary_user() {
 /// The refusal names what it is about, and no instance was ever there.
 fn refused_before_anything_starts(server: &Server<'_>, service: &str, says: &[&str]) {
     let (status, said) = refused(server, service);
-    println!("{status} {said}");
+    assert_eq!(status, 409, "{said}");
     for part in says {
         assert!(said.contains(part), "expected {part:?} in {said}");
     }

@@ -95,7 +95,7 @@ catalogue! {
             "The instance is in a state that does not allow the operation."
             "Wait until what goes on is done, then try again.";
         CannotPlan "cannot-plan" 409
-            "The service cannot be planned as things stand: a port is taken, an address pool is exhausted, or the host policy refuses something."
+            "The service cannot be planned as things stand: a port is taken, an address pool is exhausted, the host policy refuses something, or the container engine cannot run one of its containers here."
             "The message names the resource, and the setting where there is one.";
         ImageUnavailable "image-unavailable" 502
             "A container image cannot be had."

@@ -16,7 +16,7 @@ use llcm_runtime::{
 };
 
 use crate::core::Core;
-use crate::error::LifecycleError;
+use crate::error::{ErrorCode, LifecycleError};
 use crate::instance::Instance;
 use crate::plan::{ContainerPlan, InstancePlan};
 
@@ -81,9 +81,18 @@ pub(crate) async fn check(core: &Core, plan: &InstancePlan) -> Result<(), Lifecy
     });
     let mut refused = join_all(asked).await.into_iter().filter_map(Result::err);
     let Some(first) = refused.next() else { return Ok(()) };
-    let mut error = LifecycleError::from(first);
-    error.others.extend(refused.map(|error| error.to_string()));
-    Err(error)
+    let code = match first.kind {
+        ErrorKind::Unavailable => ErrorCode::EngineUnavailable,
+        // Nothing was begun, and trying again does not help: it is the service that has to change, or the host.
+        ErrorKind::NotFound
+        | ErrorKind::Conflict
+        | ErrorKind::Unsupported
+        | ErrorKind::Invalid
+        | ErrorKind::Denied
+        | ErrorKind::Failed => ErrorCode::CannotPlan,
+    };
+    let others = refused.map(|error| error.to_string()).collect();
+    Err(LifecycleError { others, ..LifecycleError::new(code, first.to_string()) })
 }
 
 /// The engine of a name; `None`: the default one.
