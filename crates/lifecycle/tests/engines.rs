@@ -161,7 +161,7 @@ async fn a_failure_at_any_call_leaves_nothing_in_either_engine() {
                 let times = name.map(|name| error.message.matches(&name).count());
                 assert!(times.is_none_or(|times| times == 1), "{call:?}: {error}");
             };
-            if call.operation == Operation::Taken {
+            if matches!(call.operation, Operation::Taken | Operation::Check) {
                 let error = llcm.instantiate(&ServiceRef::Latest).await.unwrap_err();
                 told(&error);
                 assert!(llcm.instances(true).is_empty());
