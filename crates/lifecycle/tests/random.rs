@@ -25,8 +25,9 @@ impl Dice {
     }
 }
 
-const FAULTY: [Operation; 10] = [
+const FAULTY: [Operation; 11] = [
     Operation::Taken,
+    Operation::Check,
     Operation::EnsureImage,
     Operation::EnsureSegment,
     Operation::Create,

@@ -37,6 +37,8 @@
 //!   never touched.
 //! - **Others first.** `taken` tells which names and host ports others hold, so that a plan keeps clear of
 //!   them; a driver that cannot know tells nothing, and then the clash shows when a container is made.
+//! - **Asked first.** `check` tells before anything is made whether a container can be run here; what it refuses is
+//!   named.
 //! - **Errors** say what was done to what ([`DriverError`]), with the kind the caller branches on.
 //! - **Cancellation.** Every await may be the last: a dropped future leaves at worst a marked object, which
 //!   the matching removal removes.

@@ -58,6 +58,11 @@ impl ContainerDriver for Twice<SimulatedContainers> {
         self.0.start(owner, name).await
     }
 
+    async fn check(&self, spec: &ContainerSpec) -> DriverResult<()> {
+        self.0.check(spec).await?;
+        self.0.check(spec).await
+    }
+
     async fn stop(&self, owner: &Owner, name: &EngineName, grace: Duration) -> DriverResult<()> {
         self.0.stop(owner, name, grace).await?;
         self.0.stop(owner, name, grace).await

@@ -33,6 +33,7 @@ const CASES: &[Case] = cases! {
         the_engine_tells_about_itself,
         an_image_is_fetched_once_and_stays,
         a_missing_image_is_an_error,
+        asking_whether_it_can_run_makes_nothing,
         create_needs_the_image,
         create_and_start_may_be_repeated,
         another_spec_of_the_same_name_conflicts,

@@ -51,6 +51,17 @@ pub(super) async fn a_missing_image_is_an_error(bed: &mut Bed<'_>) -> Checked {
     refused(blanks, ErrorKind::Invalid, "a reference with blanks")
 }
 
+/// Asking makes nothing, and what runs was not refused.
+pub(super) async fn asking_whether_it_can_run_makes_nothing(bed: &mut Bed<'_>) -> Checked {
+    bed.fetch().await?;
+    let spec = bed.container("a");
+    bed.containers().check(&spec).await?;
+    ensure!(bed.containers().inspect(&spec.name).await?.is_none(), "check has made the container");
+    bed.run(&spec).await?;
+    bed.containers().check(&spec).await?;
+    Ok(())
+}
+
 pub(super) async fn create_needs_the_image(bed: &mut Bed<'_>) -> Checked {
     let spec = ContainerSpec { image: bed.host().missing_image.clone(), ..bed.container("a") };
     refused(bed.containers().create(&spec).await, ErrorKind::NotFound, "create without the image")?;
