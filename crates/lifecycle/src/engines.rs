@@ -16,7 +16,7 @@ use llcm_runtime::{
 };
 
 use crate::core::Core;
-use crate::error::{ErrorCode, LifecycleError};
+use crate::error::{ErrorCode, LifecycleError, code_of};
 use crate::instance::Instance;
 use crate::plan::{ContainerPlan, InstancePlan};
 
@@ -82,11 +82,10 @@ pub(crate) async fn check(core: &Core, plan: &InstancePlan) -> Result<(), Lifecy
     let mut refused = join_all(asked).await.into_iter().filter_map(Result::err);
     let Some(first) = refused.next() else { return Ok(()) };
     let code = match first.kind {
-        ErrorKind::Unavailable => ErrorCode::EngineUnavailable,
-        // Nothing was begun, and trying again does not help: it is the service that has to change, or the host.
+        ErrorKind::Unavailable | ErrorKind::Unsupported => code_of(first.kind),
+        // No step has failed, and trying again does not help: it is the service that has to change, or the host.
         ErrorKind::NotFound
         | ErrorKind::Conflict
-        | ErrorKind::Unsupported
         | ErrorKind::Invalid
         | ErrorKind::Denied
         | ErrorKind::Failed => ErrorCode::CannotPlan,

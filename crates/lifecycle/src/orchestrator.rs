@@ -102,7 +102,8 @@ impl Orchestrator {
     /// Plans and records an instance and begins to make it; returns at once. The instance's id is in the view.
     ///
     /// # Errors
-    /// `NoService`, `ServiceNotFound`, `CannotPlan` (with all diagnostics), `StoreFailed`, `ShuttingDown`.
+    /// `NoService`, `ServiceNotFound`, `CannotPlan` (with all diagnostics), `Unsupported`,
+    /// `EngineUnavailable`, `StoreFailed`, `ShuttingDown`.
     /// What goes wrong later is the request's failure: see [`Orchestrator::wait`].
     pub async fn instantiate(self: &Arc<Self>, service: &ServiceRef) -> Result<RequestView, LifecycleError> {
         self.core.owned(instantiate::begin(Arc::clone(&self.core), service.clone())).await

@@ -112,37 +112,6 @@ async fn a_port_in_use_is_an_error_before_anything_starts() {
     run(&llcm, &service).await;
 }
 
-#[tokio::test]
-async fn what_an_engine_cannot_run_is_an_error_before_anything_starts() {
-    let rig = Rig::new();
-    let llcm = rig.open_quick().await;
-    push(&llcm, &demo_chain()).await;
-    for (kind, code) in [
-        (ErrorKind::Denied, ErrorCode::CannotPlan),
-        (ErrorKind::Failed, ErrorCode::CannotPlan),
-        (ErrorKind::Unsupported, ErrorCode::CannotPlan),
-        (ErrorKind::Unavailable, ErrorCode::EngineUnavailable),
-    ] {
-        rig.world.forget_calls();
-        for call in [2, 3] {
-            let fault = Fault::fail(Operation::Check).on_call(call).kind(kind).message("not here");
-            rig.world.add_fault(fault);
-        }
-        let error = llcm.instantiate(&ServiceRef::Latest).await.unwrap_err();
-        assert_eq!(error.code, code, "{kind:?}: {error}");
-        let calls = rig.world.calls();
-        let asked: Vec<_> = calls.iter().filter(|call| call.operation == Operation::Check).collect();
-        let [_, first, second] = asked[..] else { panic!("{calls:?}") };
-        assert!(error.message.contains(&first.target) && error.message.contains("not here"), "{error}");
-        assert!(error.others.len() == 1 && error.others[0].contains(&second.target), "{error:?}");
-        let looks = [Operation::Taken, Operation::Check];
-        assert!(calls.iter().all(|call| looks.contains(&call.operation)), "{calls:?}");
-        assert!(llcm.instances(true).is_empty() && llcm.requests().is_empty());
-    }
-    let instance = run(&llcm, &llcm.services()[0]).await;
-    down(&llcm, instance.id).await.unwrap();
-}
-
 /// What an instance's containers publish, with the specification of the container.
 fn bindings(rig: &Rig, instance: &InstanceView) -> Vec<(ContainerSpec, PortBinding)> {
     let specs = instance.containers.iter().filter_map(|container| rig.world.spec(&container.engine_name));

@@ -37,6 +37,26 @@ async fn a_container_that_cannot_be_run_is_refused_before_anything_is_made() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_no_failed_step() {
+    let rig = Rig::new();
+    let llcm = opened(&rig, Script::default()).await;
+    let service = push(&llcm, &demo_chain()).await;
+    for (kind, code) in [
+        (ErrorKind::Denied, ErrorCode::CannotPlan),
+        (ErrorKind::Failed, ErrorCode::CannotPlan),
+        (ErrorKind::Invalid, ErrorCode::CannotPlan),
+        (ErrorKind::Unavailable, ErrorCode::EngineUnavailable),
+    ] {
+        rig.world.add_fault(Fault::fail(Operation::Check).target("mn.vnf1.*").kind(kind));
+        let error = llcm.instantiate(&ServiceRef::Latest).await.unwrap_err();
+        assert_eq!(error.code, code, "{kind:?}: {error}");
+        assert!(llcm.instances(true).is_empty() && llcm.requests().is_empty());
+    }
+    let instance = run(&llcm, &service).await;
+    down(&llcm, instance.id).await.unwrap();
+}
+
+#[tokio::test]
 async fn limits_that_cannot_be_set_are_left_out_and_named() {
     let rig = Rig::new();
     let missing = BTreeMap::from([
