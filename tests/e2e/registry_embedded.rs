@@ -77,7 +77,7 @@ fn runs_from_the_registry(lab: &Lab) {
         .filter_map(|line| serde_json::from_str(line).ok())
         .filter(|event: &Value| event["event"] == "image")
         .collect();
-    assert!(images.iter().any(|event| bytes_are_counted(event)), "{said}");
+    assert!(images.iter().any(bytes_are_counted), "{said}");
     let loaded = images.iter().filter(|event| event.to_string().contains("Unpacking")).count();
     assert_eq!(loaded, 1, "it is fetched once: {said}");
 }
