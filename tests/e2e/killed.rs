@@ -56,7 +56,21 @@ fn everything_goes_on_and_the_next_server_has_it(on: On) {
     until("the start script goes on", 5, || self::ticks(&lab) > ticks);
     a_new_instance_stands_beside_it(&server, &service);
 
-    // Killed once more, so that this is no matter of the first time.
+    // Killed once more, and those that follow are killed while they start.
+    let pings = Pings::begin(&lab, NEAR, &["-I", "output", &address(&before, "vnf1", "input")]);
+    server.kill();
+    for lived in [1, 3, 10, 20, 30, 40, 60, 80, 120] {
+        let mut next = lab.serve_command(lab.own_engine(), &lab.docker_host, &[]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(lived));
+        next.kill().unwrap();
+        next.wait().unwrap();
+    }
+    let server = lab.serve(&[]);
+    pings.none_is_lost();
+    same_as_before(&server, &instance, &before);
+    assert_eq!(exec(&server, &instance, "vnf0", "hostname").trim(), "vnf0.vdu01.0");
+
+    // And once more, and one of the containers ends.
     server.kill();
     end_process(&lab, FAR);
     let server = lab.serve(&[]);
