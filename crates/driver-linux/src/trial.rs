@@ -36,7 +36,7 @@ impl Kernel {
     /// The properties of links by name, each with the reason where it cannot be emulated.
     #[must_use]
     pub fn properties(&self) -> Vec<(&'static str, Result<(), String>)> {
-        let bandwidth = self.bandwidth.as_ref().map(|()| ()).map_err(|error| error.message.clone());
+        let bandwidth = self.bandwidth.as_ref().copied().map_err(|error| error.message.clone());
         let missing = UNSUPPORTED.map(|name| (name, Err("this program does not emulate it yet".to_owned())));
         std::iter::once(("bandwidth", bandwidth)).chain(missing).collect()
     }
