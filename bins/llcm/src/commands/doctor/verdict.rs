@@ -94,8 +94,7 @@ fn user(found: &Findings) -> Check {
     }
     let reason =
         format!("an ordinary user, number {}: containers run in namespaces of the user's own", found.user);
-    Check::new("user", Verdict::Limited, reason)
-        .advise("root can do more: see the rows below that say \"without root\"")
+    Check::new("user", Verdict::Limited, reason).advise("root can do more of what is limited below")
 }
 
 /// Whether a server could run containers, and links between them, with an engine.
