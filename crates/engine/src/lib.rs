@@ -58,6 +58,7 @@ mod program;
 mod publish;
 mod record;
 pub mod rootless;
+mod seen;
 mod spec;
 
 pub use engine::{Engine, ExecOutput, ExecSpec, LogChunk, LogReader, Options, Session};
@@ -67,4 +68,5 @@ pub use powers::{Power, Powers};
 pub use program::Helper;
 pub use publish::{PUBLISH_NETWORK, Publish, PublishVia, Publishing};
 pub use record::{Exit, Inspected, Status};
+pub use seen::Seen;
 pub use spec::{Bind, Device, Limits, Spec};
