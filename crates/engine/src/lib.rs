@@ -36,7 +36,8 @@
 //! # Limits
 //! Needs Linux 5.11 or newer (overlayfs with `userxattr`), and root or user namespaces. Programs for another
 //! architecture, 32-bit ones included, are killed by the list of system calls. Terminals are not given to containers.
-//! The exit code of a container that ends after the program that started it is unknown (`docs/adr/013`).
+//! The exit code of a container that ends after the program that started it can be unknown: when it has ended and was
+//! reaped while no program ran, and before Linux 6.15 also when its parent is faster (`docs/adr/015`).
 //!
 //! Without root, containers run as root of a user namespace only, which is the user outside; device nodes are the
 //! host's, bound; limits need a cgroup that was given to the user; files of images belong to the user. What is asked

@@ -23,6 +23,8 @@ mod limits;
 mod logs;
 #[path = "system/ordinary.rs"]
 mod ordinary;
+#[path = "system/orphans.rs"]
+mod orphans;
 #[path = "system/outside.rs"]
 mod outside;
 #[path = "system/outsider.rs"]
@@ -55,6 +57,10 @@ fn main() -> ExitCode {
     }
     if arguments.next_if(|it| it == "supervise").is_some() {
         return crash::supervise(&arguments.next().unwrap(), &arguments.next().unwrap());
+    }
+    if arguments.next_if(|it| it == "custody").is_some() {
+        let words: Vec<_> = arguments.collect();
+        return orphans::custody(&words[0], &words[1], &words[2]);
     }
     if arguments.next_if(|it| it == "rootless").is_some() {
         return outside::program(&arguments.next().unwrap());
@@ -111,6 +117,7 @@ fn all() -> Vec<Test> {
         isolation::TESTS,
         limits::TESTS,
         logs::TESTS,
+        orphans::TESTS,
     ]
     .concat()
 }
