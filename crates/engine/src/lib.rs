@@ -25,7 +25,8 @@
 //!
 //! # Reading order
 //! 1. [`Spec`]: what a container is to be; [`capability`]: what its processes may do.
-//! 2. [`Engine`]: create, start, wait, stop, remove, exec; what is on disk and how a crash is survived.
+//! 2. [`Engine`]: create, start, wait, stop, remove, exec, and be told of ends; what is on disk and how a crash is
+//!    survived.
 //! 3. [`helper`]: the two processes between the engine and the container's program.
 //! 4. [`Publish`]: ports of the host that lead to a container; [`HostSockets`]: where their sockets come from.
 //! 5. [`image`]: archives of strangers, and the directories made of them.
@@ -61,7 +62,7 @@ mod record;
 pub mod rootless;
 mod spec;
 
-pub use engine::{Engine, ExecOutput, ExecSpec, LogChunk, LogReader, Options, Session};
+pub use engine::{Ended, Engine, ExecOutput, ExecSpec, LogChunk, LogReader, Options, Session};
 pub use error::{EngineError, ImageError};
 pub use host_sockets::{HostSockets, OwnNamespace, Protocol};
 pub use powers::{Power, Powers};

@@ -9,6 +9,8 @@
 mod containers;
 #[path = "system/crash.rs"]
 mod crash;
+#[path = "system/ends.rs"]
+mod ends;
 #[path = "system/exec.rs"]
 mod exec;
 #[path = "system/images.rs"]
@@ -112,6 +114,7 @@ fn all() -> Vec<Test> {
     [
         containers::TESTS,
         crash::TESTS,
+        ends::TESTS,
         exec::TESTS,
         images::TESTS,
         isolation::TESTS,
