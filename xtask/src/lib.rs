@@ -11,12 +11,13 @@
 //! }
 //! ```
 //!
-//! Suggested reading order: [`layers`] (the table of who may use whom), [`tidy`], [`pages`], [`licences`],
+//! Suggested reading order: [`layers`] (the table of who may use whom), [`lints`], [`tidy`], [`pages`], [`licences`],
 //! [`ci`].
 
 pub mod ci;
 pub mod layers;
 pub mod licences;
+pub mod lints;
 pub mod metadata;
 pub mod pages;
 pub mod tidy;
@@ -39,6 +40,7 @@ pub fn workspace_root() -> PathBuf {
 pub fn check_all(root: &Path) -> anyhow::Result<Vec<String>> {
     let members = metadata::members(root)?;
     let mut findings = layers::check(&members);
+    findings.extend(lints::check(root, &members)?);
     findings.extend(tidy::check(root)?);
     findings.extend(pages::check(root, &members)?);
     findings.extend(licences::check_manifest(root)?);

@@ -25,6 +25,7 @@ const QUIET: &[&str] = &[
     "names",
     "netplan",
     "packaging",
+    "pidfd",
     "placement",
     "runtime",
     "topology",
@@ -40,9 +41,6 @@ pub fn check(root: &Path) -> anyhow::Result<Vec<String>> {
         let name = file.strip_prefix(root).unwrap_or(&file).to_path_buf();
         let Ok(text) = fs::read_to_string(&file) else { continue };
         findings.extend(check_text(&name, &text));
-        if name.file_name().is_some_and(|it| it == "Cargo.toml") && name.components().count() > 1 {
-            findings.extend(check_manifest(&name, &text));
-        }
     }
     Ok(findings)
 }
@@ -165,15 +163,6 @@ fn check_quiet(name: &Path, text: &str) -> Vec<String> {
     found.collect()
 }
 
-/// A member's Cargo.toml takes over the workspace's lints.
-fn check_manifest(name: &Path, text: &str) -> Option<String> {
-    let section = text.split_once("[lints]").map_or("", |(_, rest)| rest);
-    let section = section.split("\n[").next().unwrap_or("");
-    let is_member = text.contains("[package]") && !name.starts_with("fuzz");
-    let takes_over = section.lines().any(|line| line.replace(' ', "") == "workspace=true");
-    (is_member && !takes_over).then(|| format!("{}: without `[lints] workspace = true`", name.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,13 +197,5 @@ mod tests {
         assert!(findings("bins/llcm/src/a.rs", text).is_empty());
         let tests = "//! P\n#[cfg(test)]\nmod tests {\n    fn f() { println!(\"x\") }\n}\n";
         assert!(findings("crates/names/src/a.rs", tests).is_empty());
-    }
-
-    #[test]
-    fn members_take_over_the_lints() {
-        let name = Path::new("crates/a/Cargo.toml");
-        assert!(check_manifest(name, "[package]\n\n[lints]\nworkspace = true\n").is_none());
-        assert!(check_manifest(name, "[package]\nname = \"a\"\n").is_some());
-        assert!(check_manifest(name, "[package]\n[lints]\n[dependencies]\nworkspace = true\n").is_some());
     }
 }

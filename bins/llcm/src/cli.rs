@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    completions, demo, down, exec, image, logs, pack, plan, ps, push, rm, serve, services, up, validate,
+    completions, demo, doctor, down, exec, image, logs, pack, plan, ps, push, rm, serve, services, up,
+    validate,
 };
 
 /// Runs NFV service packages as containers on emulated data centers.
@@ -21,7 +22,6 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, made once")]
 pub(crate) enum Verb {
     /// Run the server.
     Serve(serve::Args),
@@ -49,6 +49,8 @@ pub(crate) enum Verb {
     Validate(validate::Args),
     /// Make a package file of a directory with a manifest and descriptors.
     Pack(pack::Args),
+    /// Say what works on this machine, what does not and why, and what would help; needs no server.
+    Doctor(doctor::Args),
     /// Run a chain of three VNFs over two data centers and show its traffic.
     Demo(demo::Args),
     /// Print a completion script for a shell.

@@ -10,6 +10,7 @@ use llcm_lifecycle::installation::installation_id;
 use llcm_lifecycle::{LifecycleError, Orchestrator, Parts, SystemClock, SystemIds};
 use llcm_names::InstallationId;
 use llcm_runtime::{Backend, simulated};
+use llcm_topology::DataCenter;
 
 use crate::config::Config;
 use crate::config::raw::Engine;
@@ -77,20 +78,11 @@ async fn with_engines(
 ) -> anyhow::Result<Backend> {
     let mut drivers = BTreeMap::from([(config.engine, Arc::clone(backend.containers()))]);
     for datacenter in &config.topology.datacenters {
-        let Some(name) = &datacenter.engine else { continue };
-        let place = || format!("data center {} of the topology", datacenter.name);
-        let engine = Engine::from_str(name, false).map_err(|_| {
-            let all: Vec<_> = Engine::value_variants().iter().map(|engine| engine.word()).collect();
-            anyhow!("{}: there is no engine `{name}`: choose among {}", place(), all.join(", "))
-        })?;
-        let simulated = [engine, config.engine].contains(&Engine::Simulated);
-        if simulated && engine != config.engine {
-            bail!(
-                "{}: engine {name} cannot be wired to the server's own, {}: a simulated container has no interfaces",
-                place(),
-                config.engine.word()
-            );
+        if datacenter.engine.is_none() {
+            continue;
         }
+        let place = || format!("data center {} of the topology", datacenter.name);
+        let engine = engine_of(datacenter, config.engine).with_context(place)?;
         let driver = match drivers.get(&engine) {
             Some(driver) => Arc::clone(driver),
             None => {
@@ -105,16 +97,38 @@ async fn with_engines(
     Ok(backend)
 }
 
+/// The engine of a data center: the one that the topology names, else the server's `own`.
+///
+/// # Errors
+/// When there is no such engine, or the two cannot be wired.
+pub(crate) fn engine_of(datacenter: &DataCenter, own: Engine) -> anyhow::Result<Engine> {
+    let Some(name) = &datacenter.engine else { return Ok(own) };
+    let engine = Engine::from_str(name, false).map_err(|_| {
+        let all: Vec<_> = Engine::value_variants().iter().map(|engine| engine.word()).collect();
+        anyhow!("there is no engine `{name}`: choose among {}", all.join(", "))
+    })?;
+    if engine != own && [engine, own].contains(&Engine::Simulated) {
+        bail!(
+            "engine {name} cannot be wired to the server's own, {}: a simulated container has no interfaces",
+            own.word()
+        );
+    }
+    Ok(engine)
+}
+
 fn simulated_backend(config: &Config, installation: &InstallationId) -> anyhow::Result<Backend> {
-    let script = match &config.simulated_script {
-        None => simulated::Script::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the simulation's script {}", path.display()))?;
-            simulated::Script::parse(&text).with_context(|| path.display().to_string())?
-        }
-    };
-    Ok(simulated::backend(&simulated::World::with_script(script), installation))
+    Ok(simulated::backend(&simulated::World::with_script(simulated_script(config)?), installation))
+}
+
+/// Latencies and faults of the simulated engine.
+///
+/// # Errors
+/// When the file cannot be read or has errors.
+pub(crate) fn simulated_script(config: &Config) -> anyhow::Result<simulated::Script> {
+    let Some(path) = &config.simulated_script else { return Ok(simulated::Script::default()) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the simulation's script {}", path.display()))?;
+    simulated::Script::parse(&text).with_context(|| path.display().to_string())
 }
 
 /// An error with all that belongs to it, for people.

@@ -40,21 +40,32 @@ async fn embedded(
     installation: &InstallationId,
     ground: &Ground,
 ) -> anyhow::Result<EngineContainers> {
-    let options = llcm_engine::Options {
-        cgroup: format!("llcm-{installation}"),
-        host_tools: Some(HostTools { program: "/proc/self/exe".into(), names: tools::names() }),
-        // The host's packet filter is not an ordinary user's.
-        publish: if ground.is_rootless() { PublishVia::Proxy } else { PublishVia::Auto },
-        ..llcm_engine::Options::new(engine_dir(&config.data_dir))
-    };
+    let options = options(engine_dir(&config.data_dir), format!("llcm-{installation}"), ground.is_rootless());
     let opened = tokio::task::spawn_blocking(move || llcm_engine::Engine::open(options)).await;
     let engine = opened.context("a thread ended abnormally")?.context(
         "--engine embedded cannot be used here (`--engine docker` and `--engine simulated` are the others)",
     )?;
-    let sources: Vec<Arc<dyn ImageSource>> =
-        vec![Arc::new(DockerImages::new(docker_options(config)?)), Arc::new(registries(config)?)];
     let options = EngineOptions { image_map: config.image_map.clone() };
-    Ok(EngineContainers::new(Arc::new(engine), options, sources))
+    Ok(EngineContainers::new(Arc::new(engine), options, image_sources(config)?))
+}
+
+/// How the engine in this program is opened.
+pub(crate) fn options(state_dir: PathBuf, cgroup: String, is_rootless: bool) -> llcm_engine::Options {
+    llcm_engine::Options {
+        cgroup,
+        host_tools: Some(HostTools { program: "/proc/self/exe".into(), names: tools::names() }),
+        // The host's packet filter is not an ordinary user's.
+        publish: if is_rootless { PublishVia::Proxy } else { PublishVia::Auto },
+        ..llcm_engine::Options::new(state_dir)
+    }
+}
+
+/// Where it looks for images that it does not have. Nothing is asked yet.
+///
+/// # Errors
+/// When the settings for them are wrong.
+pub(crate) fn image_sources(config: &Config) -> anyhow::Result<Vec<Arc<dyn ImageSource>>> {
+    Ok(vec![Arc::new(DockerImages::new(docker_options(config)?)), Arc::new(registries(config)?)])
 }
 
 async fn docker(config: &Config) -> anyhow::Result<DockerContainers> {
@@ -64,7 +75,11 @@ async fn docker(config: &Config) -> anyhow::Result<DockerContainers> {
     )
 }
 
-fn docker_options(config: &Config) -> anyhow::Result<DockerOptions> {
+/// How Docker is reached.
+///
+/// # Errors
+/// When the address is not one of this machine's.
+pub(crate) fn docker_options(config: &Config) -> anyhow::Result<DockerOptions> {
     // Docker's own variable counts where nothing else is said, as for every client of Docker.
     let host = config.docker_host.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
     let socket = match host.filter(|host| !host.is_empty()) {

@@ -12,7 +12,8 @@ use llcm_runtime::{
 };
 use llcm_topology::Topology;
 
-use crate::installation::Installation;
+use crate::installation::{Installation, datacenter_names};
+use crate::netns::NetnsDir;
 use crate::underlay;
 
 /// How long an operation on one object may take.
@@ -48,6 +49,15 @@ impl LinuxNetwork {
     /// written.
     pub fn new(installation: InstallationId, options: Options) -> DriverResult<Self> {
         Installation::open(installation, options.run_dir, options.netns_dir).map(|it| Self(Arc::new(it)))
+    }
+
+    /// The data centers of an installation that are in the kernel, made by this program or one before it. Nothing is
+    /// locked, so it may be asked beside the program that drives the installation.
+    ///
+    /// # Errors
+    /// When the directory of namespaces cannot be listed.
+    pub fn find_datacenters(installation: &InstallationId, options: &Options) -> DriverResult<Vec<DcName>> {
+        datacenter_names(&NetnsDir(options.netns_dir.clone()), installation)
     }
 
     /// Runs work that may block. The work goes on to its end when the caller gives up.

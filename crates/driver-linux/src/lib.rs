@@ -46,6 +46,7 @@ mod underlay;
 mod wiring;
 
 pub use driver::{LinuxNetwork, Options};
+pub use trial::Kernel;
 
 use llcm_runtime::{DriverError, ErrorKind};
 

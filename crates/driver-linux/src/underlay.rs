@@ -40,15 +40,12 @@ pub(crate) fn apply(
         for ((from, to), device) in [(&link.a, &link.b), (&link.b, &link.a)].into_iter().zip(made) {
             devices.insert((&link.name, &from.dc), device);
             let shaped = datacenters.get(&from.dc).map(|dc| shape_end(link, from, dc, device)).transpose();
-            let direction = format!("link {}, {} to {}", link.name, from.dc, to.dc);
-            match shaped {
-                Ok(_) => {}
-                Err(error) if error.kind == ErrorKind::Unsupported => {
-                    not_emulated.push(format!("{direction}: bandwidth ({})", error.message));
-                }
+            let reason = match shaped {
+                Ok(_) => None,
+                Err(error) if error.kind == ErrorKind::Unsupported => Some(error.message),
                 Err(error) => return Err(error),
-            }
-            not_emulated.extend(unsupported(&from.egress).map(|what| format!("{direction}: {what}")));
+            };
+            not_emulated.extend(missing(link, from, to, reason.as_deref()));
         }
     }
     let paths = Paths::new(topology);
@@ -58,8 +55,23 @@ pub(crate) fn apply(
     Ok(not_emulated)
 }
 
+/// What is not emulated of what leaves by one end of a link; `bandwidth`: why that is not limited as it should be.
+pub(crate) fn missing(
+    link: &Link,
+    from: &LinkEnd,
+    to: &LinkEnd,
+    bandwidth: Option<&str>,
+) -> impl Iterator<Item = String> {
+    let direction = format!("link {}, {} to {}", link.name, from.dc, to.dc);
+    let bandwidth = bandwidth.map(|reason| format!("bandwidth ({reason})"));
+    bandwidth.into_iter().chain(unsupported(&from.egress)).map(move |what| format!("{direction}: {what}"))
+}
+
+/// The names of what [`unsupported`] tells.
+pub(crate) const UNSUPPORTED: [&str; 3] = ["delay", "jitter", "loss"];
+
 /// Properties that this driver does not emulate.
-fn unsupported(properties: &LinkProperties) -> impl Iterator<Item = String> {
+fn unsupported(properties: &LinkProperties) -> impl Iterator<Item = String> + use<> {
     let delay = (properties.delay_us > 0).then(|| format!("delay of {} us", properties.delay_us));
     let jitter = (properties.jitter_us > 0).then(|| format!("jitter of {} us", properties.jitter_us));
     let loss = (properties.loss_ppm > 0).then(|| format!("loss of {} ppm", properties.loss_ppm));
@@ -145,9 +157,14 @@ fn mtu(link: &Link) -> u32 {
     stated.map_or(LINK_MTU, |mtu| mtu.saturating_add(VXLAN_OVERHEAD).min(65_535))
 }
 
+/// The limit of what leaves by one end of a link, in bits per second.
+pub(crate) fn rate(end: &LinkEnd) -> Option<u64> {
+    end.egress.bandwidth_bps.filter(|rate| *rate > 0)
+}
+
 /// Shapes what leaves by one end of a link.
 fn shape_end(link: &Link, end: &LinkEnd, dc: &Datacenter, device: Device) -> DriverResult<()> {
-    match end.egress.bandwidth_bps.filter(|rate| *rate > 0) {
+    match rate(end) {
         Some(rate) => {
             let bucket = bucket(rate, end.egress.queue_packets, mtu(link));
             dc.underlay.call("limit bandwidth of link", &link.name, |socket| {

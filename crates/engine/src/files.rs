@@ -23,7 +23,13 @@ pub(crate) fn make_private_dir(path: &Path) -> Result<(), EngineError> {
 pub(crate) fn owned(path: &Path) -> Result<PathBuf, EngineError> {
     make_private_dir(path)?;
     let path = path.canonicalize().context("resolve", path)?;
-    let found = fs::metadata(&path).context("look at", &path)?;
+    check_owner(&path)?;
+    Ok(path)
+}
+
+/// Refuses a directory that another user has or may write to.
+pub(crate) fn check_owner(path: &Path) -> Result<(), EngineError> {
+    let found = fs::metadata(path).context("look at", path)?;
     if found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0 {
         return Err(EngineError::Conflict {
             kind: "state directory",
@@ -31,7 +37,7 @@ pub(crate) fn owned(path: &Path) -> Result<PathBuf, EngineError> {
             problem: "may be changed by others: choose one that only this user can write to",
         });
     }
-    Ok(path)
+    Ok(())
 }
 
 /// Takes the set-group-id bit off a directory, so that what is made in it gets this process's own group. Another one

@@ -25,7 +25,8 @@
 //!
 //! # Reading order
 //! 1. [`Spec`]: what a container is to be; [`capability`]: what its processes may do.
-//! 2. [`Engine`]: create, start, wait, stop, remove, exec; what is on disk and how a crash is survived.
+//! 2. [`Engine`]: create, start, wait, stop, remove, exec, and be told of ends; what is on disk and how a crash is
+//!    survived.
 //! 3. [`helper`]: the two processes between the engine and the container's program.
 //! 4. [`Publish`]: ports of the host that lead to a container; [`HostSockets`]: where their sockets come from.
 //! 5. [`image`]: archives of strangers, and the directories made of them.
@@ -36,7 +37,8 @@
 //! # Limits
 //! Needs Linux 5.11 or newer (overlayfs with `userxattr`), and root or user namespaces. Programs for another
 //! architecture, 32-bit ones included, are killed by the list of system calls. Terminals are not given to containers.
-//! The exit code of a container that ends after the program that started it is unknown (`docs/adr/013`).
+//! The exit code of a container that ends after the program that started it can be unknown: when it has ended and was
+//! reaped while no program ran, and before Linux 6.15 also when its parent is faster (`docs/adr/015`).
 //!
 //! Without root, containers run as root of a user namespace only, which is the user outside; device nodes are the
 //! host's, bound; limits need a cgroup that was given to the user; files of images belong to the user. What is asked
@@ -58,13 +60,15 @@ mod program;
 mod publish;
 mod record;
 pub mod rootless;
+mod seen;
 mod spec;
 
-pub use engine::{Engine, ExecOutput, ExecSpec, LogChunk, LogReader, Options, Session};
+pub use engine::{Ended, Engine, ExecOutput, ExecSpec, LogChunk, LogReader, Options, Session};
 pub use error::{EngineError, ImageError};
 pub use host_sockets::{HostSockets, OwnNamespace, Protocol};
 pub use powers::{Power, Powers};
 pub use program::Helper;
 pub use publish::{PUBLISH_NETWORK, Publish, PublishVia, Publishing};
 pub use record::{Exit, Inspected, Status};
+pub use seen::Seen;
 pub use spec::{Bind, Device, Limits, Spec};

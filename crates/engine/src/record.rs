@@ -41,8 +41,8 @@ pub(crate) enum State {
 /// How a container's first process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
-    /// Its exit code; 128 and the signal when it was killed by one. `None`: it ended while another program, or
-    /// none, was its parent, so that nobody was told (`docs/adr/013`).
+    /// Its exit code; 128 and the signal when it was killed by one. `None`: it was not this program's child, and the
+    /// kernel does not tell how it ended (`docs/adr/015`).
     pub code: Option<i32>,
     /// Whether the kernel killed something in it for want of memory.
     pub out_of_memory: bool,

@@ -9,6 +9,8 @@
 mod containers;
 #[path = "system/crash.rs"]
 mod crash;
+#[path = "system/ends.rs"]
+mod ends;
 #[path = "system/exec.rs"]
 mod exec;
 #[path = "system/images.rs"]
@@ -23,6 +25,8 @@ mod limits;
 mod logs;
 #[path = "system/ordinary.rs"]
 mod ordinary;
+#[path = "system/orphans.rs"]
+mod orphans;
 #[path = "system/outside.rs"]
 mod outside;
 #[path = "system/outsider.rs"]
@@ -55,6 +59,10 @@ fn main() -> ExitCode {
     }
     if arguments.next_if(|it| it == "supervise").is_some() {
         return crash::supervise(&arguments.next().unwrap(), &arguments.next().unwrap());
+    }
+    if arguments.next_if(|it| it == "custody").is_some() {
+        let words: Vec<_> = arguments.collect();
+        return orphans::custody(&words[0], &words[1], &words[2]);
     }
     if arguments.next_if(|it| it == "rootless").is_some() {
         return outside::program(&arguments.next().unwrap());
@@ -106,11 +114,13 @@ fn all() -> Vec<Test> {
     [
         containers::TESTS,
         crash::TESTS,
+        ends::TESTS,
         exec::TESTS,
         images::TESTS,
         isolation::TESTS,
         limits::TESTS,
         logs::TESTS,
+        orphans::TESTS,
     ]
     .concat()
 }

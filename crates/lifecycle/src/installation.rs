@@ -4,12 +4,15 @@
 //! found and removed even when the store is lost.
 
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use llcm_names::InstallationId;
 
 use crate::clock::IdSource;
 use crate::error::{ErrorCode, LifecycleError};
+
+/// The file that holds it.
+const FILE: &str = "installation";
 
 /// The installation id of a data directory, which is made, with a new id, where there is none. Drivers are
 /// built with it before the orchestrator is opened.
@@ -17,15 +20,26 @@ use crate::error::{ErrorCode, LifecycleError};
 /// # Errors
 /// `StoreFailed` when the directory or the file cannot be made or read, or the file holds no id.
 pub fn installation_id(data_dir: &Path, ids: &dyn IdSource) -> Result<InstallationId, LifecycleError> {
-    let path = data_dir.join("installation");
+    match find_installation_id(data_dir)? {
+        Some(id) => Ok(id),
+        None => create(data_dir, &data_dir.join(FILE), ids),
+    }
+}
+
+/// The installation id of a data directory, if it has one. Nothing is made.
+///
+/// # Errors
+/// `StoreFailed` when the file cannot be read or holds no id.
+pub fn find_installation_id(data_dir: &Path) -> Result<Option<InstallationId>, LifecycleError> {
+    let path = data_dir.join(FILE);
     match std::fs::read_to_string(&path) {
-        Ok(text) => InstallationId::parse(text.trim()).map_err(|error| fail("read", &path, &error)),
-        Err(error) if error.kind() == ErrorKind::NotFound => create(data_dir, &path, ids),
+        Ok(text) => InstallationId::parse(text.trim()).map(Some).map_err(|error| fail("read", &path, &error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(fail("read", &path, &error)),
     }
 }
 
-fn create(data_dir: &Path, path: &PathBuf, ids: &dyn IdSource) -> Result<InstallationId, LifecycleError> {
+fn create(data_dir: &Path, path: &Path, ids: &dyn IdSource) -> Result<InstallationId, LifecycleError> {
     std::fs::create_dir_all(data_dir).map_err(|error| fail("create", data_dir, &error))?;
     let bits = ids.uuid().as_u128() & u128::from(u32::MAX);
     let id = InstallationId::from_bits(u32::try_from(bits).unwrap_or_default());
@@ -58,7 +72,10 @@ mod tests {
     fn a_data_directory_keeps_its_id() {
         let base = tempfile::tempdir().unwrap();
         let dir = base.path().join("data");
+        assert_eq!(find_installation_id(&dir).unwrap(), None);
+        assert!(!dir.exists(), "looking made it");
         let first = installation_id(&dir, &SystemIds).unwrap();
+        assert_eq!(find_installation_id(&dir).unwrap().as_ref(), Some(&first));
         assert_eq!(installation_id(&dir, &SystemIds).unwrap(), first);
         std::fs::write(dir.join("installation"), "garbage").unwrap();
         let error = installation_id(&dir, &SystemIds).unwrap_err();

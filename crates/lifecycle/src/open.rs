@@ -13,7 +13,7 @@ use crate::error::{ErrorCode, LifecycleError};
 use crate::installation::installation_id;
 use crate::parts::Parts;
 use crate::plan::HostFacts;
-use crate::store::file::FileStore;
+use crate::store::file::{self, FileStore};
 use crate::store::writer::Writer;
 use crate::store::{Store, StoreError};
 use crate::{engines, ground, onboard, recovery, requests, terminate};
@@ -25,7 +25,7 @@ pub(crate) async fn file_store(data_dir: &Path) -> Result<Arc<dyn Store>, Lifecy
         std::fs::create_dir_all(&data_dir).map_err(|error| {
             LifecycleError::new(ErrorCode::StoreFailed, format!("create {}: {error}", data_dir.display()))
         })?;
-        let store: Arc<dyn Store> = Arc::new(FileStore::open(&data_dir.join("store.redb"))?);
+        let store: Arc<dyn Store> = Arc::new(FileStore::open(&data_dir.join(file::FILE))?);
         Ok(store)
     })
     .await

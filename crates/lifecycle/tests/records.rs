@@ -66,7 +66,10 @@ async fn a_file_holds_what_memory_holds() {
         }
         assert_eq!(file.load_all().unwrap(), contents);
         assert!(matches!(FileStore::open(&path), Err(StoreError::InUse { .. })));
+        assert!(FileStore::is_in_use(&path).unwrap());
     }
+    assert!(!FileStore::is_in_use(&path).unwrap());
+    assert!(!FileStore::is_in_use(&rig.dir.path().join("none.redb")).unwrap());
     let mut file = FileStore::open(&path).unwrap();
     file.compact().unwrap();
     assert_eq!(file.load_all().unwrap(), contents);

@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod exec;
 pub(crate) mod image;
@@ -54,6 +55,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Plan(args) => plan::run(&args),
         Verb::Validate(args) => validate::run(&args),
         Verb::Pack(args) => pack::run(&args),
+        Verb::Doctor(args) => doctor::run(args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }

@@ -6,10 +6,10 @@ use std::process::Command;
 use crate::run::{command, finish, is_root, root};
 
 /// A network namespace of its own; gone when dropped.
-struct Namespace(String);
+pub(crate) struct Namespace(pub(crate) String);
 
 impl Namespace {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let namespace = Self(format!("llcm-demo-{name}-{}", std::process::id()));
         ip(&["netns", "add", &namespace.0]);
         ip(&["-n", &namespace.0, "link", "set", "lo", "up"]);
@@ -23,7 +23,7 @@ impl Drop for Namespace {
     }
 }
 
-fn ip(words: &[&str]) -> String {
+pub(crate) fn ip(words: &[&str]) -> String {
     let ran = Command::new("ip").args(words).output().unwrap();
     assert!(ran.status.success(), "ip {words:?}: {}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8_lossy(&ran.stdout).into_owned()

@@ -19,6 +19,7 @@ fn help_of_every_command() {
         "plan",
         "validate",
         "pack",
+        "doctor",
         "demo",
         "completions",
     ] {

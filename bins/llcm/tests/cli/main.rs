@@ -8,6 +8,7 @@
 
 mod demo;
 mod dialects;
+mod doctor;
 mod help;
 mod image;
 mod offline;

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use llcm_driver_linux::{Kernel, LinuxNetwork, Options};
 use llcm_runtime::{NetworkDriver, SegmentKind};
 use llcm_topology::LinkProperties;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -185,7 +186,12 @@ async fn preparing_again_changes_nothing() {
 async fn what_is_not_emulated_is_said() {
     let Some(bed) = Bed::new(&single()).await else { return };
     let slow = LinkProperties { delay_us: 10_000, loss_ppm: 5, ..PLAIN };
-    let report = bed.network().prepare(&topology(&["dc1", "dc2"], &[("dc1", "dc2", slow)])).await.unwrap();
+    let wanted = topology(&["dc1", "dc2"], &[("dc1", "dc2", slow)]);
+    let report = bed.network().prepare(&wanted).await.unwrap();
+    // Whoever only asks is told the same, and where the data centers are.
+    assert_eq!(Kernel::check().unwrap().not_emulated(&wanted), report.not_emulated);
+    let found = LinuxNetwork::find_datacenters(&bed.id, &Options::default()).unwrap();
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["dc1", "dc2"]);
     assert_eq!(
         report.not_emulated,
         [

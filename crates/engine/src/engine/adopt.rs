@@ -54,7 +54,7 @@ impl Engine {
             };
             let management = self.ports.adopt(&kept.spec, process.as_ref());
             let is_running = process.is_some();
-            let live = Mutex::new(Live { state, process, management, removed: false });
+            let live = Mutex::new(Live::new(state, process, management));
             let container = Container { kept, directory, live };
             if is_running {
                 self.keeper.watch(&container.directory)?;
@@ -67,6 +67,14 @@ impl Engine {
         }
         // One that has ended, and whose parent has not taken note of it, was found, too.
         self.notice_ends();
-        self.settle_ports()
+        self.settle_ports()?;
+        // Only now: nobody else gives ports back while they are taken over.
+        for container in self.containers().values() {
+            let live = container.live();
+            if let Some(process) = &live.process {
+                self.ends.watch(container, process)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::EngineError;
 use crate::files::write_json;
@@ -26,13 +26,31 @@ pub(super) struct Live {
     pub(super) process: Option<Arc<Process>>,
     /// Where rules for published ports lead to.
     pub(super) management: Option<Ipv4Addr>,
+    /// Whether all that follows from its end is done; whoever looks at it tries it again.
+    pub(super) settled: bool,
     /// A removed container may still be held by a caller that waits.
     pub(super) removed: bool,
+}
+
+impl Live {
+    /// Of one that does not run, or runs already.
+    pub(super) fn new(state: State, process: Option<Arc<Process>>, management: Option<Ipv4Addr>) -> Self {
+        Self { state, process, management, settled: true, removed: false }
+    }
 }
 
 impl Container {
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As above; `None` when somebody else has it.
+    pub(super) fn live_if_free(&self) -> Option<MutexGuard<'_, Live>> {
+        match self.live.try_lock() {
+            Ok(live) => Some(live),
+            Err(TryLockError::Poisoned(live)) => Some(live.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(super) fn write_state(&self, state: &State) -> Result<(), EngineError> {

@@ -2,11 +2,13 @@
 //!
 //! All calls block; an asynchronous program makes them on threads for that. Calls on different containers go on
 //! side by side, those on one container one after another, but for [`Engine::wait`], which does not hold others
-//! up.
+//! up. Two threads are the engine's own as long as it is open: one keeps logs, one notices ends. A third one, from
+//! the first published port on, is the proxy.
 
 mod admission;
 mod adopt;
 mod container;
+mod ends;
 mod exec;
 mod keeper;
 mod logs;
@@ -20,6 +22,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use ends::Ended;
 pub use exec::{ExecOutput, ExecSpec};
 pub use logs::{LogChunk, LogReader};
 pub use session::Session;
@@ -36,7 +39,7 @@ use crate::powers::Powers;
 use crate::program::Helper;
 use crate::publish::PublishVia;
 use crate::publish::ports::Ports;
-use crate::record::{Exit, Inspected, Kept, State, VERSION};
+use crate::record::{Inspected, Kept, State, VERSION};
 use crate::spec::{Spec, check_name, check_state_path};
 use container::{Container, Live};
 
@@ -84,15 +87,16 @@ impl Options {
 pub struct Engine {
     options: Options,
     images: ImageStore,
-    cgroups: Cgroups,
+    cgroups: Arc<Cgroups>,
     ids: Ids,
     powers: Powers,
-    ports: Ports,
+    ports: Arc<Ports>,
     containers: Mutex<BTreeMap<String, Arc<Container>>>,
     /// Names of containers being made, which takes a while and must not hold others up.
     making: Mutex<BTreeSet<String>>,
     lingering: session::Lingering,
     keeper: keeper::Keeper,
+    ends: ends::Ends,
     _lock: Lock,
 }
 
@@ -126,11 +130,12 @@ impl Engine {
         }
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
         let images = images.with_tools(options.host_tools.as_ref());
-        let cgroups = Cgroups::detect(&options.cgroup)?;
+        let cgroups = Arc::new(Cgroups::detect(&options.cgroup)?);
         let keeper = keeper::Keeper::start(options.log_bytes)?;
         let powers = Powers::with(&cgroups, &ids);
         let sockets = Arc::clone(&options.host_sockets);
-        let ports = Ports::new(options.publish, sockets, &options.cgroup, &options.state_dir);
+        let ports = Arc::new(Ports::new(options.publish, sockets, &options.cgroup, &options.state_dir));
+        let ends = ends::Ends::start(&cgroups, &ports)?;
         let engine = Self {
             options,
             ports,
@@ -142,6 +147,7 @@ impl Engine {
             making: Mutex::default(),
             lingering: session::Lingering::default(),
             keeper,
+            ends,
             _lock: lock,
         };
         engine.adopt()?;
@@ -233,8 +239,7 @@ impl Engine {
         write_json(&staged.join("spec.json"), &kept)?;
         write_json(&staged.join("state.json"), &State::Created)?;
         fs::rename(&staged, &directory).context("rename", &staged)?;
-        let live =
-            Mutex::new(Live { state: State::Created, process: None, management: None, removed: false });
+        let live = Mutex::new(Live::new(State::Created, None, None));
         let container = Container { kept, directory, live };
         let ready = self.make_ready(&container, &mut container.live());
         if let Err(error) = ready {
@@ -301,24 +306,6 @@ impl Engine {
         let mut live = container.live();
         self.notice_end(container, &mut live)?;
         Ok(container.inspected(&live))
-    }
-
-    /// Takes in that the process of a container has ended, if it has.
-    fn notice_end(&self, container: &Container, live: &mut Live) -> Result<(), EngineError> {
-        let Some(process) = live.process.clone() else { return Ok(()) };
-        if !process.ended(Some(std::time::Duration::ZERO)).context("look at", &container.directory)? {
-            return Ok(());
-        }
-        let code = process.reap().context("reap", &container.directory)?;
-        let name = &container.kept.spec.name;
-        let out_of_memory = self.cgroups.memory_kills(name) > 0;
-        live.process = None;
-        live.state = State::Ended(Exit { code, out_of_memory });
-        if !live.removed {
-            container.write_state(&live.state)?;
-        }
-        self.ports.withdraw(&container.kept.spec)?;
-        self.cgroups.remove(name)
     }
 
     fn container(&self, name: &str) -> Result<Arc<Container>, EngineError> {

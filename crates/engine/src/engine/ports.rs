@@ -20,7 +20,7 @@ impl Engine {
         self.ports.settle(&containers)
     }
 
-    /// Takes in which containers with published ports have ended unnoticed: they still have them.
+    /// Takes in which containers with published ports have ended a moment ago, so that they still have them.
     pub(super) fn notice_ends(&self) {
         let all: Vec<_> = self.containers().values().cloned().collect();
         for container in all.iter().filter(|container| !container.kept.spec.publish.is_empty()) {

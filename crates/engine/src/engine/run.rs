@@ -63,7 +63,7 @@ impl Engine {
         started
     }
 
-    fn launch(&self, container: &Container, live: &mut Live) -> Result<(), EngineError> {
+    fn launch(&self, container: &Arc<Container>, live: &mut Live) -> Result<(), EngineError> {
         let spec = &container.kept.spec;
         let cgroups = self.cgroups.make(&spec.name, &spec.limits)?;
         let launch = self.plan(container, cgroups);
@@ -100,8 +100,10 @@ impl Engine {
         };
         // The second stage is this program's child by now, so its number stays its own until it is reaped.
         let process = Process::hold(pid).context("hold", &container.directory)?;
-        let began = self.let_go(container, control, &process);
+        let watched = self.ends.watch(container, &process);
+        let began = watched.and_then(|()| self.let_go(container, control, &process));
         if let Err(error) = began {
+            self.ends.forget(&process);
             process.signal(Signal::KILL).context("kill", &container.directory)?;
             process.ended(Some(PATIENCE)).context("wait for", &container.directory)?;
             process.reap().context("reap", &container.directory)?;
@@ -225,7 +227,9 @@ impl Engine {
     /// `NotFound`, `System`; `Start` never.
     pub fn kill(&self, name: &str) -> Result<(), EngineError> {
         let container = self.container(name)?;
-        let Some(process) = container.live().process.clone() else { return Ok(()) };
+        let process = container.live().process.clone();
+        // What could not be done after an earlier end is tried again.
+        let Some(process) = process else { return self.notice_end(&container, &mut container.live()) };
         let shown = &container.directory;
         process.signal(Signal::KILL).context("kill", shown)?;
         if !process.ended(Some(PATIENCE)).context("wait for", shown)? {

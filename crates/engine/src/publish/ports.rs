@@ -161,8 +161,12 @@ impl Ports {
         }
         self.problems().remove(&spec.name);
         let mut ruled = self.ruled();
-        let had_rules = ruled.containers.remove(&spec.name).is_some();
-        let applied = if had_rules { self.apply(&mut ruled) } else { Ok(()) };
+        let had = ruled.containers.remove(&spec.name);
+        let applied = if had.is_some() { self.apply(&mut ruled) } else { Ok(()) };
+        if applied.is_err() {
+            // They are still there: a further call goes on.
+            ruled.containers.extend(had.map(|ports| (spec.name.clone(), ports)));
+        }
         drop(ruled);
         self.targets().remove(&spec.name);
         self.proxy.remove(&spec.name)?;

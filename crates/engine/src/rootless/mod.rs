@@ -173,6 +173,13 @@ fn find(file: &Path) -> Result<Option<(Kept, Option<Process>)>, EngineError> {
     }
 }
 
+/// Whether a pause process holds namespaces for the next program on this state directory. Nothing is changed.
+pub(crate) fn are_held(state_dir: &Path) -> Result<bool, EngineError> {
+    let kept = read_json::<Kept>(&state_dir.join(FILE))?.filter(|kept| kept.held);
+    let pause = kept.and_then(|kept| kept.pause).and_then(|id| Process::find(&id));
+    Ok(pause.is_some_and(|pause| !pause.ended(Some(std::time::Duration::ZERO)).unwrap_or(true)))
+}
+
 impl Rootless {
     /// Whether namespaces of an earlier run were joined; otherwise they are new.
     #[must_use]

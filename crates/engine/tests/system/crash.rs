@@ -14,6 +14,7 @@ use llcm_engine::{Engine, ExecSpec, Exit, Spec, Status};
 
 use crate::containers::wait_until;
 use crate::kit::{Fixture, options, shell, text};
+use crate::orphans::{Custodian, expect_code};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("killed_program_and_adoption", killed_program_and_adoption),
@@ -30,6 +31,7 @@ pub(crate) fn supervise(directory: &OsStr, cgroup: &OsStr) -> ExitCode {
         ("stays", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"),
         ("ends", "while [ ! -e /tmp/end ]; do sleep 0.05; done; exit 4"),
         ("over", "exit 9"),
+        ("killed", "exec sleep 1000"),
     ] {
         engine.create(Spec { command: shell(script), ..Spec::new(name, "host") }).unwrap();
         engine.start(name).unwrap();
@@ -49,22 +51,8 @@ pub(crate) fn supervise(directory: &OsStr, cgroup: &OsStr) -> ExitCode {
 fn killed_program_and_adoption() {
     let mut it = Fixture::new();
     it.close();
-    // Otherwise the orphans would come to this program, which is the supervisor's parent.
-    rustix::process::set_child_subreaper(None).unwrap();
-    let directory = it.directory.path().to_path_buf();
-    let mut supervisor = Command::new("/proc/self/exe")
-        .arg("supervise")
-        .arg(&directory)
-        .arg(it.cgroup())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
-    supervisor.kill().unwrap();
-    supervisor.wait().unwrap();
+    // It reaps the orphans, as init does.
+    let _custodian = Custodian::of_a_killed_program(&it, true);
     it.open();
     let before = it.log("stays").lines().count();
     let pid = it.pid("stays");
@@ -76,9 +64,9 @@ fn killed_program_and_adoption() {
     assert_eq!(it.inspect("created").unwrap().unwrap().status, Status::Created);
     let over = Exit { code: Some(9), out_of_memory: false };
     assert_eq!(it.inspect("over").unwrap().unwrap().status, Status::Ended(over));
-    // Its end is noticed; its code was told to somebody else.
+    // Its code is told to somebody else, too.
     it.sh("ends", "touch /tmp/end");
-    assert_eq!(it.ends("ends"), Exit { code: None, out_of_memory: false });
+    expect_code(it.ends("ends"), 4);
     it.start("created").unwrap();
     it.start("over").unwrap();
     assert_eq!(it.ends("over").code, Some(9));

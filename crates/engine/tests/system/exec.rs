@@ -64,12 +64,8 @@ fn exec_is_inside() {
         assert_eq!(text(&it.sh("a", &script).stdout), "1", "{namespace}");
     }
     // Neither the helper nor its descriptors are seen from inside.
-    let output = it.sh("a", "ls /proc/self/fd | tr '\\n' ' '; ls -d /proc/[0-9]* | wc -l");
-    assert_eq!(
-        text(&output.stdout),
-        "0 1 2 3 4",
-        "the listing's own descriptor is 3; sleep, sh, ls and wc run"
-    );
+    let output = it.sh("a", "ls /proc/self/fd | tr '\\n' ' '; set -- /proc/[0-9]*; echo $#");
+    assert_eq!(text(&output.stdout), "0 1 2 3 2", "the listing's own descriptor is 3; sleep and sh run");
 }
 
 fn exec_ends_in_time() {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use llcm_names::{InstanceId, RequestId, ServiceId};
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
+    Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+    WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,9 @@ const JOURNAL: TableDefinition<'_, (u128, u64), &[u8]> = TableDefinition::new("j
 
 const KEY_FORMAT: &str = "format";
 const KEY_COUNTERS: &str = "counters";
+
+/// The store's name in a data directory.
+pub const FILE: &str = "store.redb";
 
 /// Keeps records in one file, which it holds locked against other processes.
 #[derive(Debug)]
@@ -42,6 +46,28 @@ impl FileStore {
         let store = Self { database, path: shown };
         store.check_format()?;
         Ok(store)
+    }
+
+    /// Whether a server has the store open. It is only looked at: it is neither made nor repaired.
+    ///
+    /// # Errors
+    /// What the disk reports.
+    pub fn is_in_use(path: &Path) -> Result<bool, StoreError> {
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            // Made, and nothing written yet.
+            Ok(found) if found.len() == 0 => return Ok(false),
+            _ => {}
+        }
+        match ReadOnlyDatabase::open(path) {
+            // One that wants to be repaired was left by a server that was killed.
+            Ok(_) | Err(DatabaseError::RepairAborted) => Ok(false),
+            Err(DatabaseError::DatabaseAlreadyOpen) => Ok(true),
+            Err(error) => {
+                let path = path.display().to_string();
+                Err(StoreError::Io { operation: "look at", path, reason: error.to_string() })
+            }
+        }
     }
 
     /// Rewrites the file without the gaps that removed records left. Nothing else may use the store meanwhile.
