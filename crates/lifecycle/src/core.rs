@@ -41,7 +41,10 @@ pub(crate) struct Core {
     /// removal of a service. What is decided is recorded before it is given up.
     pub(crate) allocation: tokio::sync::Mutex<()>,
     /// The tasks that make instances and take them down, and those that on-board.
-    pub(crate) tasks: TaskTracker,
+    tasks: TaskTracker,
+    /// The runtime that the orchestrator was opened on. What goes on outlives whoever asked for it: a server's
+    /// workers may have runtimes of their own, which end with them and take their tasks along.
+    runtime: tokio::runtime::Handle,
     /// Set when the server shuts down: no new work is taken on.
     pub(crate) closing: CancellationToken,
     /// Set when the work in progress is done: what runs in the background is let go of.
@@ -81,12 +84,36 @@ impl Core {
             ground: Ground::prepared(),
             allocation: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
+            runtime: tokio::runtime::Handle::current(),
             closing: CancellationToken::new(),
             let_go: CancellationToken::new(),
             ended: tokio::sync::Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
             state: Mutex::new(state),
         }
+    }
+
+    /// Starts a task that shutting down waits for.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.tasks.spawn_on(task, &self.runtime)
+    }
+
+    /// As [`Core::spawn`], for a task that belongs to an instance.
+    pub(crate) fn spawn_tracked(
+        &self,
+        tracker: &TaskTracker,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        tracker.spawn_on(task, &self.runtime);
+    }
+
+    /// Waits for all tasks, when no new ones are taken on.
+    pub(crate) async fn finish_tasks(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// The records in memory. Held for moments only, never across an await.
@@ -107,7 +134,7 @@ impl Core {
         operation: impl Future<Output = Result<T, LifecycleError>> + Send + 'static,
     ) -> Result<T, LifecycleError> {
         self.check_open()?;
-        match self.tasks.spawn(operation).await {
+        match self.spawn(operation).await {
             Ok(result) => result,
             Err(error) => Err(LifecycleError::new(
                 ErrorCode::StepFailed,

@@ -64,7 +64,7 @@ pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestV
     // Taken before the task runs, so that no take-down comes first.
     let operation = Arc::clone(&instance.operation).lock_owned().await;
     let view = request.view.clone();
-    core.tasks.spawn(create(Arc::clone(&core), instance, request, operation));
+    core.spawn(create(Arc::clone(&core), instance, request, operation));
     Ok(view)
 }
 

@@ -122,8 +122,7 @@ async fn end(core: &Arc<Core>, stop_instances: bool) -> Result<(), LifecycleErro
     if stop_instances {
         errors = stop_all(core).await;
     }
-    core.tasks.close();
-    core.tasks.wait().await;
+    core.finish_tasks().await;
     core.let_go.cancel();
     let instances: Vec<_> = core.state().instances.values().cloned().collect();
     for instance in instances {

@@ -40,17 +40,18 @@ pub(crate) fn launch(
         return Err(engine.told(cannot("launch the start script of container", container)));
     }
     let run = begin(core, instance, container, START, command);
-    let (core, owned, container) = (Arc::clone(core), Arc::clone(instance), container.clone());
-    instance.scripts.spawn(async move {
+    let (shared, owned, container) = (Arc::clone(core), Arc::clone(instance), container.clone());
+    let task = async move {
         let given_up = async {
             let why = tokio::select! {
                 () = owned.scripts_over.cancelled() => "the container was taken down while the script ran",
-                () = core.let_go.cancelled() => SERVER_STOPPED,
+                () = shared.let_go.cancelled() => SERVER_STOPPED,
             };
             why.to_owned()
         };
-        execute(&core, &owned, &container, run, given_up).await;
-    });
+        execute(&shared, &owned, &container, run, given_up).await;
+    };
+    core.spawn_tracked(&instance.scripts, task);
     Ok(())
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn begin(core: Arc<Core>, id: InstanceId) -> Result<RequestView
     };
     core.writer.write_later(forgotten);
     let view = request.view.clone();
-    core.tasks.spawn(terminate(Arc::clone(&core), instance, request));
+    core.spawn(terminate(Arc::clone(&core), instance, request));
     Ok(view)
 }
 
