@@ -1,101 +1,104 @@
-//! Instantiating a service against creating and starting the same containers by the engine's API alone.
-
-use std::time::Instant;
+//! Instantiating a service: on the embedded engine, as root and as an ordinary user, on Docker, and against
+//! creating and starting the same containers by Docker's API alone.
 
 use anyhow::Result;
 use bollard::Docker;
-use bollard::models::{ContainerCreateBody, HostConfig};
-use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder};
-use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::server::Server;
-use crate::services::{self, IMAGE};
-use crate::stats;
+use crate::bare::{self, Bare};
+use crate::server::{Serve, Server};
+use crate::services;
+use crate::stats::{Clock, spread};
 
 /// As many containers at a time as the server starts.
-const CONCURRENCY: usize = 8;
+const AT_ONCE: usize = 8;
 const ROUNDS: usize = 5;
 
-/// 4, 16 and 64 VNFs, in turn with the same number of bare containers.
+/// VNFs, and whether the ordinary user has a turn.
+const SIZES: [(usize, bool); 4] = [(4, false), (16, true), (64, true), (256, false)];
+/// From so many on Docker takes a minute and more: one round without a warm-up is enough to tell.
+const LARGE: usize = 256;
+
+/// Who instantiates.
+const NAMES: [&str; 4] = ["embedded", "embedded, ordinary user", "docker", "bare containers"];
+
+/// Milliseconds up and down by [`NAMES`]; who had no turn has none.
+type Round = [Option<(f64, f64)>; 4];
+
+/// 4, 16, 64 and 256 VNFs, all of [`NAMES`] in turn.
 pub(crate) async fn run() -> Result<()> {
-    let docker = Docker::connect_with_defaults()?.negotiate_version().await?;
-    let version = docker.version().await?.version.unwrap_or_default();
+    let (docker, version) = bare::connect().await?;
+    let (dir, users) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let embedded = Serve::new("embedded", &dir.path().join("embedded")).with_image()?;
+    let user = Serve::new("embedded", &users.path().join("data")).for_user()?.with_image()?;
+    let servers = [
+        Server::start(embedded).await?,
+        Server::start(user.on(5056)).await?,
+        Server::start(Serve::new("docker", &dir.path().join("docker")).on(5057)).await?,
+    ];
     println!(
-        "against create + start by the API of Docker {version}, {CONCURRENCY} at a time, {ROUNDS} rounds in turn, one warm-up"
+        "`llcm serve --engine embedded`, the same as an ordinary user, `--engine docker`, and create + start by the API \
+         of Docker {version}; {AT_ONCE} at a time; {ROUNDS} rounds in turn, one warm-up, with {LARGE} VNFs one round alone; \
+         min / median / max\n"
     );
-    let dir = tempfile::tempdir()?;
-    let server = Server::start("docker", dir.path()).await?;
-    for count in [4, 16, 64] {
-        let service = server.upload(services::package(count)).await?;
-        let (mut ours, mut theirs, mut down, mut removed, mut ratios) =
-            (vec![], vec![], vec![], vec![], vec![]);
-        for round in 0..=ROUNDS {
-            let begin = Instant::now();
-            let instance = server.instantiate(&service).await?;
-            let up = begin.elapsed().as_secs_f64() * 1e3;
-            let begin = Instant::now();
-            server.terminate(&instance).await?;
-            let gone = begin.elapsed().as_secs_f64() * 1e3;
-            let (bare_up, bare_gone) = bare(&docker, count).await?;
-            if round > 0 {
-                ours.push(up);
-                down.push(gone);
-                theirs.push(bare_up);
-                removed.push(bare_gone);
-                ratios.push(up / bare_up);
+    println!(
+        "| VNFs | | {} (ms) | embedded times faster than docker | docker : bare (goal 1.15) |",
+        NAMES.join(" (ms) | ")
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for (count, with_user) in SIZES {
+        let mut services = Vec::new();
+        for server in &servers {
+            services.push(server.upload(services::package(count)).await?);
+        }
+        let (warm_up, rounds) = if count >= LARGE { (0, 1) } else { (1, ROUNDS) };
+        let mut measured: Vec<Round> = Vec::new();
+        for round in 0..warm_up + rounds {
+            let mut times: Round = [None; 4];
+            for (index, (server, service)) in servers.iter().zip(&services).enumerate() {
+                if let Some(time) = times.get_mut(index).filter(|_| index != 1 || with_user) {
+                    *time = Some(instance(server, service).await?);
+                }
+            }
+            times[3] = Some(containers(&docker, count).await?);
+            if round >= warm_up {
+                measured.push(times);
             }
         }
-        println!(
-            "{count:>3} VNFs up:   llcm {} ms, bare containers {} ms, ratio {:.2} (goal: at most 1.15)",
-            stats::spread(&ours),
-            stats::spread(&theirs),
-            stats::median(&ratios)
-        );
-        println!(
-            "{count:>3} VNFs down: llcm {} ms, bare containers {} ms, ratio {:.2}",
-            stats::spread(&down),
-            stats::spread(&removed),
-            stats::median(&down) / stats::median(&removed)
-        );
+        print(count, "up", &measured, |(up, _)| up);
+        print(count, "down", &measured, |(_, down)| down);
     }
     Ok(())
 }
 
-/// Creates and starts, then removes containers; both in milliseconds.
-async fn bare(docker: &Docker, count: usize) -> Result<(f64, f64)> {
-    let begin = Instant::now();
-    let names: Vec<String> = stream::iter(0..count)
-        .map(|number| async move {
-            let name = format!("bare{number}");
-            let options = CreateContainerOptionsBuilder::new().name(&name).build();
-            let body = ContainerCreateBody {
-                image: Some(IMAGE.to_owned()),
-                tty: Some(true),
-                open_stdin: Some(true),
-                labels: Some([("bench".to_owned(), "bare".to_owned())].into()),
-                host_config: Some(HostConfig {
-                    cpu_period: Some(1_000_000),
-                    cpu_quota: Some(1_000_000),
-                    ..HostConfig::default()
-                }),
-                ..ContainerCreateBody::default()
-            };
-            docker.create_container(Some(options), body).await?;
-            docker.start_container(&name, None).await?;
-            anyhow::Ok(name)
-        })
-        .buffer_unordered(CONCURRENCY)
-        .try_collect()
-        .await?;
-    let up = begin.elapsed().as_secs_f64() * 1e3;
-    let begin = Instant::now();
-    stream::iter(names)
-        .map(|name| async move {
-            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-            docker.remove_container(&name, Some(options)).await
-        })
-        .buffer_unordered(CONCURRENCY)
-        .try_collect::<Vec<()>>()
-        .await?;
-    Ok((up, begin.elapsed().as_secs_f64() * 1e3))
+/// A row of the table.
+fn print(count: usize, phase: &str, rounds: &[Round], of: fn((f64, f64)) -> f64) {
+    let column = |index: usize| -> Vec<f64> {
+        rounds.iter().filter_map(|round| round.get(index).copied().flatten().map(of)).collect()
+    };
+    let ratios = |over: usize, under: usize| -> String {
+        let ratios: Vec<_> =
+            column(over).iter().zip(column(under)).map(|(over, under)| over / under).collect();
+        spread(&ratios)
+    };
+    let figures: Vec<_> = (0..NAMES.len()).map(column).collect();
+    let shown: Vec<_> =
+        figures.iter().map(|it| if it.is_empty() { String::new() } else { spread(it) }).collect();
+    println!("| {count} | {phase} | {} | {} | {} |", shown.join(" | "), ratios(2, 0), ratios(2, 3));
+}
+
+/// An instance, up and down.
+async fn instance(server: &Server, service: &str) -> Result<(f64, f64)> {
+    let clock = Clock::start();
+    let instance = server.instantiate(service).await?;
+    let up = clock.ms();
+    let clock = Clock::start();
+    server.terminate(&instance).await?;
+    Ok((up, clock.ms()))
+}
+
+/// As many bare containers, up and down.
+async fn containers(docker: &Docker, count: usize) -> Result<(f64, f64)> {
+    let bare = Bare { command: None, network: None, cpu_quota: Some(1_000_000), memory: None };
+    let (names, up) = bare::up(docker, &bare, count, AT_ONCE).await?;
+    Ok((up, bare::down(docker, names, AT_ONCE).await?))
 }

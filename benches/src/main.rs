@@ -5,21 +5,37 @@
 //! of shared machines mean little.
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
 
+mod alive;
+mod bare;
+mod embedded;
+mod engine;
 mod instantiate;
 mod requests;
+mod restart;
 mod server;
 mod services;
 mod start;
 mod stats;
 mod upload;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 
-const ALL: [&str; 5] = ["start", "upload", "plan", "requests", "instantiate"];
+const ALL: [&str; 8] = ["start", "upload", "plan", "requests", "instantiate", "engine", "alive", "restart"];
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> Result<()> {
-    let asked: Vec<String> = std::env::args().skip(1).collect();
+fn main() -> Result<ExitCode> {
+    // The embedded engine's helper is this program: before it has threads.
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|it| it == "engine-init").is_some() {
+        return Ok(llcm_engine::helper::main(arguments));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(run(std::env::args().skip(1).collect()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(asked: Vec<String>) -> Result<()> {
     let names: Vec<&str> =
         if asked.is_empty() { ALL.to_vec() } else { asked.iter().map(String::as_str).collect() };
     println!("{}", stats::machine());
@@ -31,6 +47,9 @@ async fn main() -> Result<()> {
             "plan" => services::plan()?,
             "requests" => requests::run().await?,
             "instantiate" => instantiate::run().await?,
+            "engine" => engine::run().await?,
+            "alive" => alive::run().await?,
+            "restart" => restart::run().await?,
             other => bail!("no benchmark {other:?}: there are {}", ALL.join(", ")),
         }
     }

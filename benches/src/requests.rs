@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::server::{Server, url};
+use crate::server::{Serve, Server};
 use crate::services;
 
 const CLIENTS: usize = 8;
@@ -13,7 +13,7 @@ const CLIENTS: usize = 8;
 /// nothing.
 pub(crate) async fn run() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let server = Server::start("simulated", dir.path()).await?;
+    let server = Server::start(Serve::new("simulated", dir.path())).await?;
     let service = server.upload(services::package(64)).await?;
     server.instantiate(&service).await?;
     let mut rates = Vec::new();
@@ -21,11 +21,11 @@ pub(crate) async fn run() -> Result<()> {
         let end = Instant::now() + Duration::from_secs(5);
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..CLIENTS {
-            let client = server.client.clone();
+            let (client, url) = (server.client.clone(), server.url(path));
             tasks.spawn(async move {
                 let mut count = 0_u32;
                 while Instant::now() < end {
-                    client.get(url(path)).send().await?.error_for_status()?.bytes().await?;
+                    client.get(&url).send().await?.error_for_status()?.bytes().await?;
                     count += 1;
                 }
                 Ok::<_, reqwest::Error>(count)

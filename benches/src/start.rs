@@ -2,16 +2,16 @@
 
 use anyhow::Result;
 
-use crate::server::Server;
+use crate::server::{Serve, Server};
 use crate::stats;
 
 /// Starts servers one after the other, each on an empty data directory.
 pub(crate) async fn run() -> Result<()> {
-    for engine in ["simulated", "docker"] {
+    for engine in ["simulated", "embedded", "docker"] {
         let mut times = Vec::new();
         for _ in 0..20 {
             let dir = tempfile::tempdir()?;
-            let server = Server::start(engine, dir.path()).await?;
+            let server = Server::start(Serve::new(engine, dir.path())).await?;
             times.push(server.started_in.as_secs_f64() * 1e3);
         }
         println!(

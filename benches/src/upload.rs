@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use tokio_util::io::ReaderStream;
 
-use crate::server::{Server, url};
+use crate::server::{Serve, Server};
 use crate::services;
 use crate::stats::memory_kib;
 
@@ -18,13 +18,13 @@ pub(crate) async fn run() -> Result<()> {
     let file = dir.path().join("big.tgo");
     write_package(&file)?;
     let size = std::fs::metadata(&file)?.len();
-    let server = Server::start("simulated", &dir.path().join("data")).await?;
+    let server = Server::start(Serve::new("simulated", &dir.path().join("data"))).await?;
     server.upload(services::package(4)).await?;
     let before = memory_kib(server.pid(), "VmHWM").context("no VmHWM")?;
     let begin = Instant::now();
     let body =
         reqwest::Body::wrap_stream(ReaderStream::with_capacity(tokio::fs::File::open(&file).await?, 1 << 18));
-    let reply = server.client.post(url("/packages")).body(body).send().await?;
+    let reply = server.client.post(server.url("/packages")).body(body).send().await?;
     let status = reply.status();
     ensure!(status.as_u16() == 201, "{status}: {}", reply.text().await?);
     let seconds = begin.elapsed().as_secs_f64();

@@ -248,13 +248,14 @@ impl Engine {
     /// `System` when something cannot be removed; a further call goes on.
     pub fn remove(&self, name: &str) -> Result<(), EngineError> {
         let Some(container) = self.containers().get(name).cloned() else { return Ok(()) };
-        self.kill(name)?;
-        let mut live = container.live();
-        if live.process.is_some() {
-            let problem = "was started again meanwhile: remove it again";
-            return Err(EngineError::Conflict { kind: "container", name: name.to_owned(), problem });
+        // It cannot be started again meanwhile, and how it ends need not be written down.
+        container.live().removed = true;
+        if let Err(error) = self.kill(name) {
+            container.live().removed = false;
+            return Err(error);
         }
-        live.removed = true;
+        // Held, so that nobody gives it a network meanwhile.
+        let _live = container.live();
         self.cgroups.remove(name)?;
         self.ports.release(&container.kept.spec)?;
         if container.kept.spec.network.is_none() {

@@ -22,6 +22,7 @@ use rustix::mount::{
 use super::devices::Opened;
 use super::launch::Root;
 use crate::error::{Context as _, EngineError};
+use crate::files::remove_tree;
 use crate::ids::Ids;
 use crate::spec::Bind;
 
@@ -115,10 +116,15 @@ pub(super) fn clone_tree(path: &Path, with_what_is_below: bool) -> Result<OwnedF
 
 /// Mounts the layers with the container's own directory on top. Relative names keep the options short: the
 /// kernel takes one page.
+///
+/// `volatile`: otherwise each container's end waits until everything that anybody has written to the file system
+/// below is on the disk. After a power failure a container's files may be those of before, even where it had asked
+/// for them to be on the disk.
 fn mount_overlay(root: &Root) -> Result<(), EngineError> {
+    allow_again(&root.work)?;
     std::env::set_current_dir(&root.layers_dir).context("enter", &root.layers_dir)?;
     let lower: Vec<_> = root.lower.iter().rev().map(String::as_str).collect();
-    let mut options = format!("userxattr,lowerdir={}", lower.join(":")).into_bytes();
+    let mut options = format!("volatile,userxattr,lowerdir={}", lower.join(":")).into_bytes();
     for (name, path) in [(",upperdir=", &root.upper), (",workdir=", &root.work)] {
         options.extend(name.as_bytes());
         options.extend(path.as_os_str().as_bytes());
@@ -132,6 +138,12 @@ fn mount_overlay(root: &Root) -> Result<(), EngineError> {
     // Devices in an image's files are only files.
     mount("overlay", &root.merged, "overlay", MountFlags::NODEV, options.as_c_str())
         .context("mount the layers on", &root.merged)
+}
+
+/// Takes away the mark by which the kernel refuses to mount a `volatile` overlay once more (overlayfs.rst, "Volatile
+/// mount").
+fn allow_again(work: &Path) -> Result<(), EngineError> {
+    remove_tree(&work.join("work/incompat"))
 }
 
 fn pivot(new_root: &Path) -> Result<(), EngineError> {
