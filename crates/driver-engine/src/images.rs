@@ -58,7 +58,7 @@ fn nowhere(attempt: Attempt<'_>, refusals: &[(&str, Option<DriverError>)]) -> Dr
     let mut kind = ErrorKind::NotFound;
     for (source, refusal) in refusals {
         match refusal {
-            None => text.push_str(&format!("; {source}: nor there")),
+            None => text.push_str(&format!("; {source}: nothing there, or nobody answers")),
             Some(error) => {
                 text.push_str(&format!("; {source}: {}", error.message));
                 kind = error.kind;
