@@ -108,8 +108,8 @@ impl Engine {
     ///
     /// # Errors
     /// `Conflict` when another program has the directory or another user may write to it; `System` when it cannot
-    /// be used; `Invalid` when
-    /// the program is not root, not even in a user namespace (see [`crate::rootless`]), or the path cannot be used in mount options.
+    /// be used; `Invalid` when the program is not root, not even in a user namespace (see [`crate::rootless`]), or the
+    /// path cannot be used in mount options.
     pub fn open(options: Options) -> Result<Self, EngineError> {
         if !rustix::process::geteuid().is_root() {
             let text = "the embedded engine needs root, or namespaces where this user is root: run the program as \
