@@ -1,4 +1,4 @@
-//! Runs a command in an image and prints what it prints: `run IMAGE COMMAND...`, as root or as an ordinary user.
+//! Runs a command in an image and prints what it prints: `run IMAGE COMMAND...`, as root.
 //!
 //! IMAGE is `host` (the programs of this machine) or an archive of `docker save`.
 
@@ -7,8 +7,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use llcm_engine::rootless::{self, RootlessOptions};
-use llcm_engine::{Engine, EngineError, Helper, Options, Spec, helper};
+use llcm_engine::{Engine, EngineError, Options, Spec, helper};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).peekable();
@@ -24,19 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn run(image: &str, command: Vec<String>) -> Result<ExitCode, EngineError> {
-    let user = rustix::process::geteuid();
-    let state_dir = std::env::temp_dir().join(format!("llcm-engine-example-{}", user.as_raw()));
-    let rootless = if user.is_root() {
-        None
-    } else {
-        let run_dir = state_dir.join("run");
-        Some(rootless::enter(&RootlessOptions {
-            state_dir: state_dir.clone(),
-            helper: Helper::default(),
-            run_dir,
-        })?)
-    };
-    let engine = Engine::open(Options::new(state_dir))?;
+    let engine = Engine::open(Options::new(std::env::temp_dir().join("llcm-engine-example")))?;
     let loaded =
         if image == "host" { None } else { engine.images().load(Path::new(image), Some("example"))?.pop() };
     engine.remove("example")?;
@@ -45,9 +32,6 @@ fn run(image: &str, command: Vec<String>) -> Result<ExitCode, EngineError> {
     let exit = engine.wait("example", None)?;
     print!("{}", String::from_utf8_lossy(&engine.logs("example", 1 << 20)?));
     engine.remove("example")?;
-    if let Some(rootless) = rootless {
-        rootless.end()?;
-    }
     let code = exit.and_then(|exit| exit.code).and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(1)))
 }

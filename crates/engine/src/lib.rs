@@ -7,7 +7,8 @@
 //!
 //! # Use
 //! The program is its own helper: it must give [`helper::main`] the word, first thing in `main`, when it is
-//! started with the arguments of [`Helper`]. `examples/run.rs` is a whole program.
+//! started with the arguments of [`Helper`]. `examples/run.rs` is a whole
+//! program, `examples/any_user.rs` one that needs no root.
 //! ```no_run
 //! use llcm_engine::{Engine, ExecSpec, Options, Spec};
 //!
