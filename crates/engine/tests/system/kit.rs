@@ -1,7 +1,10 @@
 //! An engine in a directory of its own, taken away with all its containers afterwards.
 
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -122,6 +125,20 @@ impl Drop for Fixture {
 
 pub(crate) fn options(state_dir: PathBuf, cgroup: &str) -> Options {
     Options { cgroup: cgroup.to_owned(), ..Options::new(state_dir) }
+}
+
+/// Runs a part of the tests that needs a process of its own, until it writes the word; it ends with its input.
+pub(crate) fn start_part(arguments: &[&OsStr], word: &str) -> Child {
+    let mut child = Command::new("/proc/self/exe")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line.trim_end(), word);
+    child
 }
 
 pub(crate) fn shell(script: &str) -> Vec<String> {

@@ -2,15 +2,15 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdin, ExitCode};
 
 use llcm_engine::{Exit, Status};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
 use crate::containers::wait_until;
-use crate::kit::Fixture;
+use crate::kit::{Fixture, start_part};
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("codes_of_adopted_containers_that_are_reaped", codes_of_adopted_containers_that_are_reaped),
@@ -27,17 +27,9 @@ impl Custodian {
     /// Runs `crash::supervise`, and kills it when it is ready. With `reaps`, its orphans are reaped as init would do;
     /// otherwise they stay as they ended until this is dropped.
     pub(crate) fn of_a_killed_program(it: &Fixture, reaps: bool) -> Self {
-        let mut child = Command::new("/proc/self/exe")
-            .args(["custody", if reaps { "reaps" } else { "waits" }])
-            .arg(it.directory.path())
-            .arg(it.cgroup())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "killed\n");
+        let how = OsStr::new(if reaps { "reaps" } else { "waits" });
+        let arguments = ["custody".as_ref(), how, it.directory.path().as_os_str(), it.cgroup().as_ref()];
+        let mut child = start_part(&arguments, "killed");
         Self { input: child.stdin.take(), child }
     }
 }
@@ -53,16 +45,7 @@ impl Drop for Custodian {
 /// The part of the program that is a [`Custodian`].
 pub(crate) fn custody(how: &OsStr, directory: &OsStr, cgroup: &OsStr) -> ExitCode {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
-    let mut supervisor = Command::new("/proc/self/exe")
-        .arg("supervise")
-        .args([directory, cgroup])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
+    let mut supervisor = start_part(&["supervise".as_ref(), directory, cgroup], "ready");
     supervisor.kill().unwrap();
     supervisor.wait().unwrap();
     println!("killed");

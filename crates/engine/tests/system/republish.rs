@@ -1,10 +1,11 @@
 //! The program is killed: what rules carry goes on, and the next program takes the ports over.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ExitCode};
 use std::time::Duration;
 
 use llcm_engine::{Engine, Options, PublishVia, Spec};
@@ -12,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::containers::wait_until;
-use crate::kit::{Fixture, options};
+use crate::kit::{Fixture, options, start_part};
 use crate::outsider::{HOST, Outside};
 use crate::publish::{at, local, serve, tcp, tcp_peer, udp, udp_peer};
 use crate::rules::rules;
@@ -40,19 +41,9 @@ pub(crate) fn supervise(directory: &Path, cgroup: &str, via: &str) -> ExitCode {
 }
 
 fn start_supervisor(it: &Fixture, via: PublishVia) -> Child {
-    let mut supervisor = Command::new("/proc/self/exe")
-        .arg("publish")
-        .arg(it.directory.path())
-        .arg(it.cgroup())
-        .arg(if via == PublishVia::Nft { "nft" } else { "proxy" })
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
-    supervisor
+    let via = OsStr::new(if via == PublishVia::Nft { "nft" } else { "proxy" });
+    let arguments = ["publish".as_ref(), it.directory.path().as_os_str(), it.cgroup().as_ref(), via];
+    start_part(&arguments, "ready")
 }
 
 fn goes_on_without_the_program(via: PublishVia) {
