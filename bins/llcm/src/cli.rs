@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    completions, demo, doctor, down, exec, image, logs, pack, plan, ps, push, rm, serve, services, up,
+    completions, demo, doctor, down, exec, image, logs, pack, plan, ps, push, rm, sap, serve, services, up,
     validate,
 };
 
@@ -35,6 +35,8 @@ pub(crate) enum Verb {
     Down(down::Args),
     /// Run a command in a container of an instance.
     Exec(exec::Args),
+    /// List the service access points of an instance, or run a command at one.
+    Sap(sap::Args),
     /// Show what a container's own process wrote.
     Logs(logs::Args),
     /// List uploaded services.

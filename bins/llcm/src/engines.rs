@@ -8,6 +8,7 @@ use llcm_driver_docker::{DockerContainers, DockerOptions};
 use llcm_driver_engine::{EngineContainers, EngineOptions, ImageSource, Registry, RegistryOptions};
 use llcm_engine::PublishVia;
 use llcm_engine::image::HostTools;
+use llcm_lifecycle::plan::SAP_IMAGE;
 use llcm_names::InstallationId;
 use llcm_runtime::ContainerDriver;
 
@@ -15,7 +16,7 @@ use crate::config::raw::Engine;
 use crate::config::{Config, engine_dir};
 use crate::docker_images::DockerImages;
 use crate::ground::Ground;
-use crate::tools;
+use crate::{sap_image, tools};
 
 /// The driver of an engine that works with the kernel's network.
 ///
@@ -29,7 +30,13 @@ pub(crate) async fn named(
 ) -> anyhow::Result<Arc<dyn ContainerDriver>> {
     match engine {
         Engine::Embedded => Ok(Arc::new(embedded(config, installation, ground).await?)),
-        Engine::Docker => Ok(Arc::new(docker(config).await?)),
+        Engine::Docker => {
+            let docker = docker(config).await?;
+            if config.settings.saps.deploy {
+                sap_image::ensure(&docker, &config.settings.saps).await?;
+            }
+            Ok(Arc::new(docker))
+        }
         Engine::Simulated => bail!("the simulated engine has no containers that the kernel could wire"),
     }
 }
@@ -45,7 +52,10 @@ async fn embedded(
     let engine = opened.context("a thread ended abnormally")?.context(
         "--engine embedded cannot be used here (`--engine docker` and `--engine simulated` are the others)",
     )?;
-    let options = EngineOptions { image_map: config.image_map.clone() };
+    let mut image_map = config.image_map.clone();
+    // The built-in image has all that an access point needs.
+    image_map.entry(SAP_IMAGE.to_owned()).or_insert_with(|| "host".to_owned());
+    let options = EngineOptions { image_map };
     Ok(EngineContainers::new(Arc::new(engine), options, image_sources(config)?))
 }
 

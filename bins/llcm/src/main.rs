@@ -14,6 +14,7 @@ mod ground;
 mod logging;
 mod output;
 mod pack;
+mod sap_image;
 mod server;
 mod shutdown;
 mod tools;

@@ -41,7 +41,7 @@ mod vnfd;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use load::{LoadOptions, Loaded, load};
+pub use load::{LoadOptions, Loaded, load, load_vnfd};
 pub use model::{
     ConnectivityType, DeploymentUnit, Descriptors, Endpoint, ImageSource, Interface, MemorySize,
     NetworkFunction, Nsd, PackageInfo, PackageKind, ServiceConnectionPoint, Triple, VirtualLink, Vnfd,

@@ -113,6 +113,24 @@ pub fn load(source: &dyn Source, options: &LoadOptions) -> Loaded {
     Loaded { descriptors, package: Some(info), nsd, contents, diagnostics }
 }
 
+/// Reads a VNFD by itself: one that belongs to no package. `name` is the file's, for findings. The model is `None`
+/// exactly when a finding is an error.
+#[must_use]
+pub fn load_vnfd(name: &str, bytes: &[u8]) -> (Option<Vnfd>, Vec<Diagnostic>) {
+    let (node, warnings) = match compose(name, bytes) {
+        Ok(read) => read,
+        Err(diagnostic) => return (None, vec![*diagnostic]),
+    };
+    let findings = Findings::new(name);
+    warnings.into_iter().for_each(|warning| findings.push(warning));
+    let root = findings.root(&node);
+    let context = Context { options: &LoadOptions::default(), files: BTreeSet::new() };
+    let model = root.expect_map().then(|| vnfd(&root, triple(&root, "network function"), &context));
+    let diagnostics = findings.into_inner();
+    let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    (model.filter(|_| !failed), diagnostics)
+}
+
 /// Reads the NSD and the VNFDs that it uses.
 fn documents(
     reader: &mut Reader<'_>,

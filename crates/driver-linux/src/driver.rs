@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_runtime::{
-    AttachPoint, DriverError, DriverResult, ErrorKind, LinkView, Needs, NetworkDriver, NetworkObject,
-    PortSpec, PortView, PrepareReport, SegmentSpec,
+    AttachPoint, DriverError, DriverResult, ErrorKind, HostSide, LinkView, Needs, NetworkDriver,
+    NetworkObject, PortSpec, PortView, PrepareReport, SegmentSpec,
 };
 use llcm_topology::Topology;
 
+use crate::host;
 use crate::installation::{Installation, datacenter_names};
 use crate::netns::NetnsDir;
 use crate::underlay;
@@ -87,6 +88,11 @@ impl LinuxNetwork {
 impl NetworkDriver for LinuxNetwork {
     fn needs(&self) -> Needs {
         Needs::NetNs
+    }
+
+    async fn host_side(&self) -> DriverResult<HostSide> {
+        let target = self.0.id.to_string();
+        self.run("look at the host for", target, SHORT, |_| host::side()).await?
     }
 
     async fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {

@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::datacenter::Datacenter;
 use crate::error::Context;
+use crate::host;
 use crate::names::{UNDERLAY, namespace_prefix, overlay_namespace, parse_mark, underlay_namespace};
 use crate::netns::NetnsDir;
 use crate::patch::Patches;
@@ -152,6 +153,10 @@ impl Installation {
         self.namespaces.remove(&overlay_namespace(&self.id, name))?;
         self.namespaces.remove(&underlay_namespace(&self.id, name))?;
         let mut state = self.state();
+        let gone = state.records.ports().values().filter(|port| port.datacenter == *name);
+        for port in gone.filter(|port| port.host.is_some()) {
+            host::close(&self.id, port.id)?;
+        }
         state.patches.forget(|dc, _| dc == name);
         state.records.remove_where(|_| false, |port| port.datacenter == *name)
     }
@@ -161,6 +166,7 @@ impl Installation {
         for name in datacenter_names(&self.namespaces, &self.id)? {
             self.remove_datacenter(&name)?;
         }
+        host::close_all(&self.id)?;
         self.state().records.remove_where(|_| true, |_| true)
     }
 }

@@ -10,6 +10,11 @@ pub(crate) fn namespace_prefix(installation: &InstallationId) -> String {
     format!("llcm-{installation}-")
 }
 
+/// What the tables of nf_tables of an installation's ports on the host begin with.
+pub(crate) fn host_tables(installation: &InstallationId) -> String {
+    format!("llcm-{installation}-sap-")
+}
+
 /// The namespace of a data center's ports, bridges and VXLAN devices.
 pub(crate) fn overlay_namespace(installation: &InstallationId, dc: &DcName) -> String {
     format!("llcm-{installation}-{dc}")

@@ -2,6 +2,7 @@
 //! threads.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_netlink::link;
@@ -9,11 +10,12 @@ use llcm_runtime::{
     AttachPoint, DriverError, DriverResult, ErrorKind, NetworkObject, PortSpec, PortView, SegmentSpec,
 };
 
+use crate::host;
 use crate::installation::{Installation, State, datacenter_names};
 use crate::names::{Role, branch_prefix, overlay_namespace, parse_mark, port_device};
 use crate::netns::Netns;
 use crate::port::{configure, ensure_pair, join, raise};
-use crate::records::read_segments;
+use crate::records::read_specs;
 use crate::removal::{delete_groups_where, delete_where, is_owned, is_unfinished};
 use crate::segment::{check, device_names, ensure_site};
 use crate::underlay::Datacenters;
@@ -60,17 +62,10 @@ impl Installation {
 
     /// Makes a port and plugs it in.
     pub(crate) fn attach(&self, spec: &PortSpec, point: &AttachPoint) -> DriverResult<PortView> {
-        let path = point.netns.as_deref().ok_or_else(|| {
-            crate::invalid("attach", spec.container.as_str(), "the container has no network namespace here")
-        })?;
         self.check_owner("attach port", &spec.owner)?;
         let dc = self.datacenter(&spec.datacenter)?;
         self.check_port(&self.state(), spec)?;
-        let container = Netns::open(path, spec.container.as_str())?;
-        if container.is_own()? {
-            let message = "the container shares the host's network; its interfaces are not touched";
-            return Err(crate::invalid("attach port", spec.container.as_str(), message));
-        }
+        let container = far_side(spec, point)?;
         let pair = ensure_pair(spec, &dc, &container)?;
         let plugged = configure(spec, &container, pair.far).and_then(|()| {
             let mut state = self.state();
@@ -84,6 +79,9 @@ impl Installation {
             let wires = state.view().wires_around(spec);
             self.wire(&mut state, &wires)?;
             drop(state);
+            if let Some(port) = spec.host {
+                host::open(&self.id, spec, port)?;
+            }
             raise(spec, &container, pair.far)
         });
         match plugged {
@@ -145,6 +143,9 @@ impl Installation {
             if spec.owner != *owner {
                 return Err(conflict("detach port", port, "it is another instance's"));
             }
+            if spec.host.is_some() {
+                host::close(&self.id, port)?;
+            }
             state.records.remove_port(port)?;
             // The others first, so that no patch leads to a device that goes.
             let wires = state.view().wires_around(&spec);
@@ -199,6 +200,10 @@ impl Installation {
             .flat_map(|segment| device_names(segment.id))
             .chain(state.records.ports().values().filter(|p| p.owner == *owner).map(|p| port_device(p.id)))
             .collect();
+        for port in state.records.ports().values().filter(|port| port.owner == *owner && port.host.is_some())
+        {
+            errors.extend(host::close(&self.id, port.id).err());
+        }
         errors.extend(state.records.remove_owner(owner).err());
         state.patches.forget(|_, name| gone.contains(name));
         drop(state);
@@ -241,12 +246,18 @@ impl Installation {
             }
         }
         let dir = self.run_dir.join(installation.as_str());
-        let recorded = read_segments(&dir).map_err(|error| {
+        let (segments, ports) = read_specs(&dir).map_err(|error| {
             crate::failed("read records in", &dir.display().to_string(), &error.to_string())
         })?;
         found.extend(
-            recorded.into_iter().map(|spec| NetworkObject::Segment { owner: spec.owner, id: spec.id }),
+            segments.into_iter().map(|spec| NetworkObject::Segment { owner: spec.owner, id: spec.id }),
         );
+        // Of those of the host there may be rules still where there is no interface any more.
+        let of_host = ports.into_iter().filter(|spec| spec.host.is_some());
+        found.extend(of_host.map(|spec| {
+            let PortSpec { owner, datacenter, id, .. } = spec;
+            NetworkObject::Port { owner, datacenter, id }
+        }));
         Ok(found.into_iter().collect())
     }
 
@@ -259,6 +270,25 @@ impl Installation {
         }
         Ok(())
     }
+}
+
+/// The namespace that a port's interface is made in.
+fn far_side(spec: &PortSpec, point: &AttachPoint) -> DriverResult<Netns> {
+    let name = spec.container.as_str();
+    if spec.host.is_some() {
+        host::check(spec)?;
+        return Netns::open(Path::new("/proc/thread-self/ns/net"), "the host");
+    }
+    let path = point
+        .netns
+        .as_deref()
+        .ok_or_else(|| crate::invalid("attach", name, "the container has no network namespace here"))?;
+    let container = Netns::open(path, name)?;
+    if container.is_own()? {
+        let message = "the container shares the host's network; its interfaces are not touched";
+        return Err(crate::invalid("attach port", name, message));
+    }
+    Ok(container)
 }
 
 fn conflict(operation: &'static str, target: impl std::fmt::Display, message: &str) -> DriverError {

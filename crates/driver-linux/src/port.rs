@@ -99,6 +99,10 @@ fn make_room(spec: &PortSpec, container: &Netns) -> DriverResult<()> {
         let message = "the container has a port of that name already";
         return Err(DriverError::new(ErrorKind::Conflict, "make interface", interface(spec), message));
     }
+    if spec.host.is_some() {
+        let message = "the host has an interface of that name";
+        return Err(DriverError::new(ErrorKind::Conflict, "make interface", interface(spec), message));
+    }
     container.call("move aside interface", &interface(spec), |socket| {
         let mut number = 0_u32;
         let name = loop {

@@ -105,9 +105,9 @@ impl Records {
     }
 }
 
-/// The segments recorded in a directory, for an installation that this program does not drive.
-pub(crate) fn read_segments(dir: &Path) -> io::Result<Vec<SegmentSpec>> {
-    read_all(&dir.join("segments"))
+/// The segments and ports recorded in a directory, for an installation that this program does not drive.
+pub(crate) fn read_specs(dir: &Path) -> io::Result<(Vec<SegmentSpec>, Vec<PortSpec>)> {
+    Ok((read_all(&dir.join("segments"))?, read_all(&dir.join("ports"))?))
 }
 
 fn read_all<T: DeserializeOwned>(dir: &Path) -> io::Result<Vec<T>> {
@@ -173,7 +173,7 @@ mod tests {
         assert!(records.segments().values().eq(specs.iter()));
         records.remove_owner(&specs[0].owner).unwrap();
         assert!(records.segments().values().eq([&specs[2]]));
-        assert_eq!(read_segments(dir.path()).unwrap(), [specs[2].clone()]);
+        assert_eq!(read_specs(dir.path()).unwrap().0, [specs[2].clone()]);
     }
 
     #[test]

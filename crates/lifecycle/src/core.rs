@@ -21,6 +21,7 @@ use crate::request::{Event, InstanceState, InstanceView, ServiceRef, ServiceView
 use crate::requests::{RequestRecord, Requests};
 use crate::store::writer::Writer;
 use crate::store::{Change, Counters};
+use llcm_runtime::HostSide;
 
 /// Events that a slow watcher may fall behind before it misses some.
 const EVENTS: usize = 4096;
@@ -181,7 +182,13 @@ impl Core {
         let address = self.parts.settings.publish_address;
         let in_the_way = taken.ports.into_iter().filter(|held| held.blocks(address));
         let ports_in_use = in_the_way.map(|held| (held.protocol, held.port));
+        let host = if self.parts.settings.saps.deploy {
+            self.parts.backend.network().host_side().await?
+        } else {
+            HostSide::default()
+        };
         Ok(HostFacts {
+            host,
             ports_in_use: ports_in_use.filter(|port| !ours.contains(port)).collect(),
             foreign_names: taken.names,
             ..self.facts.clone()

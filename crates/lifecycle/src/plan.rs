@@ -20,8 +20,9 @@ use llcm_names::{ContainerName, DcName, IfName, InstanceId, LinkGroup, Owner, Po
 use llcm_runtime::{ContainerSpec, PortSpec, SegmentSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::settings::Dialect;
+use crate::settings::{Dialect, SapKind};
 
+mod access;
 mod build;
 mod containers;
 mod display;
@@ -34,8 +35,10 @@ mod limits;
 mod links;
 pub mod offline;
 mod paths;
+mod placing;
 mod policy;
 mod reserve;
+mod saps;
 mod service;
 mod state;
 mod volumes;
@@ -47,6 +50,7 @@ pub use images::{ImageNeed, images};
 pub(crate) use images::{image_of, place_of};
 pub use offline::{PackageInput, plan_offline};
 pub use reserve::reserve;
+pub use saps::SAP_IMAGE;
 pub use state::{HostFacts, PlanState};
 
 /// What an instance will be, decided. Its `Display` is a text for people; its serialised form is what the
@@ -68,7 +72,11 @@ pub struct InstancePlan {
     pub containers: Vec<ContainerPlan>,
     /// Its links: the NSD's in their order, then the functions' internal ones.
     pub links: Vec<LinkPlan>,
-    /// Subnets that this instance holds by itself (dialect `sonata`); those of the service are not in it.
+    /// Its service access points, in the order of the NSD's connection points.
+    #[serde(default)]
+    pub saps: Vec<SapPlan>,
+    /// Subnets that this instance holds by itself (in dialect `sonata` all, in `tango` those of external access
+    /// points); those of the service are not in it.
     pub leases: Reserved,
     /// The placement's counter after this instance.
     pub placement_turn: u64,
@@ -88,9 +96,18 @@ impl InstancePlan {
         self.links.iter().map(|link| &link.segment)
     }
 
-    /// The ports of all containers, in starting order.
+    /// The ports of all containers, in starting order, then those of the host.
     pub fn ports(&self) -> impl Iterator<Item = &PortSpec> {
-        self.containers.iter().flat_map(|container| container.interfaces.iter().map(|i| &i.port))
+        let containers = self.containers.iter();
+        containers.flat_map(|container| container.interfaces.iter().map(|i| &i.port)).chain(self.host_ports())
+    }
+
+    /// The ports of the host: its external access points.
+    pub fn host_ports(&self) -> impl Iterator<Item = &PortSpec> {
+        self.saps.iter().filter_map(|sap| match &sap.place {
+            SapPlace::Host { port } => Some(port),
+            SapPlace::Container => None,
+        })
     }
 }
 
@@ -134,6 +151,35 @@ pub struct InterfacePlan {
     pub static_address: Option<IpNetwork>,
     /// The interface in the container and its port in the data center.
     pub port: PortSpec,
+}
+
+/// A service access point of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SapPlan {
+    /// The connection point's id as the NSD writes it.
+    pub id: String,
+    /// Its logical name: its container's, or what that would be.
+    pub name: ContainerName,
+    /// What it is.
+    pub kind: SapKind,
+    /// The data center that it is joined to.
+    pub datacenter: DcName,
+    /// Where it is.
+    pub place: SapPlace,
+}
+
+/// Where a service access point is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum SapPlace {
+    /// The container of its name, one of the plan's.
+    Container,
+    /// An interface of the host.
+    Host {
+        /// What the network driver gets.
+        port: PortSpec,
+    },
 }
 
 /// A script that is run in a container.
@@ -196,9 +242,9 @@ pub struct Chain {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinkEnd {
-    /// The container.
+    /// The container, or the external access point's name.
     pub container: ContainerName,
-    /// The interface's name in the container.
+    /// The interface's name in the container, or on the host.
     pub interface: IfName,
     /// Its port.
     pub port: PortId,
@@ -214,7 +260,7 @@ pub struct Reserved {
     pub eline: Vec<Ipv4Network>,
     /// One per declared E-LAN or E-Tree, in order.
     pub elan: Vec<Ipv4Network>,
-    /// One per service access point, in order.
+    /// One per external service access point that is the first on some link, in order.
     pub sap: Vec<Ipv4Network>,
 }
 

@@ -10,6 +10,7 @@ use llcm_runtime::{ContainerState, ProgressEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::plan::document::SapDocument;
 use crate::settings::Dialect;
 
 /// An upload, complete on disk in the staging directory; dropping it removes the file.
@@ -122,6 +123,8 @@ pub struct InstanceView {
     pub containers: Vec<ContainerStatus>,
     /// Its links, in the NSD's order.
     pub links: Vec<LinkStatus>,
+    /// Its service access points, in the order of the NSD's connection points.
+    pub saps: Vec<SapDocument>,
 }
 
 /// A container of an instance.

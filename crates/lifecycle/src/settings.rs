@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use llcm_descriptors::Vnfd;
 use llcm_names::ServiceId;
 use llcm_netplan::PoolConfig;
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,46 @@ impl Default for HostPolicy {
     }
 }
 
+/// What a service access point is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SapKind {
+    /// An interface of the host.
+    External,
+    /// A container.
+    Internal,
+    /// A container, at a connection point for management.
+    Management,
+}
+
+impl SapKind {
+    /// As descriptors write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::External => "external",
+            Self::Internal => "internal",
+            Self::Management => "management",
+        }
+    }
+}
+
+/// Service access points: what a service's own connection points become.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SapSettings {
+    /// Whether there are any (the originals' `deploy_sap`). Without them, links end at nothing there.
+    pub deploy: bool,
+    /// The image of those that are containers; `None`: the descriptor's.
+    pub image: Option<String>,
+    /// The descriptor of those that are containers, of which the first unit counts; `None`: the built-in one.
+    pub vnfd: Option<Vnfd>,
+    /// What connection points become whatever their descriptor says, by their ids with or without `ns:`.
+    pub kinds: BTreeMap<String, SapKind>,
+    /// Whether what comes out of the service at an external one may leave the host, with the host's address.
+    pub nat: bool,
+}
+
 /// Where subnets come from. `None`: the pool that the dialect has by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -105,7 +146,7 @@ pub struct PoolSettings {
     pub eline: Option<PoolConfig>,
     /// For E-LANs and E-Trees; `tango`: 30.0.N.0/24, `sonata`: 10.20.N.0/24.
     pub elan: Option<PoolConfig>,
-    /// For service access points; `sonata`: 10.10.N.0/30.
+    /// For external service access points: 10.10.N.0/30.
     pub sap: Option<PoolConfig>,
 }
 
@@ -146,6 +187,8 @@ pub struct Settings {
     pub limits: llcm_packaging::Limits,
     /// See [`PoolSettings`].
     pub pools: PoolSettings,
+    /// See [`SapSettings`].
+    pub saps: SapSettings,
     /// Whether E-Lines carry frames both ways; `None`: in dialect `tango` they do, in `sonata` they do not.
     pub bidirectional_chain: Option<bool>,
 }
@@ -169,6 +212,7 @@ impl Default for Settings {
             mtu: 1500,
             limits: llcm_packaging::Limits::default(),
             pools: PoolSettings::default(),
+            saps: SapSettings::default(),
             bidirectional_chain: None,
         }
     }

@@ -50,6 +50,11 @@ pub enum Step {
         /// The port.
         port: PortId,
     },
+    /// Plugs an interface of the host into its segments: an external service access point.
+    AttachHostPort {
+        /// The port.
+        port: PortId,
+    },
     /// Launches a container's start script in the background.
     LaunchScript {
         /// The container's name in the engine.
@@ -74,7 +79,9 @@ impl Step {
     #[must_use]
     pub fn undo(&self) -> Undo {
         match self {
-            Self::EnsureSegment { .. } | Self::AttachPort { .. } => Undo::RemoveNetwork,
+            Self::EnsureSegment { .. } | Self::AttachPort { .. } | Self::AttachHostPort { .. } => {
+                Undo::RemoveNetwork
+            }
             Self::CreateContainer { container } => Undo::RemoveContainer(container.clone()),
             // Images stay: the engine's store is a cache, and others may use them.
             Self::EnsureImage { .. } => Undo::Nothing,
@@ -135,7 +142,7 @@ pub struct Steps {
     pub images: Vec<Step>,
     /// One per segment.
     pub segments: Vec<Step>,
-    /// One chain per container, in starting order.
+    /// One chain per container, in starting order, then one per external access point.
     pub chains: Vec<Vec<Step>>,
     /// One per container that may have a start script.
     pub scripts: Vec<Step>,
@@ -164,6 +171,8 @@ impl Steps {
                 steps.images.push(Step::EnsureImage { image: image.clone(), engine: site.engine });
             }
         }
+        let of_host = plan.host_ports();
+        steps.chains.extend(of_host.map(|port| vec![Step::AttachHostPort { port: port.id }]));
         steps.segments = plan.segments().map(|segment| Step::EnsureSegment { segment: segment.id }).collect();
         Ok(steps)
     }
@@ -249,6 +258,7 @@ impl std::fmt::Display for Step {
             Self::CreateContainer { container } => write!(f, "create container {container}"),
             Self::StartContainer { container } => write!(f, "start container {container}"),
             Self::AttachPort { container, port } => write!(f, "attach port {port} of container {container}"),
+            Self::AttachHostPort { port } => write!(f, "attach port {port} of the host"),
             Self::LaunchScript { container } => write!(f, "launch the start script of container {container}"),
         }
     }

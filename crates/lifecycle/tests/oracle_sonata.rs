@@ -7,14 +7,16 @@
 #![expect(clippy::print_stdout, reason = "a difference is shown in full, and a skipped test says so")]
 
 mod oracle_common;
+#[path = "oracle_common/sonata.rs"]
+mod sonata;
 
 use std::collections::BTreeMap;
 
 use llcm_lifecycle::plan::PlanDocument;
-use llcm_lifecycle::plan::document::ContainerDocument;
 use llcm_lifecycle::{Dialect, Settings};
 use oracle_common::{Departure, Oracle, check};
-use serde_json::{Value, json};
+use serde_json::json;
+use sonata::{AT_ONBOARDING, DOCKERFILES, QCOW2, RESULTS, normalise, start};
 
 /// Package, what differs, and the reason, from the contract of behaviour.
 const DEPARTURES: &[Departure] = &[
@@ -28,55 +30,7 @@ const DEPARTURES: &[Departure] = &[
     ("son-tutorials__ETSI_plugtest__eu.sonata.etsi-alpha.0.5.son", QCOW2, AT_ONBOARDING),
 ];
 
-const QCOW2: &str = "refused: unstartable-image-format";
-const DOCKERFILES: &str = "refused: build-images-off, unstartable-image-format";
-const AT_ONBOARDING: &str = "units that cannot be started are an error when the package is uploaded (sections 1, 2); the original \
-     took the package and failed when it was to start";
-
-/// Where the results are in this test; the record has another directory of that last name.
-const RESULTS: &str = "/srv/results";
-
-/// A container's start as the record has it, without what the original copied out of the descriptor and
-/// nobody reads.
-fn start(container: &ContainerDocument) -> Value {
-    // What the original did not know of is not there.
-    assert!(container.port_bindings.is_empty() && container.devices.is_empty());
-    assert!(container.cap_add.is_empty() && container.ipc_mode.is_none());
-    json!(["startCompute", container.datacenter, container.name, {
-        "network": container.interfaces.iter().map(|interface| interface.id.clone()).collect::<Vec<_>>(),
-        "image": container.image,
-        "cpu_quota": container.cpu_quota,
-        "cpu_period": container.cpu_period,
-        "cpuset": container.cpuset_cpus,
-        "mem_limit": container.mem_limit,
-        "volumes": container.volumes.iter().map(|volume| mounted(volume)).collect::<Vec<_>>(),
-    }])
-}
-
-/// `<results>/<service>/<function>:<path>:rw` as `u/<function>:<path>`: the service's id is drawn, and the record
-/// has that letter for it.
-fn mounted(volume: &str) -> String {
-    let below = volume.strip_prefix(RESULTS).unwrap().strip_prefix('/').unwrap();
-    let (service, rest) = below.split_once('/').unwrap();
-    service.parse::<uuid::Uuid>().unwrap();
-    format!("u/{}", rest.strip_suffix(":rw").unwrap())
-}
-
-fn normalise(body: &mut serde_json::Map<String, Value>) {
-    for constant in ["flavor_name", "type"] {
-        assert!(body.remove(constant).is_some());
-    }
-    // The list of CPUs is whatever the descriptor had, a number or a text.
-    if body["cpuset"].is_number() {
-        body["cpuset"] = json!(body["cpuset"].to_string());
-    }
-    for volume in body["volumes"].as_array_mut().unwrap() {
-        let (_, below) = volume.as_str().unwrap().split_once("/results/").unwrap();
-        *volume = json!(below);
-    }
-}
-
-fn facts(document: &PlanDocument) -> Vec<(&'static str, Value)> {
+fn facts(document: &PlanDocument) -> Vec<(&'static str, serde_json::Value)> {
     let images: BTreeMap<&str, &str> = document.instances[0]
         .containers
         .iter()

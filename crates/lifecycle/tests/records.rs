@@ -141,7 +141,9 @@ async fn every_step_has_its_intent_first_and_is_undone_by_it() {
         for step in &cut.begun {
             match step {
                 Step::CreateContainer { container } => assert!(undo.containers.contains(container)),
-                Step::EnsureSegment { .. } | Step::AttachPort { .. } => assert!(undo.network),
+                Step::EnsureSegment { .. } | Step::AttachPort { .. } | Step::AttachHostPort { .. } => {
+                    assert!(undo.network);
+                }
                 Step::EnsureImage { .. } | Step::StartContainer { .. } | Step::LaunchScript { .. } => {}
             }
         }

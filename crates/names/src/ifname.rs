@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::ids::{InstallationId, InstanceId};
 use crate::text::{NameError, text_newtype};
 
 /// The name of a network interface: 1 to 15 bytes, no `/`, no blank, no `:`, not `.` or `..`
@@ -51,6 +52,24 @@ impl IfName {
         let digest = Sha256::digest(connection_point.as_bytes());
         Self::parse(&format!("{}-{:02x}{:02x}", &clean[..10], digest[0], digest[1]))
     }
+
+    /// The name of an interface of the host for a service's connection point: the beginning of that one's id, up to
+    /// 8 letters and digits of it, and a digest of the installation, the instance and the id, so that no two share
+    /// a name (`input-3fa9c1`).
+    #[must_use]
+    pub fn of_host(installation: &InstallationId, instance: InstanceId, connection_point: &str) -> Self {
+        let digest = Sha256::new()
+            .chain_update(installation.as_str())
+            .chain_update(instance.uuid().as_bytes())
+            .chain_update(connection_point)
+            .finalize();
+        let letters = connection_point.chars().filter(char::is_ascii_alphanumeric).take(8);
+        let mut name: String = letters.collect();
+        if name.is_empty() {
+            name.push_str("sap");
+        }
+        Self(format!("{name}-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2]))
+    }
 }
 
 #[cfg(test)]
@@ -87,5 +106,18 @@ mod tests {
             let name = IfName::derive(&id).unwrap();
             prop_assert_eq!(IfName::parse(name.as_str()).unwrap(), name);
         }
+    }
+
+    #[test]
+    fn names_on_the_host_are_valid_and_differ() {
+        let installation = InstallationId::from_bits(1);
+        let instance: InstanceId = "0123abcd-0000-4000-8000-000000000000".parse().unwrap();
+        let name = |cp: &str| IfName::of_host(&installation, instance, cp);
+        for cp in ["input", "in.put:very-long", "", "ä/ö", "x"] {
+            assert_eq!(IfName::parse(name(cp).as_str()), Ok(name(cp)), "{cp}");
+        }
+        assert!(name("input").as_str().starts_with("input-") && name("").as_str().starts_with("sap-"));
+        assert_ne!(name("input"), IfName::of_host(&InstallationId::from_bits(2), instance, "input"));
+        assert_ne!(name("inputinputA"), name("inputinputB"));
     }
 }

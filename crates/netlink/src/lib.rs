@@ -19,7 +19,7 @@
 //!
 //! # Reading order
 //! [`wire`]: messages as bytes; [`socket`]: one request and its answer; [`link`]: the simplest kind of object;
-//! the others in any order, [`nf_tables`] last; [`netns`]: how to work in another network namespace.
+//! the others in any order, [`nf_tables`] and [`forwarding`] last; [`netns`]: how to work in another network namespace.
 //!
 //! # Errors
 //! Each call fails with [`NetlinkError::Refused`] and what the kernel says, or with [`NetlinkError::Socket`] when the
@@ -30,6 +30,7 @@
 
 pub mod address;
 pub mod fdb;
+pub mod forwarding;
 pub mod link;
 pub mod link_kind;
 pub mod netns;

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let table = BTreeMap::from([("fw.vdu01.0".to_owned(), "core".to_owned())]);
     for name in llcm_placement::ALGORITHMS {
         println!("{name}");
-        show(select(name, &table)?.as_ref(), &sites, &units)?;
+        show(select(name, &table, 0)?.as_ref(), &sites, &units)?;
     }
     println!("first-fit");
     show(&FirstFit, &sites, &units)?;

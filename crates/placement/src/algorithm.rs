@@ -12,6 +12,21 @@ pub trait Placement: Send + Sync {
     /// # Errors
     /// When no data center can take the unit.
     fn place(&self, view: &View<'_>, unit: &Unit) -> Result<Choice, PlacementError>;
+
+    /// Chooses the data center that an external service access point is joined to: an interface of the host, which
+    /// takes nothing of the data center. `unit` has its [`Unit::access_point`]. The default: where the unit at the
+    /// other end of its E-Line is, else where the first unit of its E-LAN is.
+    ///
+    /// # Errors
+    /// When there is no data center.
+    fn place_outside(&self, view: &View<'_>, unit: &Unit) -> Result<Choice, PlacementError> {
+        let near = unit.access_point.clone().unwrap_or_default();
+        let beside = view.place_of(&near.on_lines).or_else(|| view.place_of(&near.on_lans));
+        match beside {
+            Some(datacenter) => Ok(Choice { datacenter: datacenter.clone(), warning: None }),
+            None => view.sites.first().map(Choice::new).ok_or(PlacementError::NoDataCenter),
+        }
+    }
 }
 
 /// Places units one after the other. `turn` counts the units ever placed before them; the next call goes on
@@ -25,14 +40,40 @@ pub fn place_all(
     units: &[Unit],
     turn: u64,
 ) -> Result<Vec<Placed>, PlacementError> {
+    let mut all = Vec::with_capacity(units.len());
+    place_each(sites, units, &mut all, turn, |view, unit| algorithm.place(view, unit))?;
+    Ok(all)
+}
+
+/// Places external service access points beside the units in `placed`, which they are near to.
+///
+/// # Errors
+/// As [`place_all`].
+pub fn place_all_outside(
+    algorithm: &dyn Placement,
+    sites: &[Site],
+    placed: &[Placed],
+    access_points: &[Unit],
+    turn: u64,
+) -> Result<Vec<Placed>, PlacementError> {
+    let mut all = placed.to_vec();
+    place_each(sites, access_points, &mut all, turn, |view, unit| algorithm.place_outside(view, unit))?;
+    Ok(all.split_off(placed.len()))
+}
+
+fn place_each(
+    sites: &[Site],
+    units: &[Unit],
+    placed: &mut Vec<Placed>,
+    mut turn: u64,
+    place: impl Fn(&View<'_>, &Unit) -> Result<Choice, PlacementError>,
+) -> Result<(), PlacementError> {
     if sites.is_empty() {
         return Err(PlacementError::NoDataCenter);
     }
     let names: BTreeSet<_> = sites.iter().map(|site| &site.datacenter.name).collect();
-    let mut placed: Vec<Placed> = Vec::with_capacity(units.len());
-    let mut turn = turn;
     for unit in units {
-        let Choice { datacenter, warning } = algorithm.place(&View { sites, placed: &placed, turn }, unit)?;
+        let Choice { datacenter, warning } = place(&View { sites, placed, turn }, unit)?;
         if !names.contains(&datacenter) {
             return Err(PlacementError::UnknownDataCenter {
                 unit: unit.name.clone(),
@@ -42,7 +83,7 @@ pub fn place_all(
         placed.push(Placed { unit: unit.clone(), datacenter, warning });
         turn = turn.wrapping_add(1);
     }
-    Ok(placed)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -16,14 +16,6 @@ pub enum PlacementError {
         /// The names there are.
         known: String,
     },
-    /// The algorithm exists by name only.
-    #[error(
-        "placement algorithm {name:?} needs service access points, which are not deployed: use round-robin"
-    )]
-    NeedsSaps {
-        /// The name as given.
-        name: String,
-    },
     /// The algorithm found no place for a unit.
     #[error("no data center can take {unit}: {reason}")]
     NoPlace {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::algorithm::Placement;
 use crate::error::PlacementError;
+use crate::first::First;
 use crate::model::{Choice, Unit, View};
 
 /// `static`: a table from container names (SSIID included) to data centers. A unit that the table does not
@@ -37,6 +38,15 @@ impl Placement for Fixed {
             None => format!("the static placement does not name {}: {first} taken", unit.name),
         });
         Ok(choice)
+    }
+
+    /// One that the table does not name stays beside its neighbours, which is no reason for a warning.
+    fn place_outside(&self, view: &View<'_>, unit: &Unit) -> Result<Choice, PlacementError> {
+        if self.table.contains_key(&unit.name) {
+            self.place(view, unit)
+        } else {
+            First.place_outside(view, unit)
+        }
     }
 }
 

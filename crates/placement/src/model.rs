@@ -58,13 +58,25 @@ pub struct Unit {
     pub vnf_id: String,
     /// What it takes.
     pub demand: Demand,
+    /// What it is near to, if it is a service access point. Units of functions come before these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_point: Option<AccessPoint>,
+}
+
+/// The neighbours of a service access point, by the names of their units.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AccessPoint {
+    /// Those at the other ends of its E-Lines.
+    pub on_lines: Vec<String>,
+    /// Those on its E-LANs and E-Trees.
+    pub on_lans: Vec<String>,
 }
 
 impl Unit {
     /// A unit of which nothing but the name is known.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), vnf_id: String::new(), demand: Demand::default() }
+        Self { name: name.to_owned(), vnf_id: String::new(), demand: Demand::default(), access_point: None }
     }
 }
 
@@ -89,6 +101,17 @@ pub struct View<'a> {
     pub placed: &'a [Placed],
     /// How many units were ever placed before this one, over all instances.
     pub turn: u64,
+}
+
+impl View<'_> {
+    /// Where the first of some units was placed that was.
+    #[must_use]
+    pub fn place_of(&self, names: &[String]) -> Option<&DcName> {
+        names.iter().find_map(|name| {
+            let placed = self.placed.iter().find(|placed| placed.unit.name == *name)?;
+            Some(&placed.datacenter)
+        })
+    }
 }
 
 /// An algorithm's answer.

@@ -34,6 +34,14 @@ pub struct AttachPoint {
     pub engine: Option<(EngineId, String)>,
 }
 
+impl AttachPoint {
+    /// That of a port of the host ([`crate::PortSpec::host`]): there is no container.
+    #[must_use]
+    pub const fn host() -> Self {
+        Self { netns: None, engine: None }
+    }
+}
+
 /// What a container driver offers to network drivers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offers {

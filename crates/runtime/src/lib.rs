@@ -74,7 +74,7 @@ pub use container_spec::{
     Bind, BuildSpec, ContainerSpec, CpuLimit, Device, ExposedPort, PortBinding, PullPolicy,
 };
 pub use error::{DriverError, DriverResult, ErrorKind};
-pub use network::{LinkView, NetworkDriver, NetworkObject, PortView, PrepareReport};
-pub use network_spec::{PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
+pub use network::{HostSide, LinkView, NetworkDriver, NetworkObject, PortView, PrepareReport};
+pub use network_spec::{HostPort, PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
 pub use reference::ImageReference;
 pub use taken::{HeldPort, Taken};

@@ -1,6 +1,7 @@
 //! The network driver trait and what it reports.
 
 use async_trait::async_trait;
+use ipnetwork::Ipv4Network;
 use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_topology::Topology;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,18 @@ use crate::{AttachPoint, DriverError, DriverResult, Needs, PortSpec, SegmentSpec
 pub trait NetworkDriver: Send + Sync {
     /// What this driver needs from container drivers.
     fn needs(&self) -> Needs;
+
+    /// Whether ports of the host ([`PortSpec::host`]) can be made, and which networks the host knows already.
+    /// The default: they cannot.
+    ///
+    /// # Errors
+    /// `Failed`.
+    async fn host_side(&self) -> DriverResult<HostSide> {
+        Ok(HostSide {
+            obstacle: Some("this network driver makes no interfaces of the host".to_owned()),
+            networks: Vec::new(),
+        })
+    }
 
     /// Makes the data centers and links of a topology exist, and forgets those of this installation that it
     /// does not name. Called before anything else, and again whenever the topology changes.
@@ -28,10 +41,12 @@ pub trait NetworkDriver: Send + Sync {
     async fn ensure_segment(&self, spec: &SegmentSpec) -> DriverResult<()>;
 
     /// Creates the interface in the container, with name, MAC, addresses and MTU, plugs it into its segments
-    /// (known from `ensure_segment`), and sets it up last: an interface that is up is complete.
+    /// (known from `ensure_segment`), and sets it up last: an interface that is up is complete. One of the host
+    /// is made likewise, with `point` [`AttachPoint::host`].
     ///
     /// # Errors
-    /// `NotFound` when the container's namespace is gone or a segment is not known; `Conflict`.
+    /// `NotFound` when the container's namespace is gone or a segment is not known; `Conflict`, also when the
+    /// host has an interface of that name; `Unsupported` for an interface of the host where there can be none.
     async fn attach(&self, spec: &PortSpec, point: &AttachPoint) -> DriverResult<PortView>;
 
     /// Unplugs and removes a port with its interface. Works when the container is gone.
@@ -85,6 +100,17 @@ pub trait NetworkDriver: Send + Sync {
     /// # Errors
     /// `Failed`.
     async fn teardown(&self) -> DriverResult<()>;
+}
+
+/// The host as the other end of emulated segments.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostSide {
+    /// Why the host can have no interface on a segment, if so, in words.
+    pub obstacle: Option<String>,
+    /// The networks that the host has routes to, but for the default one: addresses that an interface of the
+    /// host had better not be given.
+    pub networks: Vec<Ipv4Network>,
 }
 
 /// What `prepare` found and did.

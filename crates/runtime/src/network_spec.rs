@@ -69,7 +69,8 @@ pub struct PortSpec {
     pub group: LinkGroup,
     /// The data center.
     pub datacenter: DcName,
-    /// The container, by its engine name, for messages and for drivers that attach by engine.
+    /// The container, by its engine name, for messages and for drivers that attach by engine; of a port of the
+    /// host, the name that the access point would have as a container.
     pub container: EngineName,
     /// The interface's name in the container.
     pub ifname: IfName,
@@ -81,4 +82,16 @@ pub struct PortSpec {
     pub mtu: u32,
     /// The segments it is an end of; empty for an interface that is on no link.
     pub segments: Vec<SegmentId>,
+    /// The interface is the host's own, not a container's: an external service access point. Left out where it
+    /// is not, so that ports of earlier versions stay the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostPort>,
+}
+
+/// What is particular to an interface in the host's own network namespace, the one that the driver runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostPort {
+    /// Whether what comes in by it may leave the host, with the host's address as its source. Else the host
+    /// passes nothing on that comes in by it.
+    pub nat: bool,
 }

@@ -58,6 +58,8 @@ pub(crate) struct Instance {
     pub(crate) containers: Vec<Container>,
     #[serde(default)]
     pub(crate) links: Vec<Link>,
+    #[serde(default)]
+    pub(crate) saps: Vec<Sap>,
 }
 
 /// A container of an instance.
@@ -109,6 +111,23 @@ pub(crate) struct Link {
     pub(crate) subnet: String,
     #[serde(default)]
     pub(crate) ends: Vec<String>,
+}
+
+/// A service access point of an instance.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Sap {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) datacenter: String,
+    #[serde(default)]
+    pub(crate) address: Option<String>,
+    #[serde(default)]
+    pub(crate) container: Option<String>,
+    #[serde(default)]
+    pub(crate) interface: Option<String>,
+    #[serde(default)]
+    pub(crate) nat: bool,
 }
 
 /// Something that happened.

@@ -1,8 +1,9 @@
 //! `llcm exec`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use serde_json::json;
 
 use crate::cli::Connection;
@@ -32,18 +33,34 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode> {
-    let mut environment = serde_json::Map::new();
-    for pair in &args.env {
-        let Some((name, value)) = pair.split_once('=') else {
-            bail!("--env takes NAME=VALUE, not `{pair}`");
-        };
-        environment.insert(name.to_owned(), value.into());
-    }
+    let environment = variables(&args.env)?;
     let (instance, container) = split(&args.target);
     let instance = client.find_instance(instance).await?;
     let container = select::container(&instance, container)?;
-    let path = format!("/instances/{}/containers/{}/exec", instance.id, container.name);
-    let body = json!({ "argv": args.command, "environment": environment, "terminal": args.terminal });
+    in_container(client, (&instance.id, &container.name), &args.command, &environment, args.terminal).await
+}
+
+/// `NAME=VALUE`, each.
+///
+/// # Errors
+/// When one is not.
+pub(crate) fn variables(pairs: &[String]) -> anyhow::Result<BTreeMap<&str, &str>> {
+    let pairs = pairs
+        .iter()
+        .map(|pair| pair.split_once('=').ok_or_else(|| anyhow!("--env takes NAME=VALUE, not `{pair}`")));
+    pairs.collect()
+}
+
+/// Runs a command in a container of an instance, both by name; the exit code is the command's own.
+pub(crate) async fn in_container(
+    client: &Client,
+    (instance, container): (&str, &str),
+    command: &[String],
+    environment: &BTreeMap<&str, &str>,
+    terminal: bool,
+) -> anyhow::Result<ExitCode> {
+    let path = format!("/instances/{instance}/containers/{container}/exec");
+    let body = json!({ "argv": command, "environment": environment, "terminal": terminal });
     let code = stream::copy_output(client.post_stream(&path, &body).await?).await?;
     let code = code.ok_or_else(|| anyhow!("the engine does not tell how the command ended"))?;
     // The kernel's exit codes have 8 bits; what does not fit cannot have been one.

@@ -14,6 +14,7 @@ mod progress;
 pub(crate) mod ps;
 pub(crate) mod push;
 pub(crate) mod rm;
+pub(crate) mod sap;
 pub(crate) mod serve;
 pub(crate) mod services;
 pub(crate) mod up;
@@ -43,6 +44,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Verb::Exec(args) => {
             with_client(&args.connection.clone(), async |client| exec::run(&client, &args).await)
+        }
+        Verb::Sap(args) => {
+            with_client(&args.connection().clone(), async |client| sap::run(&client, &args).await)
         }
         Verb::Logs(args) => {
             with_client(&args.connection.clone(), async |client| logs::run(&client, &args).await)

@@ -82,7 +82,8 @@ pub(super) fn read(path: &Path, settings: &Settings) -> anyhow::Result<PackageIn
 /// Adds the environment files that instances 0 to `instances` - 1 have; what is wrong with one is a finding.
 pub(super) fn add_env_files(input: &mut PackageInput, settings: &Settings, dialect: Dialect, instances: u16) {
     let (Some(directory), Some(descriptors)) = (&settings.env_dir, &input.descriptors) else { return };
-    let names = (0..instances).flat_map(|ssiid| container_names(descriptors, dialect, Ssiid::new(ssiid)));
+    let names =
+        (0..instances).flat_map(|ssiid| container_names(descriptors, settings, dialect, Ssiid::new(ssiid)));
     let mut findings = Vec::new();
     for name in names {
         match package::read_env_file(directory, name.as_str()) {

@@ -7,6 +7,7 @@ pub(crate) mod file;
 pub(crate) mod image_map;
 mod listen;
 pub(crate) mod raw;
+mod saps;
 mod values;
 
 #[cfg(test)]
@@ -171,6 +172,8 @@ impl RawConfig {
         }
         settings.pools.eline = self.eline_pool;
         settings.pools.elan = self.elan_pool;
+        settings.pools.sap = self.sap_pool;
+        settings.saps = saps::settings(self)?;
         settings.bidirectional_chain = self.bidirectional_chain;
         set(&mut settings.build_images, self.build_images);
         set(&mut settings.force_pull, self.force_pull);

@@ -11,6 +11,7 @@ use llcm_netplan::PoolConfig;
 
 use super::image_map::ImageMapping;
 use super::listen::Listen;
+use super::saps::SapMapping;
 use super::values::{ByteSize, pool, word};
 
 /// What runs containers.
@@ -110,6 +111,26 @@ pub(crate) struct RawConfig {
     /// Whether E-Lines carry traffic both ways. [default: yes in dialect tango, no in sonata]
     #[arg(long, env = "LLCM_BIDIRECTIONAL_CHAIN", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) bidirectional_chain: Option<bool>,
+    /// The subnets for external service access points, likewise. [default: 10.10.0.0/30 and on]
+    #[arg(long, env = "LLCM_SAP_POOL", value_name = "SUBNETxCOUNT", value_parser = pool)]
+    pub(crate) sap_pool: Option<PoolConfig>,
+    /// Make service access points of services' own connection points: external ones are interfaces of this host,
+    /// the others are containers.
+    #[arg(long, env = "LLCM_DEPLOY_SAPS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) deploy_saps: Option<bool>,
+    /// What a connection point becomes whatever its descriptor says: `external`, `internal` or `management`
+    /// (`input=external`); repeatable.
+    #[arg(long, env = "LLCM_SAP", value_name = "NAME=KIND", value_delimiter = ',')]
+    pub(crate) sap: Option<Vec<SapMapping>>,
+    /// The image of service access points that are containers. [default: a small one with this host's tools]
+    #[arg(long, env = "LLCM_SAP_IMAGE", value_name = "IMAGE")]
+    pub(crate) sap_image: Option<String>,
+    /// A VNFD whose first unit service access points are that are containers. [default: a built-in one]
+    #[arg(long, env = "LLCM_SAP_VNFD", value_name = "FILE")]
+    pub(crate) sap_vnfd: Option<PathBuf>,
+    /// Let what comes out of services at external access points leave this host, with the host's address.
+    #[arg(long, env = "LLCM_SAP_NAT", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) sap_nat: Option<bool>,
     /// Where `<container name>.env.yml` files are looked up.
     #[arg(long, env = "LLCM_ENV_DIR", value_name = "DIR")]
     pub(crate) env_dir: Option<PathBuf>,
@@ -188,7 +209,7 @@ impl RawConfig {
         first_of!(self, below;
             listen, allow_remote, allowed_hosts, data_dir, topology, engine, docker_host, image_map, insecure_registries, registry_config, simulated_script,
             placement, placement_file, placement_seed, port_offset, publish_address, integrity, links, vcpus,
-            eline_pool, elan_pool, bidirectional_chain, env_dir, results_dir, build_images, force_pull, start_concurrency, stop_grace, mtu, allowed_capabilities,
+            eline_pool, elan_pool, bidirectional_chain, sap_pool, deploy_saps, sap, sap_image, sap_vnfd, sap_nat, env_dir, results_dir, build_images, force_pull, start_concurrency, stop_grace, mtu, allowed_capabilities,
             allowed_devices, allowed_ipc_modes, max_upload, max_unpacked, max_descriptor,
             max_entries, max_ratio, max_depth, upload_concurrency, best_effort, stop_instances, log,
         )

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use llcm_descriptors::{Diagnostic, PackageInfo, Triple};
 use llcm_lifecycle::Dialect;
+use llcm_lifecycle::plan::document::SapDocument;
 use llcm_lifecycle::request::{
     ContainerStatus, FunctionView, InstanceState, InstanceView, LinkStatus, RequestStatus, RequestType,
     RequestView, ScriptRun, ServiceView,
@@ -120,6 +121,9 @@ pub struct Instance {
     pub containers: Vec<Container>,
     /// Its links, in the NSD's order.
     pub links: Vec<LinkStatus>,
+    /// Its service access points, in the order of the NSD's connection points.
+    #[serde(default)]
+    pub saps: Vec<SapDocument>,
 }
 
 impl From<InstanceView> for Instance {
@@ -137,6 +141,7 @@ impl From<InstanceView> for Instance {
             warnings,
             containers,
             links,
+            saps,
         } = view;
         let containers = containers.into_iter().map(Container::from).collect();
         let created_at = created_at.into();
@@ -153,6 +158,7 @@ impl From<InstanceView> for Instance {
             warnings,
             containers,
             links,
+            saps,
         }
     }
 }

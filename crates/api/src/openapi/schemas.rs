@@ -30,6 +30,10 @@ fn words(words: &[&str]) -> Value {
     json!({ "type": "string", "enum": words })
 }
 
+fn boolean() -> Value {
+    json!({ "type": "boolean" })
+}
+
 fn integer() -> Value {
     json!({ "type": "integer" })
 }
@@ -156,6 +160,7 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("warnings", list(of("Diagnostic"))),
         ("containers", list(of("Container"))),
         ("links", list(of("Link"))),
+        ("saps", list(of("ServiceAccessPoint"))),
     ]);
     let container = object([
         ("name", text()),
@@ -178,6 +183,17 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("kind", words(&["E-Line", "E-LAN", "E-Tree"])),
         ("subnet", about("CIDR")),
         ("ends", list(about("`container:interface`"))),
+    ]);
+    let sap = object([
+        ("id", about("The connection point's id as the NSD writes it.")),
+        ("kind", words(&["external", "internal", "management"])),
+        ("datacenter", text()),
+        ("subnet", or_null(about("CIDR"))),
+        ("address", or_null(about("CIDR"))),
+        ("container", or_null(about("Its container; null: it is an interface of the host."))),
+        ("name", text()),
+        ("interface", or_null(text())),
+        ("nat", boolean()),
     ]);
     let script = object([
         ("phase", words(&["start", "stop"])),
@@ -203,6 +219,7 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("Container", container),
         ("ContainerState", state),
         ("Link", link),
+        ("ServiceAccessPoint", sap),
         ("Script", script),
         ("Plan", json!({ "type": "object", "additionalProperties": true })),
         ("Request", request),

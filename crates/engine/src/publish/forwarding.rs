@@ -1,4 +1,4 @@
-//! Passing on packets of other machines: whether the kernel does it, and whether somebody's rules let them through.
+//! Passing on packets of other machines: whether somebody's rules let them through.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,23 +11,6 @@ use llcm_netlink::{Device, Socket, address, link, netns, route};
 use rustix::time::Timespec;
 
 use super::pair::{free, pair};
-
-const SWITCH: &str = "/proc/sys/net/ipv4/ip_forward";
-
-/// Turning the switch turns this one, too, whatever it was (Linux, `inet_forward_change`).
-const REDIRECTS: &str = "/proc/sys/net/ipv4/conf/all/accept_redirects";
-
-/// Whether this network namespace forwards IPv4.
-pub(super) fn is_on() -> io::Result<bool> {
-    Ok(fs::read_to_string(SWITCH)?.trim() != "0")
-}
-
-/// Switches forwarding on or off.
-pub(super) fn switch(on: bool) -> io::Result<()> {
-    let redirects = fs::read_to_string(REDIRECTS)?;
-    fs::write(SWITCH, if on { "1" } else { "0" })?;
-    fs::write(REDIRECTS, redirects.trim())
-}
 
 /// The kernel sets interfaces up under its network lock, which others hold for tens of milliseconds.
 const READY: Duration = Duration::from_secs(5);

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use llcm_netlink::nf_tables::{self, Batch};
-use llcm_netlink::{NetlinkError, Socket};
+use llcm_netlink::{NetlinkError, Socket, forwarding};
 
 use super::bind::bind;
 use super::pair::{self, Names};
 use super::proxy::{Proxy, Serve, Target};
-use super::rules::{self, FORWARDING_WAS_OFF, PORTS};
-use super::{Publish, PublishVia, Publishing, forwarding};
+use super::rules::{self, PORTS};
+use super::{Publish, PublishVia, Publishing, forwarding as trial};
 use crate::error::{Context as _, EngineError, chain};
 use crate::host_sockets::HostSockets;
 use crate::process::Process;
@@ -247,19 +247,11 @@ impl Ports {
         let switch_on = others && !forwarding::is_on()?;
         let mut switch_off = false;
         if switch_on {
-            batch.add_chain(table, FORWARDING_WAS_OFF, None);
-        } else if !wanted && has(FORWARDING_WAS_OFF) {
-            let heir = chains.iter().map(|(owner, _)| owner).find(|owner| {
-                *owner != table
-                    && owner.starts_with("llcm-")
-                    && chains.iter().any(|(other, chain)| other == *owner && chain == PORTS)
-            });
-            switch_off = heir.is_none();
-            if let Some(heir) = heir {
-                batch.add_chain(heir, FORWARDING_WAS_OFF, None);
-            }
+            batch.add_chain(table, forwarding::WAS_OFF, None);
+        } else if !wanted && has(forwarding::WAS_OFF) {
+            switch_off = forwarding::hand_over(&mut batch, table, &chains);
             if !ports.is_empty() {
-                batch.delete_chain(table, FORWARDING_WAS_OFF);
+                batch.delete_chain(table, forwarding::WAS_OFF);
             }
         }
         if ports.is_empty() {
@@ -307,7 +299,7 @@ impl Ruled {
             return Ok(allowed);
         }
         let allowed =
-            forwarding::is_allowed(names.engine()).context("try to forward by", Path::new("nf_tables"))?;
+            trial::is_allowed(names.engine()).context("try to forward by", Path::new("nf_tables"))?;
         self.allowed = Some((Instant::now(), allowed));
         Ok(allowed)
     }

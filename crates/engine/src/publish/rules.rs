@@ -25,10 +25,7 @@ use llcm_netlink::{NetlinkError, Socket, netns, rule};
 use super::{Protocol, Publish};
 
 /// The chain with the published ports; a table that has it is one of ours.
-pub(super) const PORTS: &str = "ports";
-
-/// An empty chain: forwarding was off before, see `forwarding`.
-pub(super) const FORWARDING_WAS_OFF: &str = "forwarding-was-off";
+pub(super) const PORTS: &str = llcm_netlink::forwarding::NEEDED;
 
 /// Numbers of protocols (IANA).
 const TCP: u8 = 6;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Instance, Memory};
+use crate::plan::document::SapDocument;
 use crate::plan::{ContainerPlan, LinkPlan};
 use crate::request::{ContainerStatus, InstanceView, LinkStatus};
 
@@ -25,6 +26,7 @@ pub(super) fn view(instance: &Instance) -> InstanceView {
         warnings: plan.warnings.clone(),
         containers,
         links: plan.links.iter().map(link_status).collect(),
+        saps: plan.saps.iter().map(|sap| SapDocument::new(sap, plan)).collect(),
     }
 }
 

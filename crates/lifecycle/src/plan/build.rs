@@ -8,11 +8,13 @@ use llcm_names::{InstallationId, InstanceId, LinkGroup, Owner, PortId, SegmentId
 use llcm_placement::Placement;
 use llcm_topology::Topology;
 
+use super::access::Access;
 use super::containers::containers;
 use super::drafts::drafts;
 use super::findings::Findings;
 use super::links::links;
-use super::reserve::lease;
+use super::reserve::{lease, lease_saps};
+use super::saps::{Saps, Without};
 use super::service::Service;
 use super::{HostFacts, InstancePlan, PlanState, Reserved};
 use crate::settings::{Dialect, Settings};
@@ -69,7 +71,10 @@ impl std::fmt::Debug for PlanRequest<'_> {
 /// network of the engine, data centers that a link joins do not reach one another.
 pub fn build(request: &PlanRequest<'_>) -> Result<InstancePlan, Vec<Diagnostic>> {
     let mut findings = Findings::default();
-    let service = Service::new(request.descriptors, request.dialect, &mut findings);
+    let without = Without { host_ports: request.facts.and_then(|facts| facts.host.obstacle.as_deref()) };
+    let saps = Saps::new(request.descriptors, request.settings, without, &mut findings);
+    let service = Service::new(&saps.descriptors, request.dialect, &mut findings);
+    let drafts = drafts(&saps, &service, request.settings, request.dialect, &mut findings);
     let ids = Ids::new(request.state);
     let Some(group) = ids.group() else {
         findings.error(
@@ -82,26 +87,32 @@ pub fn build(request: &PlanRequest<'_>) -> Result<InstancePlan, Vec<Diagnostic>>
     };
     let owner = Owner { installation: request.installation.clone(), instance: request.instance };
     let mut making = Making { request, service: &service, owner, group, ids, findings };
-    let mut containers = containers(&mut making);
-    let drafts =
-        drafts(request.descriptors, &service, request.settings, request.dialect, &mut making.findings);
-    let leases = match request.dialect {
+    let (mut containers, placed) = containers(&mut making, &saps, &drafts);
+    let mut leases = match request.dialect {
         Dialect::Tango => Reserved::default(),
         Dialect::Sonata => {
             let taken = &request.state.subnets;
             lease(&drafts, request.settings, request.dialect, taken, &mut making.findings)
         }
     };
+    let sap_subnets = {
+        let taken = request.state.subnets.iter().copied().chain(leases.iter()).collect();
+        let known = request.facts.map(|facts| facts.host.networks.as_slice()).unwrap_or_default();
+        lease_saps(&saps, &drafts, request.settings, &taken, known, &mut making.findings)
+    };
     let reserved = match request.dialect {
         Dialect::Tango => request.reserved,
         Dialect::Sonata => &leases,
     };
     // Without all containers there is an error already, and the links would only repeat it.
-    let links = if containers.len() == service.units.len() {
-        links(&mut making, &drafts, reserved, &mut containers)
+    let (links, saps) = if containers.len() == service.units.len() {
+        let mut access = Access::new(&mut making, &saps, &drafts, sap_subnets.clone(), &placed);
+        let links = links(&mut making, &drafts, reserved, &mut containers, &mut access);
+        (links, saps.plans(&containers, access))
     } else {
-        Vec::new()
+        Default::default()
     };
+    leases.sap.extend(sap_subnets.into_values());
     let placed = u64::try_from(containers.len()).unwrap_or(u64::MAX);
     let plan = InstancePlan {
         owner: making.owner,
@@ -111,6 +122,7 @@ pub fn build(request: &PlanRequest<'_>) -> Result<InstancePlan, Vec<Diagnostic>>
         group,
         containers,
         links,
+        saps,
         leases,
         placement_turn: request.state.placement_turn.wrapping_add(placed),
         warnings: Vec::new(),

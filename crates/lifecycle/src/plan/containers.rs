@@ -4,31 +4,41 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use llcm_names::{ContainerName, EngineName, MacAddr};
 use llcm_netplan::{PortBook, published_port};
-use llcm_placement::{Demand, Placed, Site, Unit, place_all, select};
+use llcm_placement::{Demand, Placed};
 use llcm_runtime::{ContainerSpec, CpuLimit, ExposedPort, PortBinding, PortSpec};
 
 use super::build::{Making, PlanRequest};
+use super::drafts::Draft;
 use super::environment::{environment, scripts};
 use super::findings::Findings;
+use super::placing::place;
 use super::policy::privileges;
+use super::saps::Saps;
 use super::service::{Service, Socket, UnitRef};
 use super::{ContainerPlan, InterfacePlan, Load, images, limits, volumes};
 
-/// The containers of an instance, without the addresses and segments of their interfaces. Empty when there is
-/// an error that leaves no sensible containers.
-pub(super) fn containers(making: &mut Making<'_>) -> Vec<ContainerPlan> {
+/// The containers of an instance, without the addresses and segments of their interfaces, and where they were
+/// placed. Empty when there is an error that leaves no sensible containers.
+pub(super) fn containers(
+    making: &mut Making<'_>,
+    saps: &Saps<'_>,
+    drafts: &[Draft<'_>],
+) -> (Vec<ContainerPlan>, Vec<Placed>) {
     let (request, service) = (making.request, making.service);
     let findings = &mut making.findings;
     let names = names(request, service, findings);
     let cpus = request.facts.map(|facts| &facts.cpus);
     let limits: Vec<CpuLimit> =
         service.units.iter().map(|unit| limits::cpu(unit, request.settings.vcpus, cpus, findings)).collect();
-    let Some(names) = names else { return Vec::new() };
-    let Some(placed) = place(request, service, &names, &limits, findings) else { return Vec::new() };
+    let Some(names) = names else { return Default::default() };
+    let access_points = saps.functions();
+    let is_access_point = |vnf_id: &str| access_points.contains(vnf_id);
+    let placed = place(request, service, drafts, is_access_point, (&names, &limits), findings);
+    let Some(placed) = placed else { return Default::default() };
     volumes::check(request, &mut making.findings);
     let mut book = port_book(request);
     let mut containers = Vec::with_capacity(service.units.len());
-    let decided = limits.into_iter().zip(names).zip(placed);
+    let decided = limits.into_iter().zip(names).zip(&placed);
     for (position, (unit, ((cpu, (name, engine_name)), placed))) in
         service.units.iter().zip(decided).enumerate()
     {
@@ -40,7 +50,7 @@ pub(super) fn containers(making: &mut Making<'_>) -> Vec<ContainerPlan> {
             owner: making.owner.clone(),
             name: engine_name,
             logical_name: name.to_string(),
-            datacenter: placed.datacenter,
+            datacenter: placed.datacenter.clone(),
             image: images::reference(unit),
             environment,
             cpu,
@@ -65,7 +75,7 @@ pub(super) fn containers(making: &mut Making<'_>) -> Vec<ContainerPlan> {
         });
     }
     limits::leave_out(request, &mut containers, &mut making.findings);
-    containers
+    (containers, placed)
 }
 
 /// The logical and engine names; `None` when one of them cannot be.
@@ -111,74 +121,6 @@ fn names(
         names.push((name, engine_name));
     }
     (names.len() == service.units.len()).then_some(names)
-}
-
-fn place(
-    request: &PlanRequest<'_>,
-    service: &Service<'_>,
-    names: &[(ContainerName, EngineName)],
-    cpus: &[CpuLimit],
-    findings: &mut Findings,
-) -> Option<Vec<Placed>> {
-    let sites: Vec<Site> = request
-        .topology
-        .datacenters
-        .iter()
-        .map(|dc| {
-            let load = request.state.load.get(&dc.name).copied().unwrap_or_default();
-            Site {
-                datacenter: llcm_placement::DataCenter {
-                    name: dc.name.clone(),
-                    cpu_milli: dc.capacity.cpu_milli,
-                    memory_bytes: dc.capacity.memory_bytes,
-                },
-                load: Demand { cpu_milli: load.cpu_milli, memory_bytes: load.memory_bytes },
-                units: load.units,
-            }
-        })
-        .collect();
-    let units: Vec<Unit> = service
-        .units
-        .iter()
-        .zip(names)
-        .zip(cpus)
-        .map(|((unit, (name, _)), cpu)| Unit {
-            name: name.to_string(),
-            vnf_id: unit.vnf_id.to_owned(),
-            demand: Demand {
-                // Microseconds of a period of a second, as thousandths.
-                cpu_milli: cpu.quota_us.unwrap_or(limits::PERIOD_US).div_ceil(limits::PERIOD_US / 1000),
-                memory_bytes: unit.unit.memory.map_or(0, |memory| memory.0),
-            },
-        })
-        .collect();
-    let settings = &request.settings.placement;
-    let turn = request.state.placement_turn;
-    let result = match request.placement {
-        Some(algorithm) => place_all(algorithm, &sites, &units, turn),
-        None => select(&settings.algorithm, &settings.fixed)
-            .and_then(|algorithm| place_all(algorithm.as_ref(), &sites, &units, turn)),
-    };
-    match result {
-        Ok(placed) => {
-            for (placed, unit) in placed.iter().zip(&service.units) {
-                if let Some(warning) = &placed.warning {
-                    let place = (unit.vnfd.document.as_str(), unit.unit.path.as_str());
-                    findings.warn("placement", place, warning.clone(), "");
-                }
-            }
-            Some(placed)
-        }
-        Err(error) => {
-            findings.error(
-                "placement",
-                ("", ""),
-                error.to_string(),
-                "see the setting `placement` and the topology",
-            );
-            None
-        }
-    }
 }
 
 /// Host ports that live instances have.
@@ -263,6 +205,7 @@ fn interfaces(
                 addresses: static_address.into_iter().collect(),
                 mtu: making.request.settings.mtu,
                 segments: Vec::new(),
+                host: None,
             },
         });
     }

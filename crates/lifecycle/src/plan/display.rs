@@ -2,7 +2,9 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{ContainerPlan, InstancePlan, InterfacePlan, LinkPlan, Script, limits::PERIOD_US};
+use super::{
+    ContainerPlan, InstancePlan, InterfacePlan, LinkPlan, SapPlace, SapPlan, Script, limits::PERIOD_US,
+};
 
 impl Display for InstancePlan {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -15,6 +17,9 @@ impl Display for InstancePlan {
         }
         for container in &self.containers {
             write!(f, "{container}")?;
+        }
+        for sap in &self.saps {
+            write!(f, "{sap}")?;
         }
         Ok(())
     }
@@ -49,6 +54,27 @@ impl Display for LinkPlan {
             }
         }
         Ok(())
+    }
+}
+
+impl Display for SapPlan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{} access point {} in {}: ", self.kind.as_str(), self.id, self.datacenter)?;
+        match &self.place {
+            SapPlace::Container => writeln!(f, "container {}", self.name),
+            SapPlace::Host { port } => {
+                write!(
+                    f,
+                    "interface {} of the host, port {}, {}, MTU {}",
+                    port.ifname, port.id, port.mac, port.mtu
+                )?;
+                for address in &port.addresses {
+                    write!(f, ", {address}")?;
+                }
+                let nat = port.host.is_some_and(|host| host.nat);
+                writeln!(f, "{}", if nat { ", may leave the host" } else { "" })
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use llcm_descriptors::{Descriptors, Diagnostic, PackageInfo, PackageKind, Triple
 use llcm_names::{ContainerName, DcName, EngineName, IfName, MacAddr, PackageHash, Port, Protocol, Ssiid};
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerPlan, InstancePlan, InterfacePlan, LinkEnd, LinkPlan, Reserved};
+use super::{ContainerPlan, InstancePlan, InterfacePlan, LinkEnd, LinkPlan, Reserved, SapPlace, SapPlan};
 use crate::settings::Dialect;
 
 /// The version of this format.
@@ -187,16 +187,52 @@ pub struct ELanDocument {
 /// A service access point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SapDocument {
-    /// Its id.
+    /// The connection point's id as the NSD writes it.
     pub id: String,
     /// `external`, `internal` or `management`.
     pub kind: String,
-    /// Where it is.
+    /// Where it is joined to the network.
     pub datacenter: DcName,
-    /// Its subnet.
-    pub subnet: Ipv4Network,
-    /// Its address.
-    pub address: IpNetwork,
+    /// The subnet of its first link; `None`: it is on none.
+    pub subnet: Option<Ipv4Network>,
+    /// Its address on that link.
+    pub address: Option<IpNetwork>,
+    /// Its container's logical name; `None`: it is an interface of the host.
+    pub container: Option<ContainerName>,
+    /// Its name in the links.
+    pub name: ContainerName,
+    /// The interface, in the container or on the host; `None`: the container has none.
+    pub interface: Option<IfName>,
+    /// Whether what comes in by it may leave the host.
+    pub nat: bool,
+}
+
+impl SapDocument {
+    pub(crate) fn new(sap: &SapPlan, plan: &InstancePlan) -> Self {
+        let is_it = |end: &&LinkEnd| end.container == sap.name;
+        let first = plan.links.iter().find_map(|link| Some((link, link.ends.iter().find(is_it)?)));
+        let (container, interface, nat) = match &sap.place {
+            SapPlace::Host { port } => {
+                (None, Some(port.ifname.clone()), port.host.is_some_and(|host| host.nat))
+            }
+            SapPlace::Container => {
+                let container = plan.containers.iter().find(|container| container.name == sap.name);
+                let interface = container.and_then(|it| it.interfaces.first());
+                (Some(sap.name.clone()), interface.map(|interface| interface.port.ifname.clone()), false)
+            }
+        };
+        Self {
+            id: sap.id.clone(),
+            kind: sap.kind.as_str().to_owned(),
+            datacenter: sap.datacenter.clone(),
+            subnet: first.map(|(link, _)| link.subnet),
+            address: first.map(|(_, end)| end.address),
+            container,
+            name: sap.name.clone(),
+            interface,
+            nat,
+        }
+    }
 }
 
 /// `vnf_id` -> `vnf_name`.
@@ -213,7 +249,7 @@ impl From<&InstancePlan> for InstanceDocument {
             containers: plan.containers.iter().map(ContainerDocument::from).collect(),
             elines: Vec::new(),
             elans: Vec::new(),
-            saps: Vec::new(),
+            saps: plan.saps.iter().map(|sap| SapDocument::new(sap, plan)).collect(),
         };
         for LinkPlan { id, subnet, chain, ends, .. } in &plan.links {
             let (id, subnet) = (id.clone(), *subnet);

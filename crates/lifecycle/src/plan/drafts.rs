@@ -1,18 +1,28 @@
 //! Which links a service has, of which shape and with which members - before any of them has an address.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use llcm_descriptors::{ConnectivityType, Descriptors, Endpoint, VirtualLink};
+use llcm_descriptors::{ConnectivityType, Endpoint, VirtualLink};
 use llcm_netplan::{Shape, shape};
 use llcm_runtime::TreeRole;
 
 use super::findings::Findings;
+use super::saps::Saps;
 use super::service::{Service, Socket};
 use crate::settings::{Dialect, LinkRule, Settings};
 
 /// Ends of all links of a service together. Few bytes of descriptors can mean very many ends, because a
 /// reference may lead to many interfaces and every use of a function has all of its internal links.
 const MAX_ENDS: usize = 1 << 19;
+
+/// What is at an end of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Member {
+    /// An interface of a unit.
+    Unit(Socket),
+    /// An external service access point: its position among those of [`Saps::external`].
+    Sap(usize),
+}
 
 /// A link before addresses are given. One without members is declared, but not deployed.
 #[derive(Debug)]
@@ -23,7 +33,7 @@ pub(super) struct Draft<'a> {
     pub(super) connectivity: ConnectivityType,
     pub(super) shape: Shape,
     /// In the order of the references, each once.
-    pub(super) members: Vec<(Socket, TreeRole)>,
+    pub(super) members: Vec<(Member, TreeRole)>,
     pub(super) document: &'a str,
     pub(super) path: &'a str,
 }
@@ -33,19 +43,35 @@ impl Draft<'_> {
     pub(super) fn place(&self) -> (&str, &str) {
         (self.document, self.path)
     }
+
+    /// The external access point whose subnet the link has.
+    pub(super) fn sap(&self) -> Option<usize> {
+        self.members.iter().find_map(|(member, _)| match member {
+            Member::Sap(sap) => Some(*sap),
+            Member::Unit(_) => None,
+        })
+    }
 }
 
 /// All links of a service: the NSD's in order, then the functions' internal ones. In dialect `tango` those
 /// that are declared but not deployed are among them, because subnets are reserved for them, too.
 pub(super) fn drafts<'a>(
-    descriptors: &'a Descriptors,
+    saps: &'a Saps<'_>,
     service: &Service<'a>,
     settings: &Settings,
     dialect: Dialect,
     findings: &mut Findings,
 ) -> Vec<Draft<'a>> {
-    let nsd = &descriptors.nsd;
-    let mut reader = Reader { service, document: &nsd.document, findings, used: BTreeSet::new() };
+    let nsd = &saps.descriptors.nsd;
+    let external = saps.external().enumerate().map(|(position, sap)| (sap.cp.as_str(), position)).collect();
+    let mut reader = Reader {
+        service,
+        document: &nsd.document,
+        findings,
+        used: BTreeSet::new(),
+        external,
+        sap_functions: saps.functions(),
+    };
     let mut list = Vec::new();
     if nsd.has_forwarding_graphs || settings.links == LinkRule::Declared {
         let mut ends = 0;
@@ -83,7 +109,8 @@ pub(super) fn drafts<'a>(
             let line = internal.link.connectivity == ConnectivityType::ELine;
             let roots = internal.spots.iter().filter(|(_, root)| *root).count();
             let shape = shape(line, roots, internal.spots.len());
-            let members = internal.spots.iter().map(|&(spot, root)| (spot.of(first), role(shape, root)));
+            let spots = internal.spots.iter();
+            let members = spots.map(|&(spot, root)| (Member::Unit(spot.of(first)), role(shape, root)));
             list.push(Draft {
                 id: format!("{vnf_id}:{}", internal.link.id),
                 connectivity: name_of(internal.link, shape),
@@ -122,6 +149,10 @@ struct Reader<'a, 'r> {
     findings: &'r mut Findings,
     /// Connection points of functions that are on a deployed link: `vnf_id`, connection point.
     used: BTreeSet<(&'a str, &'a str)>,
+    /// Connection point -> position of the external access point there.
+    external: BTreeMap<&'a str, usize>,
+    /// The functions that are access points.
+    sap_functions: BTreeSet<&'a str>,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -159,35 +190,50 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn line(&mut self, link: &VirtualLink, draft: &mut Draft<'a>) {
-        let (from, to) = match link.endpoints.as_slice() {
-            [Endpoint::Function { id: a, cp: x }, Endpoint::Function { id: b, cp: y }] => ((a, x), (b, y)),
-            [_, _] => {
-                return self.skip(draft, "ends at a service connection point, and no SAP is deployed there");
-            }
-            _ => return self.skip(draft, "does not have two endpoints"),
+        let [from, to] = link.endpoints.as_slice() else {
+            return self.skip(draft, "does not have two endpoints");
         };
+        if self.is_sap(from) && self.is_sap(to) {
+            return self.skip(draft, "joins two service access points");
+        }
         let mut ends = Vec::with_capacity(2);
-        for (vnf_id, cp) in [from, to] {
-            match self.service.resolve(vnf_id, cp).as_slice() {
-                [] => {
-                    return self.skip(draft, &format!("has the endpoint {vnf_id}:{cp}, which there is not"));
-                }
-                [socket] => ends.push(*socket),
-                several => {
-                    self.findings.error(
-                        "ambiguous-endpoint",
-                        draft.place(),
-                        format!("E-Line {} ends at {vnf_id}:{cp}: {} units", link.id, several.len()),
-                        "an E-Line joins two interfaces; write E-LAN, or let the connection point lead to one unit",
-                    );
-                    return;
-                }
+        for endpoint in [from, to] {
+            match endpoint {
+                Endpoint::Own { cp } => match self.external.get(cp.as_str()) {
+                    Some(&sap) => ends.push(Member::Sap(sap)),
+                    None => {
+                        let why = "ends at a service connection point, and no SAP is deployed there";
+                        return self.skip(draft, why);
+                    }
+                },
+                Endpoint::Function { id, cp } => match self.service.resolve(id, cp).as_slice() {
+                    [] => {
+                        return self.skip(draft, &format!("has the endpoint {id}:{cp}, which there is not"));
+                    }
+                    [socket] => ends.push(Member::Unit(*socket)),
+                    several => {
+                        self.findings.error(
+                            "ambiguous-endpoint",
+                            draft.place(),
+                            format!("E-Line {} ends at {id}:{cp}: {} units", link.id, several.len()),
+                            "an E-Line joins two interfaces; write E-LAN, or let the connection point lead to one unit",
+                        );
+                        return;
+                    }
+                },
             }
         }
         if ends.first() == ends.last() {
             return self.skip(draft, "joins an interface to itself");
         }
-        draft.members = ends.into_iter().map(|socket| (socket, TreeRole::Root)).collect();
+        draft.members = ends.into_iter().map(|member| (member, TreeRole::Root)).collect();
+    }
+
+    fn is_sap(&self, endpoint: &Endpoint) -> bool {
+        match endpoint {
+            Endpoint::Own { cp } => self.external.contains_key(cp.as_str()),
+            Endpoint::Function { id, .. } => self.sap_functions.contains(id.as_str()),
+        }
     }
 
     fn skip(&mut self, draft: &Draft<'_>, why: &str) {
@@ -204,7 +250,15 @@ impl<'a> Reader<'a, '_> {
         let mut seen = BTreeSet::new();
         let mut looked_at = 0;
         for endpoint in &link.endpoints {
-            let Endpoint::Function { id, cp } = endpoint else { continue };
+            let role = role(draft.shape, roots.contains(endpoint));
+            let (id, cp) = match endpoint {
+                Endpoint::Function { id, cp } => (id, cp),
+                Endpoint::Own { cp } => {
+                    let sap = self.external.get(cp.as_str()).map(|&sap| Member::Sap(sap));
+                    draft.members.extend(sap.filter(|it| seen.insert(*it)).map(|sap| (sap, role)));
+                    continue;
+                }
+            };
             let sockets = self.service.resolve(id, cp);
             looked_at += sockets.len();
             if looked_at > MAX_ENDS {
@@ -220,8 +274,12 @@ impl<'a> Reader<'a, '_> {
                     "name a connection point of the function, or join it to a unit's in the VNFD's virtual_links",
                 );
             }
-            let role = role(draft.shape, roots.contains(endpoint));
-            draft.members.extend(sockets.into_iter().filter(|s| seen.insert(*s)).map(|s| (s, role)));
+            let members = sockets.into_iter().map(Member::Unit);
+            draft.members.extend(members.filter(|it| seen.insert(*it)).map(|it| (it, role)));
+        }
+        // Access points alone have nothing to speak with.
+        if !draft.members.iter().any(|(member, _)| matches!(member, Member::Unit(_))) {
+            draft.members.clear();
         }
         if draft.members.is_empty() {
             self.skip(draft, "joins no interface of any function");

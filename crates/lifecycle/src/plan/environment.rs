@@ -7,8 +7,9 @@ use llcm_names::{ContainerName, Ssiid};
 
 use super::Script;
 use super::findings::Findings;
+use super::saps::{Saps, Without};
 use super::service::{Service, UnitRef};
-use crate::settings::Dialect;
+use crate::settings::{Dialect, Settings};
 
 /// Keys of the start script, the first that is set counts.
 const START_KEYS: [&str; 2] = ["SON_EMU_CMD", "VIM_EMU_CMD"];
@@ -18,8 +19,15 @@ const STOP_KEYS: [&str; 2] = ["SON_EMU_CMD_STOP", "VIM_EMU_CMD_STOP"];
 /// The names of an instance's containers, in starting order: what environment files are called
 /// (`<name>.env.yml`). Names that cannot be are left out; [`super::build`] reports them.
 #[must_use]
-pub fn container_names(descriptors: &Descriptors, dialect: Dialect, ssiid: Ssiid) -> Vec<ContainerName> {
-    let service = Service::new(descriptors, dialect, &mut Findings::default());
+pub fn container_names(
+    descriptors: &Descriptors,
+    settings: &Settings,
+    dialect: Dialect,
+    ssiid: Ssiid,
+) -> Vec<ContainerName> {
+    let mut findings = Findings::default();
+    let saps = Saps::new(descriptors, settings, Without::default(), &mut findings);
+    let service = Service::new(&saps.descriptors, dialect, &mut findings);
     service.units.iter().filter_map(|unit| unit.container_name(dialect, ssiid).ok()).collect()
 }
 

@@ -6,6 +6,7 @@ use llcm_descriptors::{DeploymentUnit, Descriptors, Diagnostic, ImageSource, Vnf
 use serde::{Deserialize, Serialize};
 
 use super::findings::Findings;
+use super::saps::{Saps, Without};
 use super::service::{Service, UnitRef};
 use crate::settings::{Dialect, Settings};
 
@@ -29,7 +30,8 @@ pub struct ImageNeed {
 /// the same name.
 pub fn images(descriptors: &Descriptors, settings: &Settings) -> Result<Vec<ImageNeed>, Vec<Diagnostic>> {
     let mut findings = Findings::default();
-    let service = Service::new(descriptors, Dialect::Tango, &mut findings);
+    let saps = Saps::new(descriptors, settings, Without::default(), &mut findings);
+    let service = Service::new(&saps.descriptors, Dialect::Tango, &mut findings);
     let mut needs = Vec::with_capacity(service.units.len());
     let mut sources: BTreeMap<String, ImageNeed> = BTreeMap::new();
     for unit in &service.units {

@@ -7,11 +7,12 @@ use llcm_names::{DcName, SegmentId};
 use llcm_netplan::{Shape, address_members};
 use llcm_runtime::{SegmentEnd, SegmentKind, SegmentSpec};
 
+use super::access::Access;
 use super::build::{Making, PlanRequest};
-use super::drafts::Draft;
+use super::drafts::{Draft, Member};
 use super::findings::Findings;
 use super::paths::Reach;
-use super::{Chain, ContainerPlan, LinkEnd, LinkPlan, Reserved};
+use super::{Chain, ContainerPlan, LinkEnd, LinkPlan, Reserved, SapPlace, SapPlan};
 use crate::settings::Dialect;
 
 /// The cookie and the priority of the originals' flow rules.
@@ -24,21 +25,30 @@ pub(super) fn links(
     drafts: &[Draft<'_>],
     reserved: &Reserved,
     containers: &mut [ContainerPlan],
+    access: &mut Access,
 ) -> Vec<LinkPlan> {
     let request = making.request;
     let bidirectional =
         request.settings.bidirectional_chain.unwrap_or(matches!(request.dialect, Dialect::Tango));
-    let mut subnets = Subnets { elines: reserved.eline.iter(), elans: reserved.elan.iter() };
+    let mut subnets =
+        Subnets { dialect: request.dialect, elines: reserved.eline.iter(), elans: reserved.elan.iter() };
     let mut reach = Reach::new(request.topology);
     let mut plans = Vec::with_capacity(drafts.len());
     for draft in drafts {
-        let Some(subnet) = subnets.next(draft, &mut making.findings) else { continue };
+        let Some(subnet) = subnets.next(draft, access, &mut making.findings) else { continue };
         check_engine_networks(request, draft, subnet, &mut making.findings);
-        let Some(addresses) = addresses(making, draft, subnet) else { continue };
+        let addresses = match draft.sap() {
+            Some(_) => access.addresses(draft),
+            None => addresses(making, draft, subnet),
+        };
+        let Some(addresses) = addresses else { continue };
         let sites: BTreeSet<&DcName> = draft
             .members
             .iter()
-            .filter_map(|(socket, _)| Some(containers.get(socket.unit)?.datacenter()))
+            .filter_map(|(member, _)| match member {
+                Member::Unit(socket) => Some(containers.get(socket.unit)?.datacenter()),
+                Member::Sap(sap) => Some(&access.plan(*sap)?.datacenter),
+            })
             .collect();
         let Some(path_mtu) = reach.mtu(&sites, draft, &mut making.findings) else { continue };
         let Some(id) = making.ids.segment() else {
@@ -62,7 +72,7 @@ pub(super) fn links(
             ends: Vec::with_capacity(draft.members.len()),
             segment,
         };
-        join(&mut plan, draft, &addresses, path_mtu, containers);
+        join(&mut plan, draft, &addresses, path_mtu, containers, access);
         plans.push(plan);
     }
     plans
@@ -70,8 +80,11 @@ pub(super) fn links(
 
 /// The addresses of a link's members, in order.
 fn addresses(making: &mut Making<'_>, draft: &Draft<'_>, subnet: Ipv4Network) -> Option<Vec<IpNetwork>> {
-    let statics: Vec<_> =
-        draft.members.iter().map(|(socket, _)| making.service.static_address(*socket)).collect();
+    let statics = draft.members.iter().map(|(member, _)| match member {
+        Member::Unit(socket) => making.service.static_address(*socket),
+        Member::Sap(_) => None,
+    });
+    let statics: Vec<_> = statics.collect();
     match address_members(subnet, &statics) {
         Ok(addresses) => Some(addresses),
         Err(error) => {
@@ -89,11 +102,20 @@ fn join(
     addresses: &[IpNetwork],
     path_mtu: u32,
     containers: &mut [ContainerPlan],
+    access: &mut Access,
 ) {
-    for ((socket, role), address) in draft.members.iter().zip(addresses) {
-        let Some(container) = containers.get_mut(socket.unit) else { continue };
-        let Some(interface) = container.interfaces.get_mut(socket.interface) else { continue };
-        let port = &mut interface.port;
+    for ((member, role), address) in draft.members.iter().zip(addresses) {
+        let (name, port) = match member {
+            Member::Unit(socket) => {
+                let Some(container) = containers.get_mut(socket.unit) else { continue };
+                let Some(interface) = container.interfaces.get_mut(socket.interface) else { continue };
+                (&container.name, &mut interface.port)
+            }
+            Member::Sap(sap) => match access.plan_mut(*sap) {
+                Some(SapPlan { name, place: SapPlace::Host { port }, .. }) => (&*name, port),
+                Some(_) | None => continue,
+            },
+        };
         if !port.addresses.contains(address) {
             port.addresses.push(*address);
         }
@@ -102,7 +124,7 @@ fn join(
         let datacenter = port.datacenter.clone();
         plan.segment.ends.push(SegmentEnd { port: port.id, datacenter, role: *role });
         plan.ends.push(LinkEnd {
-            container: container.name.clone(),
+            container: name.clone(),
             interface: port.ifname.clone(),
             port: port.id,
             address: *address,
@@ -114,13 +136,21 @@ fn join(
 /// originals' rule, on which the addresses of all published services rest); every E-LAN has its own, because
 /// its size was chosen for it.
 struct Subnets<'a> {
+    dialect: Dialect,
     elines: std::slice::Iter<'a, Ipv4Network>,
     elans: std::slice::Iter<'a, Ipv4Network>,
 }
 
 impl Subnets<'_> {
     /// The subnet of a link; `None` when the link is not deployed or nothing is left.
-    fn next(&mut self, draft: &Draft<'_>, findings: &mut Findings) -> Option<Ipv4Network> {
+    fn next(&mut self, draft: &Draft<'_>, access: &Access, findings: &mut Findings) -> Option<Ipv4Network> {
+        if draft.sap().is_some() {
+            // At onboarding, every E-LAN gets one, with or without access points.
+            if self.dialect == Dialect::Tango && draft.shape != Shape::Line {
+                self.elans.next();
+            }
+            return access.subnet(draft);
+        }
         let deployed = !draft.members.is_empty();
         let subnet = match draft.shape {
             Shape::Line if !deployed => return None,
@@ -161,7 +191,7 @@ fn check_engine_networks(
                 draft.connectivity.as_str(),
                 draft.id
             ),
-            "choose other pools with the settings `eline_pool` and `elan_pool`, or another address range for the engine",
+            "choose other pools with the settings `eline_pool`, `elan_pool` and `sap_pool`, or another address range for the engine",
         );
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnetwork::{IpNetwork, Ipv4Network};
 use llcm_names::{DcName, EngineName, LinkGroup, Port, PortId, Protocol, SegmentId};
+use llcm_runtime::HostSide;
 use serde::{Deserialize, Serialize};
 
 use super::{InstancePlan, Load, Reserved};
@@ -108,4 +109,6 @@ pub struct HostFacts {
     pub engine_networks: Vec<IpNetwork>,
     /// Limits that the engine of a data center cannot set (`cpu`, `cpuset`, `memory`), each with the reason.
     pub missing_limits: BTreeMap<DcName, BTreeMap<String, String>>,
+    /// The host as an end of segments.
+    pub host: HostSide,
 }

@@ -111,7 +111,10 @@ fn keep(instance: InstanceId, known: &Known, observed: &Observed) -> Decision {
         };
     }
     for port in plan.ports().filter(|port| !ports.contains(&port.id)) {
-        missing.push(format!("interface {} of container {} is missing", port.ifname, port.container));
+        missing.push(match port.host {
+            None => format!("interface {} of container {} is missing", port.ifname, port.container),
+            Some(_) => format!("interface {} of the host is missing", port.ifname),
+        });
     }
     for link in plan.links.iter().filter(|link| !segments.contains(&link.segment.id)) {
         missing.push(format!("link {} is missing", link.id));

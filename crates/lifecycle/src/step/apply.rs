@@ -75,6 +75,11 @@ async fn perform(
             })?;
             backend.network().attach(spec, point).await.map(|_view| ())
         }
+        Step::AttachHostPort { port } => {
+            let spec = instance.plan.host_ports().find(|spec| spec.id == *port);
+            let spec = spec.ok_or_else(|| unplanned(step))?;
+            backend.network().attach(spec, &AttachPoint::host()).await.map(|_view| ())
+        }
         Step::LaunchScript { container } => {
             let planned = find(instance, step, container)?;
             script::launch(core, instance, planned)

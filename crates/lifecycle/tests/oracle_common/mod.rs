@@ -100,13 +100,23 @@ fn normalise(oracle: &Oracle, event: &Value) -> Value {
 /// What happens when the instance is made, in the record's words.
 fn events(oracle: &Oracle, instance: &InstanceDocument) -> Vec<Value> {
     let mut events: Vec<Value> = instance.containers.iter().map(oracle.start).collect();
+    let external = instance.saps.iter().filter(|sap| sap.container.is_none());
+    events.extend(external.map(|sap| json!(["attachExternalSAP", sap.datacenter, sap.name, sap.subnet])));
     let is_static = |end: &EndDocument| {
-        let container = instance.containers.iter().find(|c| c.name == end.container).unwrap();
-        container.interfaces.iter().find(|i| i.name == end.interface).unwrap().address.is_some()
+        let container = instance.containers.iter().find(|c| c.name == end.container);
+        container.is_some_and(|container| {
+            container.interfaces.iter().find(|i| i.name == end.interface).unwrap().address.is_some()
+        })
+    };
+    // The record has neither the address nor the interface of an external access point with its links.
+    let is_outside = |end: &EndDocument| {
+        instance.saps.iter().any(|sap| sap.name == end.container && sap.container.is_none())
     };
     let address = |end: &EndDocument| {
-        (!is_static(end)).then(|| json!(["setIP", end.container, end.interface, end.address]))
+        let set = !is_static(end) && !is_outside(end);
+        set.then(|| json!(["setIP", end.container, end.interface, end.address]))
     };
+    let interface = |end: &EndDocument| (!is_outside(end)).then(|| end.interface.clone());
     for line in &instance.elines {
         events.extend(line.ends.iter().filter_map(address));
         let [from, to] = line.ends.as_slice() else { panic!("an E-Line has two ends") };
@@ -115,8 +125,8 @@ fn events(oracle: &Oracle, instance: &InstanceDocument) -> Vec<Value> {
             "cmd": "add-flow",
             "cookie": line.cookie,
             "priority": line.priority,
-            "vnf_dst_interface": to.interface,
-            "vnf_src_interface": from.interface,
+            "vnf_dst_interface": interface(to),
+            "vnf_src_interface": interface(from),
         }]));
     }
     for lan in &instance.elans {

@@ -38,6 +38,11 @@ const CT_DREG: u16 = 1;
 const CT_KEY: u16 = 2;
 const CT_STATE: u32 = 0;
 const CT_STATUS: u32 = 2;
+const CT_ZONE: u32 = 17;
+const CT_DIRECTION: u16 = 3;
+const CT_SREG: u16 = 4;
+/// `IP_CT_DIR_ORIGINAL`.
+const ORIGINAL: u8 = 0;
 const BITWISE_SREG: u16 = 1;
 const BITWISE_DREG: u16 = 2;
 const BITWISE_LEN: u16 = 3;
@@ -100,6 +105,10 @@ pub enum Verdict<'a> {
 pub enum Expression<'a> {
     /// The device's name begins with a text of at most 15 bytes.
     Device(Direction, &'a str),
+    /// The device has this name, of at most 15 bytes.
+    DeviceIs(Direction, &'a str),
+    /// The device has another name.
+    DeviceIsNot(Direction, &'a str),
     /// The source address begins with these bytes, 1 to 4: a network of as many times 8 bits.
     Source(&'a [u8]),
     /// The same of the destination.
@@ -114,6 +123,12 @@ pub enum Expression<'a> {
     State(u32),
     /// Something of this has happened to the connection: [`DESTINATION_NAT`].
     Status(u32),
+    /// The connection's first packet came in this zone, see [`Self::SetZone`].
+    ZoneIs(u16),
+    /// The packet's connection is another one than that of a packet of another zone with the same addresses and
+    /// ports, as one that comes by a second time is; answers are looked for without a zone. In a chain of priority
+    /// -300 only, before connections are tracked.
+    SetZone(u16),
     /// Packets of the connection go to this address and port instead; in a chain of kind `nat` only, and only
     /// behind [`Self::Protocol`].
     TranslateDestination(Ipv4Addr, u16),
@@ -135,6 +150,8 @@ impl Expression<'_> {
                 meta(list, key);
                 compare(list, CMP_EQ, prefix.as_bytes());
             }
+            Self::DeviceIs(direction, name) => device(list, direction, CMP_EQ, name),
+            Self::DeviceIsNot(direction, name) => device(list, direction, CMP_NEQ, name),
             Self::Source(bytes) => payload(list, NETWORK_HEADER, SOURCE, bytes),
             Self::Destination(bytes) => payload(list, NETWORK_HEADER, DESTINATION, bytes),
             Self::DestinationIsLocal => {
@@ -150,6 +167,18 @@ impl Expression<'_> {
             Self::DestinationPort(port) => payload(list, TRANSPORT_HEADER, PORT, &port.to_be_bytes()),
             Self::State(mask) => conntrack(list, CT_STATE, mask),
             Self::Status(mask) => conntrack(list, CT_STATUS, mask),
+            Self::ZoneIs(zone) => {
+                one(list, "ct", |data| {
+                    data.be32(CT_KEY, CT_ZONE).be32(CT_DREG, REG_1).bytes(CT_DIRECTION, &[ORIGINAL]);
+                });
+                compare(list, CMP_EQ, &zone.to_ne_bytes());
+            }
+            Self::SetZone(zone) => {
+                immediate(list, REG_1, &zone.to_ne_bytes());
+                one(list, "ct", |data| {
+                    data.be32(CT_KEY, CT_ZONE).be32(CT_SREG, REG_1).bytes(CT_DIRECTION, &[ORIGINAL]);
+                });
+            }
             Self::TranslateDestination(address, port) => {
                 immediate(list, REG_1, &address.octets());
                 immediate(list, REG_2, &port.to_be_bytes());
@@ -190,6 +219,20 @@ fn meta(list: &mut Request, key: u32) {
     one(list, "meta", |data| {
         data.be32(META_KEY, key).be32(META_DREG, REG_1);
     });
+}
+
+/// The whole name: the register that it stands in is filled up with zeroes.
+fn device(list: &mut Request, direction: Direction, operation: u32, name: &str) {
+    let key = match direction {
+        Direction::In => META_IIFNAME,
+        Direction::Out => META_OIFNAME,
+    };
+    meta(list, key);
+    let mut whole = [0; 16];
+    for (place, byte) in whole.iter_mut().zip(name.bytes()) {
+        *place = byte;
+    }
+    compare(list, operation, &whole);
 }
 
 fn compare(list: &mut Request, operation: u32, value: &[u8]) {

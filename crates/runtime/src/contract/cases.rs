@@ -78,6 +78,7 @@ const CASES: &[Case] = cases! {
         an_e_lan_joins_all_over_the_data_centers,
         an_e_tree_keeps_leaves_apart,
         segments_do_not_hear_one_another,
+        the_host_can_be_an_end,
         instances_with_equal_addresses_do_not_meet,
         an_interface_may_be_on_several_links,
         a_removed_segment_carries_nothing,

@@ -1,8 +1,10 @@
 //! Cases on what goes through segments, told by echo requests.
 
-use super::bed::{Bed, E_LINE, Vnf, eventually, segment};
-use super::report::{Checked, Stop, ensure_eq};
-use crate::{NetworkDriver, SegmentKind};
+use llcm_names::{IfName, PortId};
+
+use super::bed::{Bed, E_LINE, Vnf, eventually, refused, segment};
+use super::report::{Checked, Stop, ensure, ensure_eq};
+use crate::{AttachPoint, ErrorKind, HostPort, NetworkDriver, NetworkObject, PortSpec, SegmentKind};
 
 /// Whether `from` hears `to` must be as expected.
 async fn hears(bed: &Bed<'_>, from: &Vnf, to: &str, expected: bool, what: &str) -> Checked {
@@ -193,4 +195,39 @@ pub(super) async fn detaching_one_end_spares_the_others(bed: &mut Bed<'_>) -> Ch
     hears(bed, &vnfs[0], "10.9.0.2", false, "the detached one").await?;
     hears(bed, &vnfs[0], "10.9.0.3", true, "the others").await?;
     hears(bed, &vnfs[3], "10.9.0.1", true, "the others").await
+}
+
+/// An interface of the host on an E-Line, where the driver says that there can be one; else it is refused.
+pub(super) async fn the_host_can_be_an_end(bed: &mut Bed<'_>) -> Checked {
+    let side = network(bed)?.host_side().await?;
+    let vnf = bed.vnf("a", bed.near()).await?;
+    let name = format!("ct-{}", bed.owner.installation);
+    let host = PortSpec {
+        host: Some(HostPort::default()),
+        ifname: IfName::parse(&name).expect("made of valid parts"),
+        datacenter: bed.far(),
+        ..vnf.port(2, "eth1", "10.9.0.1/30", &[10])
+    };
+    let end = crate::SegmentEnd { datacenter: bed.far(), ..vnf.end(2) };
+    bed.network()?.ensure_segment(&segment(&bed.owner, 10, E_LINE, vec![end, vnf.end(1)])).await?;
+    let attached = bed.network()?.attach(&host, &AttachPoint::host()).await;
+    if side.obstacle.is_some() {
+        return refused(attached, ErrorKind::Unsupported, "attach of an interface of the host");
+    }
+    let view = attached?;
+    bed.plug(&vnf, &vnf.port(1, "eth1", "10.9.0.2/30", &[10])).await?;
+    eventually("an answer of the host", || bed.ping(&vnf, "10.9.0.1")).await?;
+    ensure_eq!(bed.network()?.attach(&host, &AttachPoint::host()).await?, view, "attach, repeated");
+    let clash = PortSpec { id: PortId::new(3), segments: Vec::new(), ..host.clone() };
+    let result = bed.network()?.attach(&clash, &AttachPoint::host()).await;
+    refused(result, ErrorKind::Conflict, "attach of a second interface of the host with that name")?;
+    bed.restart().await?;
+    ensure!(bed.ping(&vnf, "10.9.0.1").await?, "no answer after a restart");
+    let port = NetworkObject::Port { owner: bed.owner.clone(), datacenter: bed.far(), id: host.id };
+    ensure!(bed.network()?.list_owned(&bed.owner.installation).await?.contains(&port), "it is not listed");
+    for _ in 0..2 {
+        bed.network()?.detach(&bed.owner, &bed.far(), host.id).await?;
+    }
+    ensure!(!bed.ping(&vnf, "10.9.0.1").await?, "an answer after detach");
+    Ok(())
 }

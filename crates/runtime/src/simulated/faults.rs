@@ -36,6 +36,8 @@ pub enum Operation {
     Exec,
     /// `Logs::logs`.
     Logs,
+    /// `NetworkDriver::host_side`; its target is the installation.
+    HostSide,
     /// `NetworkDriver::prepare`; its target is the installation.
     Prepare,
     /// `NetworkDriver::ensure_segment`; its target is the segment's number.
@@ -75,6 +77,7 @@ impl Operation {
             Self::Cleanup => "clean up",
             Self::Exec => "run command in container",
             Self::Logs => "read output of container",
+            Self::HostSide => "ask about the host's side",
             Self::Prepare => "prepare data centers",
             Self::EnsureSegment => "create segment",
             Self::Attach => "attach interface",

@@ -12,7 +12,7 @@ use super::faults::Operation;
 use super::state::{PluggedPort, Refusal, State, held_by, refuse};
 use super::world::World;
 use crate::{
-    AttachPoint, DriverError, DriverResult, EngineId, ErrorKind, LinkView, Needs, NetworkDriver,
+    AttachPoint, DriverError, DriverResult, EngineId, ErrorKind, HostSide, LinkView, Needs, NetworkDriver,
     NetworkObject, PortSpec, PortView, PrepareReport, SegmentKind, SegmentSpec,
 };
 
@@ -80,6 +80,11 @@ impl NetworkDriver for SimulatedNetwork {
         }
     }
 
+    async fn host_side(&self) -> DriverResult<HostSide> {
+        let side = |state: &mut State| Ok(state.script.host.clone());
+        self.on_installation(Operation::HostSide, side).await
+    }
+
     async fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
         let prepare = |state: &mut State| {
             let stays = |name: &DcName| topology.datacenters.iter().any(|dc| dc.name == *name);
@@ -107,7 +112,9 @@ impl NetworkDriver for SimulatedNetwork {
         let attach = |state: &mut State| {
             self.check_installation(&spec.owner)?;
             attach(state, &self.installation, spec, point)?;
-            state.begin_process(&spec.container, at);
+            if spec.host.is_none() {
+                state.begin_process(&spec.container, at);
+            }
             Ok(PortView { id: spec.id, host_device: String::new() })
         };
         self.perform(Operation::Attach, &target, attach).await
@@ -242,7 +249,14 @@ fn attach(
     spec: &PortSpec,
     point: &AttachPoint,
 ) -> Result<(), Refusal> {
-    let (container, incarnation) = reach(state, spec, point)?;
+    // The host is no container, and always there.
+    let (container, incarnation) = match &spec.host {
+        None => reach(state, spec, point)?,
+        Some(_) => match &state.script.host.obstacle {
+            Some(reason) => return refuse(ErrorKind::Unsupported, reason),
+            None => (0, 0),
+        },
+    };
     if !state.has_datacenter(installation, &spec.datacenter) {
         return refuse(ErrorKind::NotFound, format!("there is no data center {}", spec.datacenter));
     }
@@ -265,9 +279,14 @@ fn attach(
         }
         _ => {}
     }
-    if state.ports_of(&spec.container).any(|port| port.spec.ifname == spec.ifname && port.spec.id != spec.id)
-    {
-        return refuse(ErrorKind::Conflict, "the container has another interface of that name");
+    let beside = |port: &&PluggedPort| match spec.host {
+        Some(_) => port.spec.host.is_some(),
+        None => port.spec.host.is_none() && port.spec.container == spec.container,
+    };
+    let clashes = |port: &PluggedPort| port.spec.ifname == spec.ifname && port.spec.id != spec.id;
+    if state.ports.values().filter(beside).any(clashes) {
+        let whose = if spec.host.is_some() { "host" } else { "container" };
+        return refuse(ErrorKind::Conflict, format!("the {whose} has another interface of that name"));
     }
     let joined = spec.segments.iter().copied().collect();
     state.ports.insert(key, PluggedPort { spec: spec.clone(), container, incarnation, joined });

@@ -11,7 +11,7 @@ use crate::{ContainerState, SegmentKind, SegmentSpec, TreeRole};
 impl World {
     /// Whether an echo request that container `from` sends to `to` would be answered: some interface of
     /// `from` has `to` in its subnet, and over the segments of that interface frames reach a running
-    /// container's interface with that address, and come back.
+    /// container's or the host's interface with that address, and come back.
     #[must_use]
     pub fn ping(&self, from: &EngineName, to: IpAddr) -> bool {
         let state = self.lock();
@@ -28,7 +28,7 @@ impl World {
             let answers = |far: &&PluggedPort| {
                 far.spec.addresses.iter().any(|address| address.ip() == to)
                     && state.is_alive(far)
-                    && runs(&far.spec.container)
+                    && (far.spec.host.is_some() || runs(&far.spec.container))
             };
             state
                 .ports

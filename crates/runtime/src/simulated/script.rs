@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::faults::{Fault, Operation, glob};
 use super::latency::Latency;
+use crate::HostSide;
 
 /// A script of the simulation. The empty one, the default, is a host on which every image and device
 /// exists, nothing takes time and nothing fails.
@@ -58,6 +59,8 @@ pub struct Script {
     pub output: Vec<ScriptedOutput>,
     /// Link properties that `prepare` reports as not emulated, in words.
     pub not_emulated: Vec<String>,
+    /// What the host says of interfaces of its own on emulated segments.
+    pub host: HostSide,
     /// The CPUs of the host; empty: not known.
     pub cpus: Vec<u32>,
     /// Bytes of memory of the host; 0: not known.

@@ -193,14 +193,16 @@ impl State {
 
     /// Whether the container still has the interface that the port was plugged in with.
     pub(super) fn is_alive(&self, port: &PluggedPort) -> bool {
-        self.containers.get(&port.spec.container).is_some_and(|container| {
-            container.id == port.container && container.incarnation == port.incarnation
-        })
+        port.spec.host.is_some()
+            || self.containers.get(&port.spec.container).is_some_and(|container| {
+                container.id == port.container && container.incarnation == port.incarnation
+            })
     }
 
     /// The live ports of a container.
     pub(super) fn ports_of<'a>(&'a self, name: &'a EngineName) -> impl Iterator<Item = &'a PluggedPort> {
-        self.ports.values().filter(move |port| port.spec.container == *name && self.is_alive(port))
+        let of = move |port: &&PluggedPort| port.spec.container == *name && port.spec.host.is_none();
+        self.ports.values().filter(of).filter(|port| self.is_alive(port))
     }
 
     /// The interfaces of its spec that a container still waits for.
