@@ -1,6 +1,6 @@
 //! Looking at containers and the kernel with tools that are not ours.
 
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -38,8 +38,13 @@ pub(crate) struct Capture {
 impl Capture {
     /// Listens for what `filter` lets through; returns when the capture has begun.
     pub(crate) fn begin(lab: &Lab, container: &str, interface: &str, filter: &str) -> Self {
-        let mut child = lab
-            .in_container(container, &["tcpdump", "-n", "-l", "--immediate-mode", "-i", interface, filter])
+        Self::of(lab.in_container(container, &["tcpdump"]), interface, filter)
+    }
+
+    /// The same by a command that runs tcpdump wherever the interface is.
+    pub(crate) fn of(mut tcpdump: Command, interface: &str, filter: &str) -> Self {
+        let mut child = tcpdump
+            .args(["-n", "-l", "--immediate-mode", "-i", interface, filter])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -61,7 +66,7 @@ impl Capture {
     pub(crate) fn end(mut self) -> Vec<String> {
         // What was sent before is delivered by now: the senders waited for replies or timeouts.
         let pid = self.child.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
         let mut stdout = self.child.stdout.take().unwrap();
         let mut said = String::new();
         std::io::Read::read_to_string(&mut stdout, &mut said).unwrap();

@@ -30,6 +30,7 @@ mod peers_demo;
 mod published_ports;
 mod registry;
 mod registry_embedded;
+mod saps;
 mod settings;
 mod sonata;
 mod spanning;

@@ -18,6 +18,14 @@ pub(crate) fn corpus(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// The sample package of three VNFs in a chain, with `input`, `output` and `mgmt`, as a file.
+pub(crate) fn demo_chain(lab: &Lab) -> PathBuf {
+    let path = lab.dir.path().join("demo-chain.tgo");
+    std::fs::write(&path, llcm_testkit::demo_chain().build()).unwrap();
+    lab.give(&path);
+    path
+}
+
 /// One deployment unit of a generated service, as the YAML lines of its VDU beyond id, image and interfaces.
 pub(crate) struct Unit<'a> {
     pub(crate) vnf_id: &'a str,

@@ -116,6 +116,7 @@ async fn join(
             addresses: Vec::new(),
             mtu: 1500,
             segments: vec![id],
+            neighbours: Vec::new(),
             host: None,
         };
         let netns = Path::new("/run/netns").join(&containers.0[index]);

@@ -10,6 +10,8 @@
 //! postrouting  with translation: what came in by it leaves with the host's address
 //! ports        with translation: forwarding is needed, see `llcm_netlink::forwarding`
 //! ```
+//! Docker drops what it does not know of everybody's packets, but for what the chain accepts that it keeps for others,
+//! `DOCKER-USER`. With translation, it gets a rule for each direction, marked with the table's name.
 
 use std::fs;
 use std::io;
@@ -19,7 +21,7 @@ use llcm_names::{InstallationId, PortId};
 use llcm_netlink::nf_tables::{
     self, Base, Batch, Direction, ESTABLISHED, Expression, Hook, RELATED, Verdict,
 };
-use llcm_netlink::{Device, Socket, forwarding, link, netns, route};
+use llcm_netlink::{Device, NetlinkError, Socket, forwarding, link, netns, route};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, HostPort, HostSide, PortSpec};
 
 use crate::error::Context;
@@ -43,8 +45,26 @@ pub(crate) fn side() -> DriverResult<HostSide> {
     let mut socket = Socket::open().during("open", "netlink")?;
     let routes = route::destinations(&mut socket).during("list routes of", "the host")?;
     let networks = routes.into_iter().filter_map(|(to, prefix)| Ipv4Network::new(to, prefix).ok());
-    Ok(HostSide { obstacle: obstacle(&mut socket), networks: networks.collect() })
+    Ok(HostSide { obstacle: obstacle(&mut socket), networks: networks.collect(), filters: filters() })
 }
+
+/// The filters that would not let pass what comes out of a service.
+fn filters() -> Vec<String> {
+    let read = || -> Result<_, NetlinkError> {
+        let mut socket = Socket::open_netfilter()?;
+        Ok((nf_tables::chains_that_drop_forwarded(&mut socket)?, nf_tables::chains(&mut socket)?))
+    };
+    // Without nf_tables there are no ports of the host either, and that is told.
+    let Ok((drop, all)) = read() else { return Vec::new() };
+    let has_door = |table: &str| all.iter().any(|(of, chain)| of == table && chain == DOCKERS_DOOR);
+    let closed = drop.into_iter().filter(|(table, _)| !has_door(table));
+    closed
+        .map(|(table, chain)| format!("chain {chain} of table {table} drops what it does not know"))
+        .collect()
+}
+
+/// Docker's chain for rules of others.
+const DOCKERS_DOOR: &str = "DOCKER-USER";
 
 /// Why the host can have no interface on a segment.
 fn obstacle(socket: &mut Socket) -> Option<String> {
@@ -99,6 +119,16 @@ pub(crate) fn open(installation: &InstallationId, spec: &PortSpec, host: HostPor
         let mut socket = Socket::open_netfilter()?;
         let chains = nf_tables::chains(&mut socket)?;
         let mut batch = rules(&table, name, host, zone(spec.id));
+        let marked = nf_tables::marked_rules(&mut socket)?;
+        if host.nat && !marked.iter().any(|rule| rule.mark == table) {
+            let accept = Expression::Verdict(Verdict::Accept);
+            for (door, _) in chains.iter().filter(|(_, chain)| chain == DOCKERS_DOOR) {
+                for direction in [Direction::In, Direction::Out] {
+                    let rule = [Expression::DeviceIs(direction, name), accept];
+                    batch.insert_rule(door, DOCKERS_DOOR, &rule, &table);
+                }
+            }
+        }
         let there = |chain: &str| chains.iter().any(|(of, it)| *of == table && it == chain);
         let switch_on = host.nat && !forwarding::is_on()?;
         if switch_on && !there(forwarding::WAS_OFF) {
@@ -141,6 +171,8 @@ fn remove_where(doomed: impl Fn(&str) -> bool) -> io::Result<()> {
             forwarding::switch(false)?;
         }
         batch.delete_table(table);
+        let marked = nf_tables::marked_rules(&mut socket)?;
+        marked.iter().filter(|rule| rule.mark == *table).for_each(|rule| batch.delete_rule(rule));
         match batch.commit(&mut socket) {
             Err(error) if !error.is_absent() => return Err(error.into()),
             _ => {}

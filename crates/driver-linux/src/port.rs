@@ -3,7 +3,7 @@
 use llcm_names::Owner;
 use llcm_netlink::address;
 use llcm_netlink::link_kind::{BridgePort, Peer, add_veth, set_bridge_port};
-use llcm_netlink::{Device, LinkInfo, link, route};
+use llcm_netlink::{Device, LinkInfo, link, neighbour, route};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, PortSpec, SegmentSpec};
 
 use crate::datacenter::Datacenter;
@@ -142,11 +142,16 @@ pub(crate) fn configure(spec: &PortSpec, container: &Netns, far: Device) -> Driv
     })
 }
 
-/// Sets the container's side up: the last step.
+/// Sets the container's side up: the last step but for neighbours, which an interface that is down does not keep.
 pub(crate) fn raise(spec: &PortSpec, container: &Netns, far: Device) -> DriverResult<()> {
     let alias = port_mark(spec)?;
     let change = link::Change { alias: Some(&alias), up: Some(true), ..Default::default() };
-    container.call("set up interface", &interface(spec), |socket| link::change(socket, far, &change))
+    container.call("set up interface", &interface(spec), |socket| {
+        link::change(socket, far, &change)?;
+        spec.neighbours
+            .iter()
+            .try_for_each(|known| neighbour::set(socket, far, known.address, known.mac.octets()))
+    })
 }
 
 /// Marks the data center's side, joins it to the bridges of its segments and sets it up.

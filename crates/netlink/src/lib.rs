@@ -33,6 +33,7 @@ pub mod fdb;
 pub mod forwarding;
 pub mod link;
 pub mod link_kind;
+pub mod neighbour;
 pub mod netns;
 pub mod nf_tables;
 pub mod route;

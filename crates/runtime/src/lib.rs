@@ -75,6 +75,6 @@ pub use container_spec::{
 };
 pub use error::{DriverError, DriverResult, ErrorKind};
 pub use network::{HostSide, LinkView, NetworkDriver, NetworkObject, PortView, PrepareReport};
-pub use network_spec::{HostPort, PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
+pub use network_spec::{HostPort, Neighbour, PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
 pub use reference::ImageReference;
 pub use taken::{HeldPort, Taken};

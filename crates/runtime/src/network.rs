@@ -24,6 +24,7 @@ pub trait NetworkDriver: Send + Sync {
         Ok(HostSide {
             obstacle: Some("this network driver makes no interfaces of the host".to_owned()),
             networks: Vec::new(),
+            filters: Vec::new(),
         })
     }
 
@@ -111,6 +112,9 @@ pub struct HostSide {
     /// The networks that the host has routes to, but for the default one: addresses that an interface of the
     /// host had better not be given.
     pub networks: Vec<Ipv4Network>,
+    /// Packet filters of others that let nothing pass from an interface of the host to elsewhere, in words: with
+    /// them, [`HostPort::nat`](crate::HostPort::nat) is of no use.
+    pub filters: Vec<String>,
 }
 
 /// What `prepare` found and did.

@@ -1,5 +1,7 @@
 //! Segments and ports, decided by the plan down to the last name.
 
+use std::net::Ipv4Addr;
+
 use ipnetwork::IpNetwork;
 use llcm_names::{DcName, EngineName, IfName, LinkGroup, MacAddr, Owner, PortId, SegmentId};
 use serde::{Deserialize, Serialize};
@@ -82,10 +84,23 @@ pub struct PortSpec {
     pub mtu: u32,
     /// The segments it is an end of; empty for an interface that is on no link.
     pub segments: Vec<SegmentId>,
+    /// Hardware addresses of IPv4 neighbours that the interface knows from the beginning, because they could not
+    /// answer when asked: those at the other ends of E-Lines that carry frames there only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub neighbours: Vec<Neighbour>,
     /// The interface is the host's own, not a container's: an external service access point. Left out where it
     /// is not, so that ports of earlier versions stay the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostPort>,
+}
+
+/// A neighbour of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The hardware address.
+    pub mac: MacAddr,
 }
 
 /// What is particular to an interface in the host's own network namespace, the one that the driver runs in.

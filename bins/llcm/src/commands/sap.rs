@@ -1,7 +1,6 @@
 //! `llcm sap`.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -133,7 +132,7 @@ async fn execute(client: &Client, args: &Exec) -> anyhow::Result<ExitCode> {
         return exec::in_container(client, target, &args.command, &environment, args.terminal).await;
     }
     let interface = sap.interface.as_deref().unwrap_or_default();
-    if !Path::new("/sys/class/net").join(interface).exists() {
+    if !is_here(interface)? {
         bail!(
             "{} is the interface {interface} of the server's host, which this machine does not have",
             sap.id
@@ -147,6 +146,15 @@ async fn execute(client: &Client, args: &Exec) -> anyhow::Result<ExitCode> {
     }
     // Standard input and output, signals and the exit code are the command's own.
     Err(command.exec()).with_context(|| format!("cannot run {program}"))
+}
+
+/// Whether this machine, as far as this program sees it, has an interface.
+fn is_here(interface: &str) -> anyhow::Result<bool> {
+    // Not below /sys, which tells of the network that it was mounted in.
+    let list =
+        std::fs::read_to_string("/proc/self/net/dev").context("cannot list this machine's interfaces")?;
+    let mut names = list.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
+    Ok(names.any(|name| name == interface))
 }
 
 /// An access point by its connection point or name; without anything: the only one.

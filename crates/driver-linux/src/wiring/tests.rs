@@ -49,6 +49,7 @@ fn check(segments: &[SegmentSpec], attached: &[u32], expected: &[&str]) {
             addresses: Vec::new(),
             mtu: 1500,
             segments: own.iter().map(|(segment, _)| *segment).collect(),
+            neighbours: Vec::new(),
             host: None,
         }
     };

@@ -165,6 +165,7 @@ impl Bed {
             addresses: plug.address.split_whitespace().map(|address| address.parse().unwrap()).collect(),
             mtu: 1500,
             segments: plug.segments.iter().map(|id| segment_id(*id)).collect(),
+            neighbours: Vec::new(),
             host: None,
         }
     }

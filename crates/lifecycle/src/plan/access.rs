@@ -64,6 +64,7 @@ impl Access {
                 addresses: Vec::new(),
                 mtu: request.settings.mtu,
                 segments: Vec::new(),
+                neighbours: Vec::new(),
                 host: Some(HostPort { nat: request.settings.saps.nat }),
             };
             let place = SapPlace::Host { port };
@@ -72,6 +73,18 @@ impl Access {
                 .insert(position, SapPlan { id: sap.id.clone(), name, kind: sap.kind, datacenter, place });
         }
         access.give_addresses(making, drafts);
+        let filters = request.facts.map(|facts| facts.host.filters.as_slice()).unwrap_or_default();
+        if request.settings.saps.nat && !access.plans.is_empty() && !filters.is_empty() {
+            making.findings.warn(
+                "nat-is-filtered",
+                (document, "connection_points"),
+                format!(
+                    "what comes out at external access points will not leave this host: {}",
+                    filters.join("; ")
+                ),
+                "accept packets from the access points' interfaces there",
+            );
+        }
         access
     }
 

@@ -205,6 +205,7 @@ fn interfaces(
                 addresses: static_address.into_iter().collect(),
                 mtu: making.request.settings.mtu,
                 segments: Vec::new(),
+                neighbours: Vec::new(),
                 host: None,
             },
         });

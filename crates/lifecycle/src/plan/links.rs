@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use ipnetwork::{IpNetwork, Ipv4Network};
-use llcm_names::{DcName, SegmentId};
+use llcm_names::{ContainerName, DcName, MacAddr, SegmentId};
 use llcm_netplan::{Shape, address_members};
-use llcm_runtime::{SegmentEnd, SegmentKind, SegmentSpec};
+use llcm_runtime::{Neighbour, PortSpec, SegmentEnd, SegmentKind, SegmentSpec};
 
 use super::access::Access;
 use super::build::{Making, PlanRequest};
@@ -72,7 +72,10 @@ pub(super) fn links(
             ends: Vec::with_capacity(draft.members.len()),
             segment,
         };
-        join(&mut plan, draft, &addresses, path_mtu, containers, access);
+        let macs = join(&mut plan, draft, &addresses, path_mtu, containers, access);
+        if matches!(kind, SegmentKind::ELine { bidirectional: false }) {
+            introduce(draft, &addresses, &macs, containers, access);
+        }
         plans.push(plan);
     }
     plans
@@ -95,7 +98,7 @@ fn addresses(making: &mut Making<'_>, draft: &Draft<'_>, subnet: Ipv4Network) ->
     }
 }
 
-/// Makes the interfaces of its members ends of a link.
+/// Makes the interfaces of its members ends of a link; their hardware addresses.
 fn join(
     plan: &mut LinkPlan,
     draft: &Draft<'_>,
@@ -103,25 +106,17 @@ fn join(
     path_mtu: u32,
     containers: &mut [ContainerPlan],
     access: &mut Access,
-) {
+) -> Vec<MacAddr> {
+    let mut macs = Vec::with_capacity(draft.members.len());
     for ((member, role), address) in draft.members.iter().zip(addresses) {
-        let (name, port) = match member {
-            Member::Unit(socket) => {
-                let Some(container) = containers.get_mut(socket.unit) else { continue };
-                let Some(interface) = container.interfaces.get_mut(socket.interface) else { continue };
-                (&container.name, &mut interface.port)
-            }
-            Member::Sap(sap) => match access.plan_mut(*sap) {
-                Some(SapPlan { name, place: SapPlace::Host { port }, .. }) => (&*name, port),
-                Some(_) | None => continue,
-            },
-        };
+        let Some((name, port)) = port_of(member, containers, access) else { continue };
         if !port.addresses.contains(address) {
             port.addresses.push(*address);
         }
         port.segments.push(plan.segment.id);
         port.mtu = port.mtu.min(path_mtu);
         let datacenter = port.datacenter.clone();
+        macs.push(port.mac);
         plan.segment.ends.push(SegmentEnd { port: port.id, datacenter, role: *role });
         plan.ends.push(LinkEnd {
             container: name.clone(),
@@ -129,6 +124,42 @@ fn join(
             port: port.id,
             address: *address,
         });
+    }
+    macs
+}
+
+/// Lets the first end of a line that carries frames one way know the second one's hardware address: it would ask in
+/// vain.
+fn introduce(
+    draft: &Draft<'_>,
+    addresses: &[IpNetwork],
+    macs: &[MacAddr],
+    containers: &mut [ContainerPlan],
+    access: &mut Access,
+) {
+    if let ([(first, _), _], [_, IpNetwork::V4(address)], [_, mac]) =
+        (draft.members.as_slice(), addresses, macs)
+        && let Some((_, port)) = port_of(first, containers, access)
+    {
+        port.neighbours.push(Neighbour { address: address.ip(), mac: *mac });
+    }
+}
+
+/// The name and the port of a member.
+fn port_of<'a>(
+    member: &Member,
+    containers: &'a mut [ContainerPlan],
+    access: &'a mut Access,
+) -> Option<(&'a ContainerName, &'a mut PortSpec)> {
+    match member {
+        Member::Unit(socket) => {
+            let container = containers.get_mut(socket.unit)?;
+            Some((&container.name, &mut container.interfaces.get_mut(socket.interface)?.port))
+        }
+        Member::Sap(sap) => match access.plan_mut(*sap)? {
+            SapPlan { name, place: SapPlace::Host { port }, .. } => Some((&*name, port)),
+            SapPlan { place: SapPlace::Container, .. } => None,
+        },
     }
 }
 

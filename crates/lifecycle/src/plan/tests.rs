@@ -12,6 +12,7 @@ use crate::settings::Settings;
 
 mod golden;
 mod links;
+mod saps;
 mod several;
 mod units;
 

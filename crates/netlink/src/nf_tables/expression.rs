@@ -221,17 +221,16 @@ fn meta(list: &mut Request, key: u32) {
     });
 }
 
-/// The whole name: the register that it stands in is filled up with zeroes.
+/// The whole name: the register that it stands in is filled up with zeroes, of which one is compared (as iptables
+/// writes it, which can show such rules).
 fn device(list: &mut Request, direction: Direction, operation: u32, name: &str) {
     let key = match direction {
         Direction::In => META_IIFNAME,
         Direction::Out => META_OIFNAME,
     };
     meta(list, key);
-    let mut whole = [0; 16];
-    for (place, byte) in whole.iter_mut().zip(name.bytes()) {
-        *place = byte;
-    }
+    let mut whole = name.as_bytes().to_vec();
+    whole.push(0);
     compare(list, operation, &whole);
 }
 

@@ -34,6 +34,7 @@ const NEWCHAIN: u16 = SUBSYSTEM << 8 | 3;
 const GETCHAIN: u16 = SUBSYSTEM << 8 | 4;
 const DELCHAIN: u16 = SUBSYSTEM << 8 | 5;
 const NEWRULE: u16 = SUBSYSTEM << 8 | 6;
+const GETRULE: u16 = SUBSYSTEM << 8 | 7;
 const DELRULE: u16 = SUBSYSTEM << 8 | 8;
 /// `NFNL_MSG_BATCH_BEGIN`.
 const BEGIN: u16 = 16;
@@ -45,12 +46,18 @@ const TABLE_NAME: u16 = 1;
 const CHAIN_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
 const CHAIN_TYPE: u16 = 7;
+/// `NF_DROP` as a chain's policy, `NF_INET_FORWARD` as its hook.
+const DROPS: u32 = 0;
+const FORWARD: u32 = 2;
 const HOOK_HOOKNUM: u16 = 1;
 const HOOK_PRIORITY: u16 = 2;
 const RULE_TABLE: u16 = 1;
 const RULE_CHAIN: u16 = 2;
+const RULE_HANDLE: u16 = 3;
 const RULE_EXPRESSIONS: u16 = 4;
+const RULE_USERDATA: u16 = 7;
 /// Length of `struct nfgenmsg`.
 const NFGENMSG: usize = 4;
 
@@ -142,6 +149,27 @@ impl Batch {
         });
     }
 
+    /// Adds a rule before those of its chain, which may be somebody else's; by its mark it is found again.
+    pub fn insert_rule(&mut self, table: &str, chain: &str, expressions: &[Expression<'_>], mark: &str) {
+        let request = self.request(NEWRULE, CREATE).text(RULE_TABLE, table).text(RULE_CHAIN, chain);
+        request.nested(RULE_EXPRESSIONS, |list| {
+            for expression in expressions {
+                expression.write(list);
+            }
+        });
+        // As `nft` writes a comment: type 0, length with the final zero.
+        let mut comment = vec![0, u8::try_from(mark.len() + 1).unwrap_or(u8::MAX)];
+        comment.extend(mark.bytes().take(usize::from(u8::MAX) - 1));
+        comment.push(0);
+        request.bytes(RULE_USERDATA, &comment);
+    }
+
+    /// Deletes one rule, which must be there.
+    pub fn delete_rule(&mut self, rule: &MarkedRule) {
+        let request = self.request(DELRULE, 0).text(RULE_TABLE, &rule.table).text(RULE_CHAIN, &rule.chain);
+        request.bytes(RULE_HANDLE, &rule.handle.to_be_bytes());
+    }
+
     /// Carries all of it out, or nothing.
     ///
     /// # Errors
@@ -180,6 +208,51 @@ pub fn chains(socket: &mut Socket) -> Result<Vec<(String, String)>, NetlinkError
     let parse = |payload: &[u8]| {
         let attributes = Attributes(payload.get(NFGENMSG..)?);
         Some((read_text(attributes.get(CHAIN_TABLE)?), read_text(attributes.get(CHAIN_NAME)?)))
+    };
+    let found = socket.dump(&mut request)?;
+    Ok(found.iter().filter(|(kind, _)| *kind == NEWCHAIN).filter_map(|(_, p)| parse(p)).collect())
+}
+
+/// A rule that was added with [`Batch::insert_rule`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkedRule {
+    table: String,
+    chain: String,
+    handle: u64,
+    /// Its mark.
+    pub mark: String,
+}
+
+/// All rules for IPv4 of the namespace that have a mark, whoever made them.
+pub fn marked_rules(socket: &mut Socket) -> Result<Vec<MarkedRule>, NetlinkError> {
+    let mut request = Request::dump(GETRULE);
+    request.raw(&[IPV4, 0, 0, 0]);
+    let parse = |payload: &[u8]| {
+        let attributes = Attributes(payload.get(NFGENMSG..)?);
+        let comment = attributes.get(RULE_USERDATA)?;
+        let text = comment.get(2..).filter(|_| comment.first() == Some(&0))?;
+        Some(MarkedRule {
+            table: read_text(attributes.get(RULE_TABLE)?),
+            chain: read_text(attributes.get(RULE_CHAIN)?),
+            handle: u64::from_be_bytes(attributes.get(RULE_HANDLE)?.try_into().ok()?),
+            mark: read_text(text),
+        })
+    };
+    let found = socket.dump(&mut request)?;
+    Ok(found.iter().filter(|(kind, _)| *kind == NEWRULE).filter_map(|(_, p)| parse(p)).collect())
+}
+
+/// The chains for IPv4 of the namespace, as table and name, that drop what is passed on unless a rule accepts it.
+pub fn chains_that_drop_forwarded(socket: &mut Socket) -> Result<Vec<(String, String)>, NetlinkError> {
+    let mut request = Request::dump(GETCHAIN);
+    request.raw(&[IPV4, 0, 0, 0]);
+    let parse = |payload: &[u8]| {
+        let attributes = Attributes(payload.get(NFGENMSG..)?);
+        let number = |bytes: &[u8]| Some(u32::from_be_bytes(bytes.try_into().ok()?));
+        let hook = number(Attributes(attributes.get(CHAIN_HOOK)?).get(HOOK_HOOKNUM)?)?;
+        let policy = number(attributes.get(CHAIN_POLICY)?)?;
+        let named = (read_text(attributes.get(CHAIN_TABLE)?), read_text(attributes.get(CHAIN_NAME)?));
+        (hook == FORWARD && policy == DROPS).then_some(named)
     };
     let found = socket.dump(&mut request)?;
     Ok(found.iter().filter(|(kind, _)| *kind == NEWCHAIN).filter_map(|(_, p)| parse(p)).collect())

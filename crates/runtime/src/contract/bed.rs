@@ -240,6 +240,7 @@ impl Vnf {
             addresses,
             mtu: 1500,
             segments: segments.iter().map(|&id| segment_id(id)).collect(),
+            neighbours: Vec::new(),
             host: None,
         }
     }

@@ -268,6 +268,7 @@ async fn a_container_waits_for_the_interfaces_of_its_spec() {
         addresses: Vec::new(),
         mtu: 1500,
         segments: Vec::new(),
+        neighbours: Vec::new(),
         host: None,
     };
     let point = containers.start(&vnf.owner, &vnf.name).await.unwrap();

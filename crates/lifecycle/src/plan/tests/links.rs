@@ -247,7 +247,7 @@ fn a_subnet_of_the_engine_is_a_plan_error() {
     bench.facts = Some(HostFacts { engine_networks, ..HostFacts::default() });
     let errors = bench.errors();
     assert!(errors[0].contains("overlaps 20.0.0.0/16, a network of the container engine"), "{errors:?}");
-    assert!(errors[0].contains("settings `eline_pool` and `elan_pool`"));
+    assert!(errors[0].contains("settings `eline_pool`, `elan_pool` and `sap_pool`"));
 }
 
 /// Few bytes may mean very much: it is refused before it takes memory or time.
