@@ -105,7 +105,7 @@ impl InstancePlan {
     /// The ports of the host: its external access points.
     pub fn host_ports(&self) -> impl Iterator<Item = &PortSpec> {
         self.saps.iter().filter_map(|sap| match &sap.place {
-            SapPlace::Host { port } => Some(port),
+            SapPlace::Host { port } => Some(&**port),
             SapPlace::Container => None,
         })
     }
@@ -178,7 +178,7 @@ pub enum SapPlace {
     /// An interface of the host.
     Host {
         /// What the network driver gets.
-        port: PortSpec,
+        port: Box<PortSpec>,
     },
 }
 

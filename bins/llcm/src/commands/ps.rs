@@ -84,6 +84,10 @@ pub(crate) fn show(instance: &Instance) -> anyhow::Result<()> {
             .map(|link| vec![link.id.clone(), link.kind.clone(), link.subnet.clone(), link.ends.join(" ")]);
         output::print_table(&output::table(&["LINK", "KIND", "SUBNET", "ENDS"], rows))?;
     }
+    if !instance.saps.is_empty() {
+        output::line("")?;
+        output::print_table(&super::sap::listed(instance))?;
+    }
     for container in &instance.containers {
         for script in container.scripts.iter().filter(|script| failed(script)) {
             tell_script(&container.name, script)?;

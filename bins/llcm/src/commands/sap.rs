@@ -88,7 +88,11 @@ async fn list(client: &Client, args: &Ls) -> anyhow::Result<ExitCode> {
         let seen = client.get(&format!("/instances/{}", instance.id)).await?;
         let saps = seen.get("saps").and_then(|saps| saps.as_array()).cloned().unwrap_or_default();
         let seen: Instance = typed(seen)?;
-        rows.extend(seen.saps.iter().map(|sap| row(&seen, sap)));
+        rows.extend(seen.saps.iter().map(|sap| {
+            let mut row = row(sap);
+            row.insert(0, seen.name.clone());
+            row
+        }));
         values.extend(saps.into_iter().map(|mut sap| {
             if let Some(sap) = sap.as_object_mut() {
                 sap.insert("instance".to_owned(), seen.id.clone().into());
@@ -99,20 +103,27 @@ async fn list(client: &Client, args: &Ls) -> anyhow::Result<ExitCode> {
     if args.output.is_json() {
         output::json(&serde_json::Value::Array(values))?;
     } else {
-        let header = ["INSTANCE", "SAP", "KIND", "DC", "WHERE", "INTERFACE", "ADDRESS"];
-        output::print_table(&output::table(&header, rows.into_iter()))?;
+        let mut header = vec!["INSTANCE"];
+        header.extend(HEADER);
+        output::print_table(&output::table(&header, rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(instance: &Instance, sap: &Sap) -> Vec<String> {
+const HEADER: [&str; 6] = ["SAP", "KIND", "DC", "WHERE", "INTERFACE", "ADDRESS"];
+
+/// The access points of an instance as a table.
+pub(crate) fn listed(instance: &Instance) -> comfy_table::Table {
+    output::table(&HEADER, instance.saps.iter().map(row))
+}
+
+fn row(sap: &Sap) -> Vec<String> {
     let place = match (&sap.container, sap.nat) {
         (Some(container), _) => format!("container {container}"),
         (None, true) => "this host, with NAT".to_owned(),
         (None, false) => "this host".to_owned(),
     };
     vec![
-        instance.name.clone(),
         sap.id.clone(),
         sap.kind.clone(),
         sap.datacenter.clone(),

@@ -67,7 +67,7 @@ impl Access {
                 neighbours: Vec::new(),
                 host: Some(HostPort { nat: request.settings.saps.nat }),
             };
-            let place = SapPlace::Host { port };
+            let place = SapPlace::Host { port: Box::new(port) };
             access
                 .plans
                 .insert(position, SapPlan { id: sap.id.clone(), name, kind: sap.kind, datacenter, place });

@@ -2,6 +2,7 @@
 
 use llcm_lifecycle::Dialect;
 use llcm_lifecycle::plan::document::{ContainerDocument, EndDocument, InstanceDocument, PlanDocument};
+use llcm_names::ContainerName;
 
 use crate::commands::offline::counts;
 use crate::output::{line, print_table, table};
@@ -61,6 +62,15 @@ fn show_instance(instance: &InstanceDocument) -> anyhow::Result<()> {
     if !links.is_empty() {
         line("")?;
         print_table(&table(&["LINK", "KIND", "SUBNET", "ENDS"], links))?;
+    }
+    if !instance.saps.is_empty() {
+        line("")?;
+        let rows = instance.saps.iter().map(|sap| {
+            let place = sap.container.as_ref().map_or("this host", ContainerName::as_str);
+            let address = sap.address.map(|address| address.to_string()).unwrap_or_default();
+            vec![sap.id.clone(), sap.kind.clone(), sap.datacenter.to_string(), place.to_owned(), address]
+        });
+        print_table(&table(&["SAP", "KIND", "DC", "WHERE", "ADDRESS"], rows))?;
     }
     for container in &instance.containers {
         for (name, value) in container.environment.iter().filter(|(name, _)| name.starts_with("SON_EMU_CMD"))
