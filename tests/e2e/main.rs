@@ -25,6 +25,7 @@ mod concurrency;
 mod docker_images;
 mod failures;
 mod killed;
+mod kills;
 mod mapped;
 mod peers_demo;
 mod published_ports;

@@ -11,6 +11,7 @@ mod dialects;
 mod doctor;
 mod help;
 mod image;
+mod load;
 mod offline;
 mod run;
 mod server;

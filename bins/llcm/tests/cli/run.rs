@@ -133,6 +133,10 @@ impl Server {
         server
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Waits for a line of the log that contains a text.
     #[track_caller]
     pub(crate) fn log_line(&self, text: &str) -> String {
