@@ -26,6 +26,7 @@ mod docker_images;
 mod failures;
 mod killed;
 mod kills;
+mod management;
 mod mapped;
 mod peers_demo;
 mod published_ports;

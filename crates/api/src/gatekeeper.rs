@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use llcm_descriptors::Diagnostic;
-use llcm_lifecycle::request::{RequestView, ServiceRef, ServiceView};
+use llcm_lifecycle::request::{Accepted, RequestStatus, RequestView, ServiceRef, ServiceView};
 use llcm_names::{InstanceId, PackageHash, RequestId, ServiceId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -28,30 +28,41 @@ struct Uploaded {
     sha1: PackageHash,
     error: Option<String>,
     warnings: Vec<Diagnostic>,
+    /// The instance that was made at once, and runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_instance_uuid: Option<InstanceId>,
+    /// The request that made it, or could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_uuid: Option<RequestId>,
 }
 
-impl From<ServiceView> for Uploaded {
-    fn from(service: ServiceView) -> Self {
+impl From<Accepted> for Uploaded {
+    fn from(Accepted { service, request }: Accepted) -> Self {
         let ServiceView { id, size, sha1, warnings, .. } = service;
-        Self { service_uuid: id, size, sha1, error: None, warnings }
+        let runs = request.as_ref().filter(|request| request.status == RequestStatus::Ready);
+        Self {
+            service_uuid: id,
+            size,
+            sha1,
+            error: None,
+            warnings,
+            service_instance_uuid: runs.map(|request| request.instance_id),
+            request_uuid: request.map(|request| request.id),
+        }
     }
 }
 
 /// `POST /packages`.
 pub(crate) async fn upload(state: Data<ApiState>, request: HttpRequest, payload: Payload) -> HttpResponse {
     match on_board(&state, &request, payload).await {
-        Ok(service) => HttpResponse::Created().json(Uploaded::from(service)),
+        Ok(accepted) => HttpResponse::Created().json(Uploaded::from(accepted)),
         Err(error) => refused(&error),
     }
 }
 
-async fn on_board(
-    state: &ApiState,
-    request: &HttpRequest,
-    payload: Payload,
-) -> Result<ServiceView, ApiError> {
+async fn on_board(state: &ApiState, request: &HttpRequest, payload: Payload) -> Result<Accepted, ApiError> {
     let upload = upload::receive(state, request, payload).await?;
-    Ok(state.orchestrator().onboard(upload, state.dialect()).await?)
+    Ok(state.orchestrator().accept(upload, state.dialect()).await?)
 }
 
 /// A failed upload has the fields of a successful one, empty, and says in `error` all that people need.

@@ -27,7 +27,7 @@ const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
 #[async_trait]
 impl ContainerDriver for DockerContainers {
     fn offers(&self) -> Offers {
-        Offers { netns: true, netns_before_start: false, engine: Self::engine() }
+        Offers { netns: true, netns_before_start: false, management: true, engine: Self::engine() }
     }
 
     async fn info(&self) -> DriverResult<EngineInfo> {

@@ -44,7 +44,9 @@ pub(crate) fn create_body(
     if let Some(held) = held {
         // An entrypoint in the request makes the engine forget the image's command, too: name both.
         let own = held.image.entrypoint.iter().cloned();
-        body.entrypoint = Some(gate::arguments(&spec.interfaces).into_iter().chain(own).collect());
+        body.entrypoint = Some(
+            gate::arguments(&spec.interfaces, spec.management.as_ref()).into_iter().chain(own).collect(),
+        );
         body.cmd = Some(held.image.command.clone());
         // The long form of a bind: with the short one the engine makes a directory of what is missing.
         let mount = Mount {

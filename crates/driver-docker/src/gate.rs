@@ -88,11 +88,12 @@ impl Gate {
     }
 }
 
-/// The gate's part of a container's entrypoint; the image's own follows.
-pub(crate) fn arguments(interfaces: &[IfName]) -> Vec<String> {
+/// The gate's part of a container's entrypoint; the image's own follows. `management`: the one of the interfaces
+/// that is the engine's own, which has its name before any other comes.
+pub(crate) fn arguments(interfaces: &[IfName], management: Option<&IfName>) -> Vec<String> {
     let names: Vec<&str> = interfaces.iter().map(IfName::as_str).collect();
     let mut arguments = vec![IN_CONTAINER.to_owned(), format!("--interfaces={}", names.join("/"))];
-    if names.contains(&ENGINE_INTERFACE) {
+    if management.is_none() && names.contains(&ENGINE_INTERFACE) {
         arguments.push("--beside-management".to_owned());
     }
     arguments.push("--".to_owned());
@@ -122,11 +123,20 @@ mod tests {
 
     #[test]
     fn a_vnf_with_an_eth0_of_its_own_waits_for_the_engines_to_be_moved() {
-        assert_eq!(arguments(&names(&["mgmt", "in"])), ["/.llcm-gate", "--interfaces=mgmt/in", "--"]);
+        assert_eq!(arguments(&names(&["mgmt", "in"]), None), ["/.llcm-gate", "--interfaces=mgmt/in", "--"]);
         assert_eq!(
-            arguments(&names(&["eth0"])),
+            arguments(&names(&["eth0"]), None),
             ["/.llcm-gate", "--interfaces=eth0", "--beside-management", "--"]
         );
+    }
+
+    #[test]
+    fn where_the_engines_interface_is_one_of_the_vnfs_there_is_no_further_one_to_wait_for() {
+        for (all, management) in [(["eth0", "in"], "eth0"), (["mgmt", "eth0"], "mgmt")] {
+            let management = IfName::parse(management).unwrap();
+            let expected = format!("--interfaces={}", all.join("/"));
+            assert_eq!(arguments(&names(&all), Some(&management)), ["/.llcm-gate", expected.as_str(), "--"]);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{images, spec};
 #[async_trait]
 impl ContainerDriver for EngineContainers {
     fn offers(&self) -> Offers {
-        Offers { netns: true, netns_before_start: true, engine: Self::id() }
+        Offers { netns: true, netns_before_start: true, management: false, engine: Self::id() }
     }
 
     async fn info(&self) -> DriverResult<EngineInfo> {

@@ -23,6 +23,12 @@ pub(crate) fn engine_spec(spec: &ContainerSpec, image: &str) -> DriverResult<Spe
         );
         return error(ErrorKind::Unsupported, message);
     }
+    if let Some(name) = &spec.management {
+        let message = format!(
+            "the embedded engine has no interface of its own that could be called {name}: set `docker_management` to false, or run this data center with Docker"
+        );
+        return error(ErrorKind::Unsupported, message);
+    }
     let mut cap_add = Vec::new();
     for name in &spec.cap_add {
         match name.parse::<Capability>() {

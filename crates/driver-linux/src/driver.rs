@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_runtime::{
-    AttachPoint, DriverError, DriverResult, ErrorKind, HostSide, LinkView, Needs, NetworkDriver,
-    NetworkObject, PortSpec, PortView, PrepareReport, SegmentSpec,
+    AttachPoint, DriverError, DriverResult, ErrorKind, HostSide, LinkView, Management, ManagementSpec, Needs,
+    NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentSpec,
 };
 use llcm_topology::Topology;
 
@@ -147,5 +147,18 @@ impl NetworkDriver for LinuxNetwork {
     async fn teardown(&self) -> DriverResult<()> {
         let target = self.0.id.to_string();
         self.run("tear down network of", target, LONG, Installation::teardown).await?
+    }
+
+    fn management(&self) -> Option<&dyn Management> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Management for LinuxNetwork {
+    async fn name_management(&self, spec: &ManagementSpec, point: &AttachPoint) -> DriverResult<()> {
+        let (spec, point) = (spec.clone(), point.clone());
+        let target = format!("{} of {}", spec.ifname, spec.container);
+        self.run("name interface", target, SHORT, move |it| it.name_management(&spec, &point)).await?
     }
 }

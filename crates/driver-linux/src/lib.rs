@@ -35,6 +35,7 @@ mod driver;
 mod error;
 mod host;
 mod installation;
+mod management;
 mod names;
 mod netns;
 mod operations;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
+use llcm_names::{DcName, EngineName, InstallationId, Owner, PortId, SegmentId};
 use llcm_netlink::link;
 use llcm_runtime::{
     AttachPoint, DriverError, DriverResult, ErrorKind, NetworkObject, PortSpec, PortView, SegmentSpec,
@@ -98,7 +98,7 @@ impl Installation {
     }
 
     /// Checks that an owner is an instance of this installation.
-    fn check_owner(&self, operation: &'static str, owner: &Owner) -> DriverResult<()> {
+    pub(crate) fn check_owner(&self, operation: &'static str, owner: &Owner) -> DriverResult<()> {
         if owner.installation == self.id {
             return Ok(());
         }
@@ -274,19 +274,26 @@ impl Installation {
 
 /// The namespace that a port's interface is made in.
 fn far_side(spec: &PortSpec, point: &AttachPoint) -> DriverResult<Netns> {
-    let name = spec.container.as_str();
     if spec.host.is_some() {
         host::check(spec)?;
         return Netns::open(Path::new("/proc/thread-self/ns/net"), "the host");
     }
-    let path = point
-        .netns
-        .as_deref()
-        .ok_or_else(|| crate::invalid("attach", name, "the container has no network namespace here"))?;
-    let container = Netns::open(path, name)?;
+    open_container("attach port", &spec.container, point)
+}
+
+/// The network namespace of a container that has one of its own.
+pub(crate) fn open_container(
+    operation: &'static str,
+    name: &EngineName,
+    point: &AttachPoint,
+) -> DriverResult<Netns> {
+    let path = point.netns.as_deref().ok_or_else(|| {
+        crate::invalid(operation, name.as_str(), "the container has no network namespace here")
+    })?;
+    let container = Netns::open(path, name.as_str())?;
     if container.is_own()? {
         let message = "the container shares the host's network; its interfaces are not touched";
-        return Err(crate::invalid("attach port", name, message));
+        return Err(crate::invalid(operation, name.as_str(), message));
     }
     Ok(container)
 }

@@ -3,10 +3,11 @@
 use llcm_names::Owner;
 use llcm_netlink::address;
 use llcm_netlink::link_kind::{BridgePort, Peer, add_veth, set_bridge_port};
-use llcm_netlink::{Device, LinkInfo, link, neighbour, route};
+use llcm_netlink::{Device, LinkInfo, link, neighbour};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, PortSpec, SegmentSpec};
 
 use crate::datacenter::Datacenter;
+use crate::management::rename;
 use crate::names::{Role, bridge, digest, mark, parse_mark, port_device};
 use crate::netns::Netns;
 use crate::segment::{find, require};
@@ -14,8 +15,6 @@ use crate::wiring::{Joint, is_leaf, joint};
 
 /// What a moved management interface is called, with a number behind it.
 const ASIDE: &str = "mgmt";
-/// Address families whose routes are kept while an interface is renamed (`AF_INET`, `AF_INET6`).
-const FAMILIES: [u8; 2] = [2, 10];
 
 /// The pair of a port, its container's side not yet up.
 #[derive(Debug)]
@@ -112,21 +111,7 @@ fn make_room(spec: &PortSpec, container: &Netns) -> DriverResult<()> {
             }
             number += 1;
         };
-        let device = taken.device();
-        let rename = link::Change { name: Some(&name), ..Default::default() };
-        match link::change(socket, device, &rename) {
-            // Kernels before 6.2 rename only what is down, and routes do not outlive that.
-            Err(error) if error.errno() == Some(rustix::io::Errno::BUSY) => {}
-            other => return other,
-        }
-        let mut routes = Vec::new();
-        for family in FAMILIES {
-            routes.extend(route::save(socket, device, family)?);
-        }
-        link::change(socket, device, &link::Change { up: Some(false), ..Default::default() })?;
-        link::change(socket, device, &rename)?;
-        link::change(socket, device, &link::Change { up: Some(true), ..Default::default() })?;
-        route::restore(socket, &routes)
+        rename(socket, &taken, &name)
     })
 }
 

@@ -19,6 +19,7 @@ use crate::parts::Parts;
 use crate::plan::{HostFacts, PlanState};
 use crate::request::{Event, InstanceState, InstanceView, ServiceRef, ServiceView};
 use crate::requests::{RequestRecord, Requests};
+use crate::settings::{Dialect, Settings};
 use crate::store::writer::Writer;
 use crate::store::{Change, Counters};
 use llcm_runtime::HostSide;
@@ -32,6 +33,8 @@ pub(crate) const KEPT_FAILED: usize = 20;
 /// What all operations share.
 pub(crate) struct Core {
     pub(crate) parts: Parts,
+    /// [`Settings::of`] each dialect: `tango`, `sonata`.
+    settings: [Settings; 2],
     pub(crate) installation: InstallationId,
     /// What the host has that does not change while the server runs.
     pub(crate) facts: HostFacts,
@@ -41,6 +44,8 @@ pub(crate) struct Core {
     /// Held while something is decided that must not clash with what others decide: a plan, a reservation, the
     /// removal of a service. What is decided is recorded before it is given up.
     pub(crate) allocation: tokio::sync::Mutex<()>,
+    /// Held by the upload whose package is deployed by itself, until that is over. Taken before `allocation`.
+    pub(crate) turn: tokio::sync::Mutex<()>,
     /// The tasks that make instances and take them down, and those that on-board.
     tasks: TaskTracker,
     /// The runtime that the orchestrator was opened on. What goes on outlives whoever asked for it: a server's
@@ -76,14 +81,17 @@ impl Core {
         writer: Writer,
         state: State,
     ) -> Self {
+        let settings = [Dialect::Tango, Dialect::Sonata].map(|dialect| parts.settings.of(dialect));
         Self {
             parts,
+            settings,
             installation,
             facts,
             not_emulated: Vec::new(),
             writer,
             ground: Ground::prepared(),
             allocation: tokio::sync::Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             runtime: tokio::runtime::Handle::current(),
             closing: CancellationToken::new(),
@@ -91,6 +99,15 @@ impl Core {
             ended: tokio::sync::Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
             state: Mutex::new(state),
+        }
+    }
+
+    /// The settings that hold for a dialect's services.
+    pub(crate) fn settings(&self, dialect: Dialect) -> &Settings {
+        let [tango, sonata] = &self.settings;
+        match dialect {
+            Dialect::Tango => tango,
+            Dialect::Sonata => sonata,
         }
     }
 

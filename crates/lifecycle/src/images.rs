@@ -11,6 +11,7 @@ use llcm_runtime::{
     BuildSpec, DriverError, DriverResult, EngineId, ErrorKind, ImageView, Progress, ProgressEvent, PullPolicy,
 };
 
+use crate::catalog::ServiceRecord;
 use crate::core::Core;
 use crate::engines::{self, Engine};
 use crate::error::{ErrorCode, LifecycleError, code_of};
@@ -50,11 +51,13 @@ impl Progress for Watchers {
 /// them all.
 pub(crate) async fn ensure(
     core: &Arc<Core>,
-    descriptors: &Descriptors,
+    service: &ServiceRecord,
     needs: &[ImageNeed],
     package: &Path,
 ) -> Result<Found, LifecycleError> {
     let watchers = Watchers(Arc::clone(core));
+    let force_pull = core.settings(service.view.dialect).force_pull;
+    let pull = if force_pull { PullPolicy::Always } else { PullPolicy::IfMissing };
     let mut distinct: BTreeMap<&str, &ImageNeed> = BTreeMap::new();
     for need in needs {
         distinct.entry(&need.reference).or_insert(need);
@@ -67,7 +70,7 @@ pub(crate) async fn ensure(
     }
     let results: Vec<_> = stream::iter(each)
         .map(|(need, engine)| async move {
-            let ensured = ensure_one(core, &engine, &need, package, watchers).await;
+            let ensured = ensure_one(&engine, &need, pull, package, watchers).await;
             ensured.map_err(|error| engine.told(error))
         })
         .buffered(AT_ONCE)
@@ -92,7 +95,7 @@ pub(crate) async fn ensure(
             continue;
         }
         if found.images.contains_key(&need.reference) {
-            found.warnings.push(not_everywhere(descriptors, need, &errors));
+            found.warnings.push(not_everywhere(&service.descriptors, need, &errors));
             continue;
         }
         let error = nowhere(need, &errors);
@@ -160,24 +163,20 @@ pub(crate) async fn restore(
         Err(error) if error.kind != ErrorKind::NotFound => Err(error),
         Ok(_) | Err(_) => {
             let package = onboard::package_dir(core, instance.service_id());
-            ensure_one(core, engine, &need, &package, &watchers).await.map(|_view| ())
+            ensure_one(engine, &need, policy, &package, &watchers).await.map(|_view| ())
         }
     }
 }
 
 async fn ensure_one(
-    core: &Core,
     engine: &Engine,
     need: &ImageNeed,
+    pull: PullPolicy,
     package: &Path,
     progress: &dyn Progress,
 ) -> DriverResult<ImageView> {
     match &need.dockerfile {
-        None => {
-            let pull = core.parts.settings.force_pull;
-            let policy = if pull { PullPolicy::Always } else { PullPolicy::IfMissing };
-            engine.ensure_image(&need.reference, policy, progress).await
-        }
+        None => engine.ensure_image(&need.reference, pull, progress).await,
         Some(dockerfile) => {
             let (dir, name) = dockerfile.rsplit_once('/').unwrap_or(("", dockerfile));
             let (context, dockerfile) = (package.join(dir), name.to_owned());

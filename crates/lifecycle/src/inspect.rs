@@ -1,5 +1,6 @@
 //! Looking into instances: states as the engine tells them, plans, commands, output.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -33,13 +34,17 @@ pub(crate) async fn instance(
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        let ours = seen.into_iter().filter_map(|(name, view)| {
-            let view = view.filter(|view| view.owner.as_ref() == Some(owner))?;
-            Some((name.clone(), view.state))
-        });
-        let ours: std::collections::BTreeMap<_, _> = ours.collect();
+        let mut ours = BTreeMap::new();
+        let mut management = BTreeMap::new();
+        for (name, view) in seen {
+            let Some(view) = view.filter(|view| view.owner.as_ref() == Some(owner)) else { continue };
+            ours.insert(name.clone(), view.state);
+            management.extend(view.management_address.map(|address| (name.clone(), address)));
+        }
         missing = ours.len() < containers.len();
-        instance.memory().seen = ours;
+        let mut memory = instance.memory();
+        memory.seen = ours;
+        memory.management = management;
     }
     let mut view = instance.view();
     if view.state == InstanceState::Running && missing {

@@ -42,6 +42,8 @@ pub(crate) struct Memory {
     pub(crate) record: InstanceRecord,
     /// What the engine last said of each container.
     pub(crate) seen: BTreeMap<EngineName, ContainerState>,
+    /// The engine's own addresses of containers, as last told.
+    pub(crate) management: BTreeMap<EngineName, String>,
     /// Steps done and in all, of what goes on now.
     pub(crate) progress: (usize, usize),
     /// The latest step that was begun, in words.
@@ -62,6 +64,7 @@ impl Instance {
             memory: Mutex::new(Memory {
                 record,
                 seen: BTreeMap::new(),
+                management: BTreeMap::new(),
                 progress: (0, 0),
                 activity: String::new(),
             }),

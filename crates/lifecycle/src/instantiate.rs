@@ -135,7 +135,7 @@ pub(crate) fn plan_against(
         descriptors: &service.descriptors,
         reserved: &service.reserved,
         topology: &parts.topology,
-        settings: &parts.settings,
+        settings: core.settings(dialect),
         dialect,
         state,
         facts: Some(facts),

@@ -64,9 +64,10 @@
 //!
 //! # Suggested reading order
 //! [`request`], [`settings`] and [`parts`] (what goes in and out), [`orchestrator`], [`plan`], [`step`], [`journal`], `saga`
-//! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`] and `images`,
+//! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`] and `images`, `auto`,
 //! [`recovery`], [`store`], `ground` (the network that instances stand on), [`script`].
 
+mod auto;
 pub mod catalog;
 pub mod clock;
 mod core;
@@ -100,4 +101,4 @@ pub use clock::{Clock, IdSource, SystemClock, SystemIds, Timestamp};
 pub use error::{ErrorCode, LifecycleError};
 pub use orchestrator::Orchestrator;
 pub use parts::Parts;
-pub use settings::{Dialect, Integrity, LinkRule, PlacementSettings, Settings, VcpuRule};
+pub use settings::{Dialect, DialectSettings, Integrity, LinkRule, PlacementSettings, Settings, VcpuRule};

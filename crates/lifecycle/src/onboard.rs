@@ -93,7 +93,7 @@ pub(crate) async fn onboard(
     let (sha1, size) = (upload.sha1.clone(), upload.size);
     let package = {
         let core = Arc::clone(&core);
-        blocking(move || read::read(&core, upload)).await?
+        blocking(move || read::read(&core, upload, dialect)).await?
     };
     let descriptors = package.descriptors;
     let mut service = ServiceRecord {
@@ -118,9 +118,9 @@ pub(crate) async fn onboard(
         let core = Arc::clone(&core);
         blocking(move || plan_on_trial(&core, service)).await?
     };
-    let needs = plan::images(&service.descriptors, &core.parts.settings)
+    let needs = plan::images(&service.descriptors, core.settings(dialect))
         .map_err(|findings| invalid(with_warnings(findings, &service)))?;
-    let found = images::ensure(&core, &service.descriptors, &needs, package.unpacked.path()).await?;
+    let found = images::ensure(&core, &service, &needs, package.unpacked.path()).await?;
     service.images = found.images;
     service.engine_images = found.engine_images;
     service.view.warnings.extend(found.warnings);
@@ -147,12 +147,17 @@ fn functions(core: &Core, descriptors: &Descriptors) -> Vec<FunctionView> {
 /// Plans a first instance as if nothing else lived: what cannot be planned now never can. Its warnings become
 /// the service's.
 fn plan_on_trial(core: &Core, mut service: ServiceRecord) -> Result<ServiceRecord, LifecycleError> {
-    let settings = &core.parts.settings;
+    let settings = core.settings(service.view.dialect);
     let empty = PlanState::default();
     service.reserved = plan::reserve(&service.descriptors, settings, service.view.dialect, &empty.subnets)
         .map_err(|findings| cannot_plan(with_warnings(findings, &service)))?;
     let instance = InstanceId::new(core.parts.ids.uuid());
-    match plan_against(core, &service, &empty, &core.facts, instance, Ssiid::default()) {
+    let mut facts = core.facts.clone();
+    if facts.without_management.len() < core.parts.topology.datacenters.len() {
+        // Another instance's units may be placed where there is what this one's lack.
+        facts.without_management.clear();
+    }
+    match plan_against(core, &service, &empty, &facts, instance, Ssiid::default()) {
         Ok(plan) => {
             for warning in plan.warnings {
                 if !service.view.warnings.contains(&warning) {
@@ -193,9 +198,13 @@ async fn publish(
     let _allocation = core.allocation.lock().await;
     core.check_open()?;
     let taken = core.plan_state().subnets;
-    service.reserved =
-        plan::reserve(&service.descriptors, &core.parts.settings, service.view.dialect, &taken)
-            .map_err(|findings| cannot_plan(with_warnings(findings, &service)))?;
+    service.reserved = plan::reserve(
+        &service.descriptors,
+        core.settings(service.view.dialect),
+        service.view.dialect,
+        &taken,
+    )
+    .map_err(|findings| cannot_plan(with_warnings(findings, &service)))?;
     let now = core.stamp();
     service.view.created_at = now;
     service.view.functions.iter_mut().for_each(|function| function.created_at = now);

@@ -53,6 +53,7 @@ pub(crate) async fn open(parts: Parts, store: Arc<dyn Store>) -> Result<Arc<Core
     let (state, unusable) = recovery::load(contents);
     let mut facts = facts(&infos);
     facts.missing_limits = missing_limits(&infos, &parts.backend, &parts.topology);
+    facts.without_management = without_management(&parts.backend, &parts.topology);
     let mut core = Core::new(parts, installation, facts, Writer::start(store), state);
     core.not_emulated = report.not_emulated;
     let core = Arc::new(core);
@@ -92,6 +93,14 @@ fn missing_limits(
     datacenters.filter(|(_, missing)| !missing.is_empty()).collect()
 }
 
+/// The data centers whose containers have no interface of the engine's that could be given a name, with the engine.
+fn without_management(backend: &Backend, topology: &Topology) -> BTreeMap<DcName, String> {
+    let can = backend.network().management().is_some();
+    let offers = topology.datacenters.iter().map(|dc| (&dc.name, backend.containers_of(&dc.name).offers()));
+    let without = offers.filter(|(_, offers)| !(can && offers.management));
+    without.map(|(name, offers)| (name.clone(), offers.engine.to_string())).collect()
+}
+
 /// Refuses new work, waits for what is going on, closes the store. Whoever asks for it again gets what came of
 /// it the first time.
 pub(crate) async fn shutdown(core: &Arc<Core>, stop_instances: bool) -> Result<(), LifecycleError> {
@@ -120,7 +129,7 @@ async fn end(core: &Arc<Core>, stop_instances: bool) -> Result<(), LifecycleErro
     drop(core.allocation.lock().await);
     let mut errors = Vec::new();
     if stop_instances {
-        errors = stop_all(core).await;
+        errors = terminate_all(core).await;
     }
     core.finish_tasks().await;
     core.let_go.cancel();
@@ -141,7 +150,7 @@ async fn end(core: &Arc<Core>, stop_instances: bool) -> Result<(), LifecycleErro
 }
 
 /// Terminates all instances, and returns what went wrong.
-async fn stop_all(core: &Arc<Core>) -> Vec<String> {
+pub(crate) async fn terminate_all(core: &Arc<Core>) -> Vec<String> {
     let mut errors = Vec::new();
     let mut waiting = Vec::new();
     for view in core.instance_views(false) {

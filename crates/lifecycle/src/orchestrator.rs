@@ -10,10 +10,10 @@ use tokio::sync::broadcast;
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::parts::Parts;
-use crate::request::{Event, InstanceView, RequestView, ServiceRef, ServiceView, Upload};
+use crate::request::{Accepted, Event, InstanceView, RequestView, ServiceRef, ServiceView, Upload};
 use crate::settings::Dialect;
 use crate::store::Store;
-use crate::{inspect, instantiate, onboard, open, requests, terminate};
+use crate::{auto, inspect, instantiate, onboard, open, requests, terminate};
 
 /// The life-cycle manager. Every operation belongs to it, not to its caller: dropping the future of
 /// `onboard`, `instantiate` or `terminate` changes nothing.
@@ -68,6 +68,20 @@ impl Orchestrator {
         dialect: Dialect,
     ) -> Result<ServiceView, LifecycleError> {
         self.core.owned(onboard::onboard(Arc::clone(&self.core), upload, dialect)).await
+    }
+
+    /// As [`Orchestrator::onboard`], and then what the settings `auto_delete` and `auto_deploy` of the dialect say;
+    /// returns when that is over. What goes wrong with it is a warning of the service's, the codes being
+    /// `auto-delete-failed` and `auto-deploy-failed`: the service is on-boarded all the same.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::onboard`].
+    pub async fn accept(
+        self: &Arc<Self>,
+        upload: Upload,
+        dialect: Dialect,
+    ) -> Result<Accepted, LifecycleError> {
+        self.core.owned(auto::accept(Arc::clone(&self.core), upload, dialect)).await
     }
 
     /// All services, oldest first.

@@ -33,6 +33,7 @@ mod findings;
 mod images;
 mod limits;
 mod links;
+mod management;
 pub mod offline;
 mod paths;
 mod placing;
@@ -125,6 +126,9 @@ pub struct ContainerPlan {
     pub spec: ContainerSpec,
     /// Its interfaces, in the descriptor's order, with what the network driver gets.
     pub interfaces: Vec<InterfacePlan>,
+    /// The connection point that the engine's own interface is (`docker_management`); it is none of `interfaces`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<ManagementPlan>,
     /// Run once, in the background, after all its interfaces are wired.
     pub start: Script,
     /// Run before the container is stopped.
@@ -139,6 +143,17 @@ impl ContainerPlan {
     pub fn datacenter(&self) -> &DcName {
         &self.spec.datacenter
     }
+}
+
+/// A connection point of a container that is no port: the engine's own interface takes its name, and keeps the
+/// engine's address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManagementPlan {
+    /// The connection point's id as the descriptor writes it.
+    pub id: String,
+    /// The interface's name in the container.
+    pub name: IfName,
 }
 
 /// An interface of a container.

@@ -58,6 +58,15 @@ pub struct ServiceView {
     pub instances: Vec<InstanceId>,
 }
 
+/// What became of an upload: a service and, if the settings say so, an instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// The service. Its warnings tell what went wrong after it was on-boarded, too.
+    pub service: ServiceView,
+    /// The request that made an instance of it at once (`auto_deploy`), ended; `None`: none was begun.
+    pub request: Option<RequestView>,
+}
+
 /// A function of an on-boarded service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FunctionView {
@@ -148,8 +157,19 @@ pub struct ContainerStatus {
     pub ports: Vec<String>,
     /// Interface name -> addresses (CIDR).
     pub interfaces: BTreeMap<String, Vec<String>>,
+    /// The engine's own interface, where it is a connection point of the container (`docker_management`).
+    pub management: Option<ManagementStatus>,
     /// Its start and stop scripts, as far as they ran.
     pub scripts: Vec<ScriptRun>,
+}
+
+/// The engine's own interface in a container, where it is one of the container's connection points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ManagementStatus {
+    /// The interface's name in the container.
+    pub interface: String,
+    /// The address that the engine gave it, as last told; `None`: not known yet, or the container does not run.
+    pub address: Option<String>,
 }
 
 /// A link of an instance.

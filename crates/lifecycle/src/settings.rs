@@ -10,6 +10,10 @@ use llcm_names::ServiceId;
 use llcm_netplan::PoolConfig;
 use serde::{Deserialize, Serialize};
 
+mod dialect;
+
+pub use dialect::DialectSettings;
+
 /// Which gatekeeper's conventions a service follows: those of the listener it was uploaded through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -150,7 +154,7 @@ pub struct PoolSettings {
     pub sap: Option<PoolConfig>,
 }
 
-/// Everything that can be set for the life-cycle.
+/// Everything that can be set for the life-cycle. Code that acts for a service asks [`Settings::of`] its dialect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -191,6 +195,17 @@ pub struct Settings {
     pub saps: SapSettings,
     /// Whether E-Lines carry frames both ways; `None`: in dialect `tango` they do, in `sonata` they do not.
     pub bidirectional_chain: Option<bool>,
+    /// Whether links that join management connection points only are left to the engine: its own interface in each
+    /// container takes the connection point's name, and keeps the engine's address.
+    pub docker_management: bool,
+    /// Whether an uploaded package is instantiated at once.
+    pub auto_deploy: bool,
+    /// Whether all instances of all services are terminated when a package was uploaded, before it is instantiated.
+    pub auto_delete: bool,
+    /// What is different for services of dialect `tango`.
+    pub tango: DialectSettings,
+    /// What is different for services of dialect `sonata`.
+    pub sonata: DialectSettings,
 }
 
 impl Default for Settings {
@@ -214,6 +229,11 @@ impl Default for Settings {
             pools: PoolSettings::default(),
             saps: SapSettings::default(),
             bidirectional_chain: None,
+            docker_management: false,
+            auto_deploy: false,
+            auto_delete: false,
+            tango: DialectSettings::default(),
+            sonata: DialectSettings::default(),
         }
     }
 }

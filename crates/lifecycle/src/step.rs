@@ -43,6 +43,11 @@ pub enum Step {
         /// Its name in the engine.
         container: EngineName,
     },
+    /// Gives the engine's own interface in a container the name of a connection point.
+    NameManagement {
+        /// The container's name in the engine.
+        container: EngineName,
+    },
     /// Plugs one of a container's interfaces into its segments.
     AttachPort {
         /// The container's name in the engine.
@@ -88,6 +93,8 @@ impl Step {
             // A container is never started without being created first, and removing it stops it; what runs
             // in it ends with it.
             Self::StartContainer { .. } | Self::LaunchScript { .. } => Undo::Nothing,
+            // The interface goes with the container.
+            Self::NameManagement { .. } => Undo::Nothing,
         }
     }
 }
@@ -209,10 +216,14 @@ fn chain(container: &ContainerPlan, attach_first: bool) -> Vec<Step> {
     let name = &container.spec.name;
     let create = Step::CreateContainer { container: name.clone() };
     let start = Step::StartContainer { container: name.clone() };
-    let attach = container
-        .interfaces
-        .iter()
-        .map(|interface| Step::AttachPort { container: name.clone(), port: interface.port.id });
+    // The engine's interface has its name before a port comes that wants the one that the engine gave it.
+    let management = container.management.iter().map(|_| Step::NameManagement { container: name.clone() });
+    let attach = management.chain(
+        container
+            .interfaces
+            .iter()
+            .map(|interface| Step::AttachPort { container: name.clone(), port: interface.port.id }),
+    );
     let mut chain = vec![create];
     if attach_first {
         chain.extend(attach);
@@ -257,6 +268,9 @@ impl std::fmt::Display for Step {
             Self::EnsureSegment { segment } => write!(f, "ensure segment {segment}"),
             Self::CreateContainer { container } => write!(f, "create container {container}"),
             Self::StartContainer { container } => write!(f, "start container {container}"),
+            Self::NameManagement { container } => {
+                write!(f, "name the engine's interface of container {container}")
+            }
             Self::AttachPort { container, port } => write!(f, "attach port {port} of container {container}"),
             Self::AttachHostPort { port } => write!(f, "attach port {port} of the host"),
             Self::LaunchScript { container } => write!(f, "launch the start script of container {container}"),

@@ -144,7 +144,10 @@ async fn every_step_has_its_intent_first_and_is_undone_by_it() {
                 Step::EnsureSegment { .. } | Step::AttachPort { .. } | Step::AttachHostPort { .. } => {
                     assert!(undo.network);
                 }
-                Step::EnsureImage { .. } | Step::StartContainer { .. } | Step::LaunchScript { .. } => {}
+                Step::EnsureImage { .. }
+                | Step::StartContainer { .. }
+                | Step::NameManagement { .. }
+                | Step::LaunchScript { .. } => {}
             }
         }
     }

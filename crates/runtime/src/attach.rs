@@ -49,6 +49,9 @@ pub struct Offers {
     pub netns: bool,
     /// Whether the namespace exists from `create` on (else from `start` on).
     pub netns_before_start: bool,
+    /// Whether the engine puts an interface of its own into each container, on a network of its own over which the
+    /// containers reach one another: the management interface.
+    pub management: bool,
     /// The engine, for network drivers of the same engine.
     pub engine: EngineId,
 }

@@ -65,6 +65,9 @@ pub struct ContainerSpec {
     /// The interfaces that will be attached. Where the engine can, the VNF's own process does not run before
     /// they exist and are up.
     pub interfaces: Vec<IfName>,
+    /// The one of them that is the engine's own, under this name; `None`: the engine's own interface is none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<IfName>,
 }
 
 /// What a host name may hold (Linux: `__NEW_UTS_LEN`, 64; DNS labels and other programs: 63).

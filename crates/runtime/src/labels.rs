@@ -86,6 +86,7 @@ mod tests {
             cap_add: Vec::new(),
             ipc_mode: None,
             interfaces: Vec::new(),
+            management: None,
         }
     }
 

@@ -58,6 +58,7 @@ pub mod contract;
 pub mod error;
 pub mod host;
 pub mod labels;
+pub mod management;
 pub mod network;
 pub mod network_spec;
 pub mod reference;
@@ -74,6 +75,7 @@ pub use container_spec::{
     Bind, BuildSpec, ContainerSpec, CpuLimit, Device, ExposedPort, PortBinding, PullPolicy,
 };
 pub use error::{DriverError, DriverResult, ErrorKind};
+pub use management::{Management, ManagementSpec};
 pub use network::{HostSide, LinkView, NetworkDriver, NetworkObject, PortView, PrepareReport};
 pub use network_spec::{HostPort, Neighbour, PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
 pub use reference::ImageReference;

@@ -6,7 +6,7 @@ use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_topology::Topology;
 use serde::{Deserialize, Serialize};
 
-use crate::{AttachPoint, DriverError, DriverResult, Needs, PortSpec, SegmentSpec};
+use crate::{AttachPoint, DriverError, DriverResult, Management, Needs, PortSpec, SegmentSpec};
 
 /// Emulates data centers, the links between them, and the segments that join containers. See the crate's
 /// page for the rules that all methods follow.
@@ -101,6 +101,11 @@ pub trait NetworkDriver: Send + Sync {
     /// # Errors
     /// `Failed`.
     async fn teardown(&self) -> DriverResult<()>;
+
+    /// Naming the engine's own interfaces, where the driver can.
+    fn management(&self) -> Option<&dyn Management> {
+        None
+    }
 }
 
 /// The host as the other end of emulated segments.

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (topology, notes) = read_topology(args.topology.as_deref().or(raw.topology.as_deref()))?;
     notes.iter().try_for_each(output::note)?;
     let dialect = args.dialect.into();
-    let mut package = read(&args.file, &settings)?;
+    let mut package = read(&args.file, &settings.of(dialect))?;
     add_env_files(&mut package, &settings, dialect, args.instances);
     let document = plan_offline(&package, &topology, &settings, dialect, args.instances);
     if args.output.is_json() {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::offline::{Sets, counts, read};
+use super::plan::DialectName;
 use crate::cli::Output;
 use crate::output;
 
@@ -15,6 +16,9 @@ pub(crate) struct Args {
     /// The package file (.tgo or .son).
     #[arg(value_name = "PACKAGE")]
     pub(crate) file: PathBuf,
+    /// Whose conventions to follow: settings may differ.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) dialect: DialectName,
     #[command(flatten)]
     pub(crate) sets: Sets,
     #[command(flatten)]
@@ -23,7 +27,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let raw = args.sets.read()?;
-    let package = read(&args.file, &raw.settings()?)?;
+    let package = read(&args.file, &raw.settings()?.of(args.dialect.into()))?;
     let (errors, warnings) = counts(&package.diagnostics);
     if args.output.is_json() {
         output::json(&json!({ "errors": errors, "warnings": warnings, "diagnostics": package.diagnostics }))?;

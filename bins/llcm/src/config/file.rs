@@ -57,20 +57,40 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<RawConfig> {
         .context("no YAML map of settings")?;
     let mut arguments = Vec::new();
     for (key, value) in &map {
-        let words = words(value).with_context(|| format!("`{key}`"))?;
-        arguments.push((key.clone(), words));
+        let words = match value {
+            Value::Object(section) if SECTIONS.contains(&key.as_str()) => section_words(section),
+            other => words(other),
+        };
+        arguments.push((key.clone(), words.with_context(|| format!("`{key}`"))?));
     }
     from_pairs(&arguments)
 }
 
-/// Parses `KEY=VALUE` pairs; lists are separated by commas.
+/// The keys that a map may stand under: `sonata: {force_pull: true}` is `--sonata force_pull=true`.
+const SECTIONS: [&str; 2] = ["tango", "sonata"];
+
+/// The settings of a section as the words of its flag.
+fn section_words(section: &serde_json::Map<String, Value>) -> anyhow::Result<Vec<String>> {
+    let mut all = Vec::new();
+    for (key, value) in section {
+        let said = words(value).with_context(|| format!("`{key}`"))?;
+        all.extend(said.iter().map(|word| format!("{key}={word}")));
+    }
+    Ok(all)
+}
+
+/// Parses `KEY=VALUE` pairs; lists are separated by commas. `SECTION.KEY=VALUE` is a setting of a dialect's services.
 pub(crate) fn from_settings(pairs: &[String]) -> anyhow::Result<RawConfig> {
     let mut arguments = Vec::new();
     for pair in pairs {
         let Some((key, value)) = pair.split_once('=') else {
             bail!("--set takes KEY=VALUE, not `{pair}`");
         };
-        arguments.push((key.trim().to_owned(), vec![value.to_owned()]));
+        let (key, value) = match key.trim().split_once('.') {
+            Some((section, key)) => (section, format!("{key}={value}")),
+            None => (key.trim(), value.to_owned()),
+        };
+        arguments.push((key.to_owned(), vec![value]));
     }
     from_pairs(&arguments)
 }

@@ -3,6 +3,7 @@
 //! [`raw::RawConfig`] is the one table: each of its fields is a flag (`--port-offset`), an environment
 //! variable (`LLCM_PORT_OFFSET`) and a key of the file (`port_offset`). [`Config`] is what they come to.
 
+pub(crate) mod dialect;
 pub(crate) mod file;
 pub(crate) mod image_map;
 mod listen;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use llcm_lifecycle::Settings;
+use llcm_lifecycle::{PlacementSettings, Settings};
 use llcm_packaging::Limits;
 use llcm_topology::Topology;
 
@@ -146,14 +147,7 @@ impl RawConfig {
         set(&mut settings.vcpus, self.vcpus);
         set(&mut settings.port_offset, self.port_offset);
         settings.publish_address = self.publish_address;
-        set(&mut settings.placement.algorithm, self.placement.clone());
-        set(&mut settings.placement.seed, self.placement_seed);
-        if let Some(path) = &self.placement_file {
-            settings.placement.fixed = read_placement(path)?;
-            if self.placement.is_none() {
-                "static".clone_into(&mut settings.placement.algorithm);
-            }
-        }
+        settings.placement = self.placement_over(settings.placement)?;
         settings.env_dir.clone_from(&self.env_dir);
         settings.results_dir =
             self.results_dir.clone().or_else(|| Some(self.data_dir.as_ref()?.join("results")));
@@ -175,12 +169,34 @@ impl RawConfig {
         settings.pools.sap = self.sap_pool;
         settings.saps = saps::settings(self)?;
         settings.bidirectional_chain = self.bidirectional_chain;
+        set(&mut settings.docker_management, self.docker_management);
+        set(&mut settings.auto_deploy, self.auto_deploy);
+        set(&mut settings.auto_delete, self.auto_delete);
         set(&mut settings.build_images, self.build_images);
         set(&mut settings.force_pull, self.force_pull);
         set(&mut settings.start_concurrency, self.start_concurrency.map(|count| count.get().into()));
         set(&mut settings.stop_grace, self.stop_grace.map(|seconds| Duration::from_secs(seconds.into())));
         set(&mut settings.mtu, self.mtu);
+        settings.tango = dialect::settings(self.tango.as_deref(), &settings.placement).context("`tango`")?;
+        settings.sonata =
+            dialect::settings(self.sonata.as_deref(), &settings.placement).context("`sonata`")?;
         Ok(settings)
+    }
+
+    /// What is said about placement, laid over a more general `placement`.
+    ///
+    /// # Errors
+    /// When the file that is named cannot be read.
+    fn placement_over(&self, mut placement: PlacementSettings) -> anyhow::Result<PlacementSettings> {
+        set(&mut placement.algorithm, self.placement.clone());
+        set(&mut placement.seed, self.placement_seed);
+        if let Some(path) = &self.placement_file {
+            placement.fixed = read_placement(path)?;
+            if self.placement.is_none() {
+                "static".clone_into(&mut placement.algorithm);
+            }
+        }
+        Ok(placement)
     }
 }
 

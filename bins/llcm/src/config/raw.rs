@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use llcm_lifecycle::{Integrity, LinkRule, VcpuRule};
 use llcm_netplan::PoolConfig;
 
+use super::dialect::{self, DialectWord};
 use super::image_map::ImageMapping;
 use super::listen::Listen;
 use super::saps::SapMapping;
@@ -131,6 +132,16 @@ pub(crate) struct RawConfig {
     /// Let what comes out of services at external access points leave this host, with the host's address.
     #[arg(long, env = "LLCM_SAP_NAT", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) sap_nat: Option<bool>,
+    /// Leave links of management connection points only to the engine: its own interface in each container takes the
+    /// connection point's name. Docker has such an interface, the embedded engine has none.
+    #[arg(long, env = "LLCM_DOCKER_MANAGEMENT", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) docker_management: Option<bool>,
+    /// Instantiate an uploaded package at once.
+    #[arg(long, env = "LLCM_AUTO_DEPLOY", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) auto_deploy: Option<bool>,
+    /// Terminate all instances of all services when a package was uploaded.
+    #[arg(long, env = "LLCM_AUTO_DELETE", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) auto_delete: Option<bool>,
     /// Where `<container name>.env.yml` files are looked up.
     #[arg(long, env = "LLCM_ENV_DIR", value_name = "DIR")]
     pub(crate) env_dir: Option<PathBuf>,
@@ -144,6 +155,13 @@ pub(crate) struct RawConfig {
     /// Pull images even when they are present.
     #[arg(long, env = "LLCM_FORCE_PULL", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) force_pull: Option<bool>,
+    /// Settings of 5GTANGO services alone (`force_pull=true`): of placement, of chains, management and images, and
+    /// auto_deploy, auto_delete. They go before the server's own. Repeatable.
+    #[arg(long, env = "LLCM_TANGO", value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(crate) tango: Option<Vec<DialectWord>>,
+    /// Settings of SONATA services alone, likewise.
+    #[arg(long, env = "LLCM_SONATA", value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(crate) sonata: Option<Vec<DialectWord>>,
     /// Containers of one instance that are started at the same time. [default: 8]
     #[arg(long, env = "LLCM_START_CONCURRENCY", value_name = "N")]
     pub(crate) start_concurrency: Option<NonZeroU16>,
@@ -205,11 +223,15 @@ macro_rules! first_of {
 impl RawConfig {
     /// What `self` says, and where it says nothing, what `below` says.
     #[must_use]
-    pub(crate) fn over(self, below: Self) -> Self {
+    pub(crate) fn over(mut self, mut below: Self) -> Self {
+        self.tango = dialect::over(self.tango.take(), below.tango.take());
+        self.sonata = dialect::over(self.sonata.take(), below.sonata.take());
         first_of!(self, below;
             listen, allow_remote, allowed_hosts, data_dir, topology, engine, docker_host, image_map, insecure_registries, registry_config, simulated_script,
             placement, placement_file, placement_seed, port_offset, publish_address, integrity, links, vcpus,
-            eline_pool, elan_pool, bidirectional_chain, sap_pool, deploy_saps, sap, sap_image, sap_vnfd, sap_nat, env_dir, results_dir, build_images, force_pull, start_concurrency, stop_grace, mtu, allowed_capabilities,
+            eline_pool, elan_pool, bidirectional_chain, sap_pool, deploy_saps, sap, sap_image, sap_vnfd, sap_nat,
+            docker_management, auto_deploy, auto_delete, env_dir, results_dir,
+            build_images, force_pull, tango, sonata, start_concurrency, stop_grace, mtu, allowed_capabilities,
             allowed_devices, allowed_ipc_modes, max_upload, max_unpacked, max_descriptor,
             max_entries, max_ratio, max_depth, upload_concurrency, best_effort, stop_instances, log,
         )

@@ -24,11 +24,14 @@ const VALUES: &[(&str, &str)] = &[
     ("allowed_devices", "/dev/kvm"),
     ("allowed_hosts", "emulator.example"),
     ("allowed_ipc_modes", "private,host"),
+    ("auto_delete", "true"),
+    ("auto_deploy", "true"),
     ("best_effort", "true"),
     ("bidirectional_chain", "false"),
     ("build_images", "true"),
     ("data_dir", "/srv/llcm"),
     ("deploy_saps", "true"),
+    ("docker_management", "true"),
     ("docker_host", "unix:///run/other.sock"),
     ("elan_pool", "10.1.0.0/24x10"),
     ("eline_pool", "10.0.0.0/24x10"),
@@ -61,9 +64,11 @@ const VALUES: &[(&str, &str)] = &[
     ("sap_pool", "10.9.0.0/30x16"),
     ("sap_vnfd", "sap.yml"),
     ("simulated_script", "script.yml"),
+    ("sonata", "force_pull=true,placement=first"),
     ("start_concurrency", "2"),
     ("stop_grace", "10"),
     ("stop_instances", "true"),
+    ("tango", "auto_deploy=true"),
     ("topology", "topology.yml"),
     ("upload_concurrency", "2"),
     ("vcpus", "count"),
@@ -210,4 +215,82 @@ fn the_environment_is_read_for_flags_only() {
     let with = |argument: Arg| argument.get_env().is_some();
     assert!(file::table().get_arguments().cloned().all(|argument| !with(argument)));
     assert!(with_environment().get_arguments().cloned().all(with));
+}
+
+#[test]
+fn a_dialect_has_settings_of_its_own() {
+    let file = "
+force_pull: true
+placement: first
+sonata: {force_pull: false, auto_deploy: true, placement_seed: 7}
+tango:
+  build_images: true
+";
+    let by_file = file::parse(file).unwrap();
+    let set = ["force_pull=true", "placement=first", "sonata.force_pull=false", "sonata.auto_deploy=true"];
+    let set: Vec<_> = set.into_iter().chain(["sonata.placement_seed=7", "tango.build_images=true"]).collect();
+    let set: Vec<_> = set.into_iter().map(str::to_owned).collect();
+    let by_set = file::from_settings(&set).unwrap();
+    let by_flag = flags(&[
+        "--force-pull",
+        "--placement=first",
+        "--sonata=force_pull=false,auto_deploy=true",
+        "--sonata=placement_seed=7",
+        "--tango=build_images=true",
+    ]);
+    for raw in [by_file.clone(), by_set, by_flag] {
+        let settings = raw.settings().unwrap();
+        let (tango, sonata) = (settings.of(Dialect::Tango), settings.of(Dialect::Sonata));
+        assert_eq!([tango.force_pull, tango.build_images, tango.auto_deploy], [true, true, false]);
+        assert_eq!([sonata.force_pull, sonata.build_images, sonata.auto_deploy], [false, false, true]);
+        assert_eq!((tango.placement.algorithm.as_str(), tango.placement.seed), ("first", 0));
+        assert_eq!((sonata.placement.algorithm.as_str(), sonata.placement.seed), ("first", 7));
+    }
+    // Key by key, a flag goes before the file; both lie over what is said for the server.
+    let settings = flags(&["--sonata=auto_deploy=false", "--auto-deploy"]).over(by_file).settings().unwrap();
+    let sonata = settings.of(Dialect::Sonata);
+    assert_eq!([sonata.auto_deploy, sonata.force_pull, sonata.placement.seed == 7], [false, false, true]);
+    assert!(settings.of(Dialect::Tango).auto_deploy);
+}
+
+#[test]
+fn every_setting_of_a_dialect_has_an_effect() {
+    let placement = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(placement.path(), "vnf0.vdu01.0: dc2\n").unwrap();
+    let file = placement.path().display().to_string();
+    for key in dialect::KEYS {
+        let value = match *key {
+            "placement" => "first",
+            "placement_seed" => "7",
+            "placement_file" => &file,
+            _ => "true",
+        };
+        let settings = file::from_settings(&[format!("sonata.{key}={value}")]).unwrap().settings().unwrap();
+        let whole = file::from_settings(&[format!("{key}={value}")]).unwrap().settings().unwrap();
+        assert_ne!(settings.of(Dialect::Sonata), settings.of(Dialect::Tango), "{key} does nothing");
+        let of = |settings: Settings| Settings { sonata: Default::default(), ..settings };
+        assert_eq!(of(settings.of(Dialect::Sonata)), whole, "{key} means different things");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_dialects_section_is_named() {
+    let keys = dialect::KEYS.join(", ");
+    for (text, expected) in [
+        (
+            "sonata: {port_offset: 1}",
+            format!("`sonata`: `port_offset=1`: no setting of a dialect: those are {keys}"),
+        ),
+        (
+            "tango: {force_pull: perhaps}",
+            "`tango`: `force_pull=perhaps`: `force_pull`: `perhaps`: expected one of true, false".to_owned(),
+        ),
+        ("tango: force_pull", "`tango`: `force_pull`: expected KEY=VALUE (force_pull=true)".to_owned()),
+        ("osm: {force_pull: true}", "`osm`: expected a word, a number or a list, not a map".to_owned()),
+    ] {
+        let error = format!("{:#}", file::parse(text).unwrap_err());
+        assert_eq!(error, expected, "{text}");
+    }
+    let twice = flags(&["--tango=force_pull=true,force_pull=false"]).settings();
+    assert!(format!("{:#}", twice.unwrap_err()).starts_with("`tango`: `force_pull`"));
 }

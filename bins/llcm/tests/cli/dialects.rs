@@ -59,6 +59,30 @@ fn a_service_follows_the_dialect_of_the_listener_and_is_seen_at_all() {
 }
 
 #[test]
+fn what_is_deployed_by_itself_is_set_for_each_dialect() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = dir.path().join("demo.tgo");
+    std::fs::write(&package, demo_chain().build()).unwrap();
+    let package = package.to_str().unwrap();
+    let config = dir.path().join("config.yml");
+    std::fs::write(&config, "auto_delete: true\nsonata: {auto_deploy: true}\n").unwrap();
+    let flags = ["--listen", "sonata=127.0.0.1:0", "--config", config.to_str().unwrap()];
+    let server = Server::start(&dir.path().join("data"), &flags);
+    let line = server.log_line("dialect sonata: listening on ");
+    let sonata = line[line.find("http://").unwrap()..].to_owned();
+
+    for turn in 1..=2 {
+        finish(command(&["push", package]).env("LLCM_SERVER", &sonata).spawn().unwrap()).expect(0);
+        let instances = server.llcm(&["ps", "--output", "json"]).json();
+        assert_eq!(instances.as_array().unwrap().len(), 1, "turn {turn}: the one before is gone");
+        assert_eq!(instances[0]["state"], "running");
+    }
+    server.llcm(&["push", package]).expect(0);
+    assert_eq!(server.llcm(&["ps", "--output", "json"]).json(), json!([]));
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
 fn the_clients_of_the_originals_find_what_they_look_for() {
     let found = Command::new("python3").args(["-c", "import requests"]).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {

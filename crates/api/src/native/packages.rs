@@ -10,8 +10,8 @@ use crate::{find, upload};
 
 pub(super) async fn upload(state: Data<ApiState>, request: HttpRequest, payload: Payload) -> Reply {
     let upload = upload::receive(&state, &request, payload).await?;
-    let service = state.orchestrator().onboard(upload, state.dialect()).await?;
-    Ok(HttpResponse::Created().json(Service::from(service)))
+    let accepted = state.orchestrator().accept(upload, state.dialect()).await?;
+    Ok(HttpResponse::Created().json(Service::from(accepted.service)))
 }
 
 pub(super) async fn list(state: Data<ApiState>) -> HttpResponse {

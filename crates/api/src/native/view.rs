@@ -9,8 +9,8 @@ use llcm_descriptors::{Diagnostic, PackageInfo, Triple};
 use llcm_lifecycle::Dialect;
 use llcm_lifecycle::plan::document::SapDocument;
 use llcm_lifecycle::request::{
-    ContainerStatus, FunctionView, InstanceState, InstanceView, LinkStatus, RequestStatus, RequestType,
-    RequestView, ScriptRun, ServiceView,
+    ContainerStatus, FunctionView, InstanceState, InstanceView, LinkStatus, ManagementStatus, RequestStatus,
+    RequestType, RequestView, ScriptRun, ServiceView,
 };
 use llcm_names::{
     ContainerName, DcName, EngineName, FunctionId, InstanceId, PackageHash, RequestId, ServiceId, Ssiid,
@@ -184,6 +184,9 @@ pub struct Container {
     pub ports: Vec<String>,
     /// Interface name -> addresses (CIDR).
     pub interfaces: BTreeMap<String, Vec<String>>,
+    /// The engine's own interface, where it is a connection point of the container; not there otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<ManagementStatus>,
     /// Its start and stop scripts, as far as they ran.
     pub scripts: Vec<Script>,
 }
@@ -200,10 +203,23 @@ impl From<ContainerStatus> for Container {
             state,
             ports,
             interfaces,
+            management,
             scripts,
         } = status;
         let scripts = scripts.into_iter().map(Script::from).collect();
-        Self { name, engine_name, vnf_id, du_id, datacenter, image, state, ports, interfaces, scripts }
+        Self {
+            name,
+            engine_name,
+            vnf_id,
+            du_id,
+            datacenter,
+            image,
+            state,
+            ports,
+            interfaces,
+            management,
+            scripts,
+        }
     }
 }
 

@@ -172,6 +172,7 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("state", or_null(of("ContainerState"))),
         ("ports", list(about("`host:container/protocol`"))),
         ("interfaces", map(list(about("CIDR")))),
+        ("management?", object([("interface", text()), ("address", or_null(text()))])),
         ("scripts", list(of("Script"))),
     ]);
     let state = json!({ "anyOf": [
@@ -274,6 +275,8 @@ fn tango_replies() -> Vec<(&'static str, Value)> {
         ("sha1", text()),
         ("error", json!({ "type": "null" })),
         ("warnings", list(of("Diagnostic"))),
+        ("service_instance_uuid?", uuid()),
+        ("request_uuid?", uuid()),
     ]);
     let nothing = json!({ "type": "null" });
     let refused = object([

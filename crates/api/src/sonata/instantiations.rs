@@ -39,15 +39,19 @@ pub(super) async fn stop(state: Data<ApiState>, body: Object<Stop>) -> Reply {
 }
 
 /// The one instance meant: the one given, within the service if that is given too; else the first instance of the
-/// service given, or of the first service.
+/// service given, or of the newest that has one. The original took the first service to be stopped and, by chance,
+/// any to be started; its users had one service at a time, so that `{}` stopped what `{}` had started.
 fn select(state: &ApiState, which: &Stop) -> Result<InstanceId, ApiError> {
     let service = which
         .service()
         .map(|text| state.orchestrator().resolve(&find::service_ref(Some(text))))
         .transpose()?;
     let Some(text) = which.instance() else {
-        let service = service.or_else(|| state.orchestrator().services().into_iter().next());
-        let first = service.and_then(|service| service.instances.into_iter().next());
+        let newest = || {
+            let services = state.orchestrator().services();
+            services.into_iter().rev().find(|service| !service.instances.is_empty())
+        };
+        let first = service.or_else(newest).and_then(|service| service.instances.into_iter().next());
         return first.ok_or_else(|| ApiError::new(Code::InstanceNotFound, "the service has no instance"));
     };
     let id = instance_id(state, text)?;

@@ -60,6 +60,15 @@ impl Server {
     }
 
     pub(crate) async fn with(script: Script, settings: ApiSettings) -> Self {
+        Self::open(script, settings, Settings::default()).await
+    }
+
+    /// With settings of the life-cycle.
+    pub(crate) async fn set(lifecycle: Settings) -> Self {
+        Self::open(Script::default(), ApiSettings::default(), lifecycle).await
+    }
+
+    async fn open(script: Script, settings: ApiSettings, lifecycle: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ids: Arc<Numbers> = Arc::default();
         let clock = Arc::new(Hands(AtomicU64::new(1_700_000_000_000)));
@@ -67,7 +76,7 @@ impl Server {
         let installation = llcm_lifecycle::installation::installation_id(dir.path(), ids.as_ref()).unwrap();
         let orchestrator = Orchestrator::open(Parts {
             data_dir: dir.path().to_owned(),
-            settings: Settings::default(),
+            settings: lifecycle,
             topology: llcm_topology::default_topology(),
             backend: simulated::backend(&world, &installation),
             placement: None,

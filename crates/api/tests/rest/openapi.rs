@@ -5,7 +5,9 @@ use actix_web::{App, web};
 use llcm_api::native::view::{Container, Request, Script};
 use llcm_api::{Moment, OutputLine, configure, openapi};
 use llcm_lifecycle::Timestamp;
-use llcm_lifecycle::request::{Event, InstanceState, LinkStatus, RequestStatus, RequestType};
+use llcm_lifecycle::request::{
+    Event, InstanceState, LinkStatus, ManagementStatus, RequestStatus, RequestType,
+};
 use llcm_names::{ContainerName, DcName, EngineName, InstanceId, RequestId, ServiceId};
 use llcm_runtime::{ContainerState, OutputStream, ProgressEvent};
 use serde::Serialize;
@@ -70,6 +72,10 @@ fn containers_scripts_and_links_in_all_their_states() {
                 state,
                 ports: vec!["8088:80/tcp".to_owned()],
                 interfaces: [("mgmt".to_owned(), vec!["30.0.0.1/24".to_owned()])].into(),
+                management: state.map(|state| ManagementStatus {
+                    interface: "oam".to_owned(),
+                    address: (state == ContainerState::Running).then(|| "172.17.0.2".to_owned()),
+                }),
                 scripts: vec![running.clone(), ended.clone(), given_up.clone()],
             },
             "Container",

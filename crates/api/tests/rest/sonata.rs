@@ -154,13 +154,31 @@ async fn which_instance_is_stopped() {
     assert_eq!(stop(mismatch).await, not_found);
     let both = json!({ "service_uuid": "first", "service_instance_uuid": second });
     assert_eq!(stop(both).await, stopped(&second));
-    // The first service's first instance, one at a time.
-    assert_eq!(stop(json!({})).await, stopped(&first));
-    assert_eq!(stop(json!({ "service_uuid": null, "service_instance_uuid": "" })).await, stopped(&third));
-    assert_eq!(stop(json!({})).await, not_found);
+    // The service's first instance, one at a time.
     assert_eq!(stop(json!({ "service_uuid": "second" })).await, stopped(&other));
     // An instance is found without its service.
     assert_eq!(stop(json!({ "service_instance_uuid": last })).await, stopped(&last));
+    // Of the newest service that has one.
+    assert_eq!(stop(json!({ "service_uuid": "latest" })).await, not_found);
+    assert_eq!(stop(json!({})).await, stopped(&first));
+    assert_eq!(stop(json!({ "service_uuid": null, "service_instance_uuid": "" })).await, stopped(&third));
+    assert_eq!(stop(json!({})).await, not_found);
+    assert!(server.world.snapshot().containers.is_empty());
+}
+
+#[tokio::test]
+async fn nothing_given_stops_what_nothing_given_started() {
+    let server = sonata().await;
+    server.post("/packages", single("first").build()).await;
+    let older = server.post("/instantiations", "{}").await.json();
+    server.clock.advance(1000);
+    server.post("/packages", single("second").build()).await;
+    let newer = server.post("/instantiations", "{}").await.json();
+    for started in [newer, older] {
+        let uuid = started["service_instance_uuid"].as_str().unwrap();
+        let reply = server.send(Method::DELETE, "/instantiations", "{}").await;
+        assert_eq!(reply.json(), json!(format!("service instance with uuid '{uuid}' stopped.")));
+    }
     assert!(server.world.snapshot().containers.is_empty());
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn bare_spec() -> ContainerSpec {
         cap_add: Vec::new(),
         ipc_mode: None,
         interfaces: Vec::new(),
+        management: None,
     }
 }
 

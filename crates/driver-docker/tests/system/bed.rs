@@ -74,6 +74,7 @@ impl Bed {
             cap_add: Vec::new(),
             ipc_mode: None,
             interfaces: Vec::new(),
+            management: None,
         }
     }
 

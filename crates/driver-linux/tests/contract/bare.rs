@@ -49,7 +49,7 @@ impl Container {
 #[async_trait]
 impl ContainerDriver for BareContainers {
     fn offers(&self) -> Offers {
-        Offers { netns: true, netns_before_start: false, engine: EngineId::new("bare") }
+        Offers { netns: true, netns_before_start: false, management: false, engine: EngineId::new("bare") }
     }
 
     async fn info(&self) -> DriverResult<EngineInfo> {

@@ -1,9 +1,9 @@
 //! Ports: what the container sees, repetition, conflicts, and containers that vanish.
 
-use llcm_names::PortId;
-use llcm_runtime::{ErrorKind, NetworkDriver, SegmentKind};
+use llcm_names::{IfName, InstallationId, Owner, PortId};
+use llcm_runtime::{ErrorKind, ManagementSpec, NetworkDriver, SegmentKind};
 
-use crate::bed::{Bed, E_LINE, Plug, dc, exec_ok, run, single};
+use crate::bed::{Bed, E_LINE, Instance, Plug, dc, exec_ok, run, single};
 
 const PLUG: Plug<'static> = Plug {
     port: 0x1f,
@@ -120,6 +120,53 @@ async fn the_engines_interface_moves_aside_with_addresses_and_routes() {
     assert!(ip("addr show dev mgmt0").contains("172.17.0.2/16"));
     assert!(ip("route show default").contains("via 172.17.0.1 dev mgmt0"));
     assert!(ip("addr show dev eth0").contains("10.0.0.1/24"));
+}
+
+#[tokio::test]
+async fn the_engines_interface_takes_the_name_of_a_connection_point() {
+    let Some(mut bed) = Bed::new(&single()).await else { return };
+    let instance = bed.instance(0);
+    bed.ensure(&instance, 1, SegmentKind::ELan, &[(0x1f, "dc1")]).await;
+    let netns = bed.container("c1");
+    let ip = |words: &str| run("ip", &[&["-n", &netns][..], &words.split(' ').collect::<Vec<_>>()].concat());
+    let port = bed.port(&instance, &PLUG);
+    let management = bed.network().management().expect("this driver can");
+    let spec = |name: &str| ManagementSpec {
+        owner: instance.owner.clone(),
+        container: port.container.clone(),
+        ifname: IfName::parse(name).unwrap(),
+    };
+    let error = management.name_management(&spec("mgmt"), &bed.point("c1")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
+
+    ip("link add eth0 type veth peer name other");
+    ip("addr add 172.17.0.2/16 dev eth0");
+    ip("link set eth0 up");
+    ip("link set other up");
+    ip("route add default via 172.17.0.1");
+    for _ in 0..2 {
+        management.name_management(&spec("mgmt"), &bed.point("c1")).await.unwrap();
+        assert!(ip("addr show dev mgmt").contains("172.17.0.2/16"));
+        assert!(ip("link show dev mgmt").contains(",UP"));
+        assert!(ip("route show default").contains("via 172.17.0.1 dev mgmt"));
+    }
+    // A port may have the engine's name now; nothing is moved aside, and a port is never renamed.
+    bed.attach(&instance, &Plug { ifname: "eth0", ..PLUG }).await;
+    assert!(ip("addr show dev eth0").contains("10.0.0.1/24"));
+    let mut devices = bed.devices(&netns);
+    devices.sort();
+    assert_eq!(devices, ["eth0", "mgmt", "other"]);
+    management.name_management(&spec("mgmt"), &bed.point("c1")).await.unwrap();
+    let error = management.name_management(&spec("eth0"), &bed.point("c1")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Conflict, "{error}");
+    let stranger = ManagementSpec { owner: stranger(&instance), ..spec("mgmt") };
+    let error = management.name_management(&stranger, &bed.point("c1")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
+}
+
+/// An instance of another installation.
+fn stranger(instance: &Instance) -> Owner {
+    Owner { installation: InstallationId::from_bits(7), instance: instance.owner.instance }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Instance, Memory};
 use crate::plan::document::SapDocument;
 use crate::plan::{ContainerPlan, LinkPlan};
-use crate::request::{ContainerStatus, InstanceView, LinkStatus};
+use crate::request::{ContainerStatus, InstanceView, LinkStatus, ManagementStatus};
 
 pub(super) fn view(instance: &Instance) -> InstanceView {
     let plan = &instance.plan;
@@ -43,6 +43,10 @@ fn container_status(container: &ContainerPlan, memory: &Memory) -> ContainerStat
         let addresses: BTreeSet<String> = interface.port.addresses.iter().map(ToString::to_string).collect();
         (interface.port.ifname.to_string(), addresses.into_iter().collect())
     });
+    let management = container.management.as_ref().map(|management| ManagementStatus {
+        interface: management.name.to_string(),
+        address: memory.management.get(&spec.name).cloned(),
+    });
     ContainerStatus {
         name: container.name.clone(),
         engine_name: spec.name.clone(),
@@ -53,6 +57,7 @@ fn container_status(container: &ContainerPlan, memory: &Memory) -> ContainerStat
         state: memory.seen.get(&spec.name).copied(),
         ports: ports.collect(),
         interfaces: interfaces.collect::<BTreeMap<_, _>>(),
+        management,
         scripts: memory.record.scripts.get(&container.name).cloned().unwrap_or_default(),
     }
 }

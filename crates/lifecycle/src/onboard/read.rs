@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::package::load;
 use crate::request::Upload;
+use crate::settings::Dialect;
 
 /// A package that was read and found to be in order.
 pub(super) struct Package {
@@ -20,8 +21,8 @@ pub(super) struct Package {
 }
 
 /// Unpacks and reads an upload. Its file is removed, whatever comes of it.
-pub(super) fn read(core: &Core, upload: Upload) -> Result<Package, LifecycleError> {
-    let settings = &core.parts.settings;
+pub(super) fn read(core: &Core, upload: Upload, dialect: Dialect) -> Result<Package, LifecycleError> {
+    let settings = core.settings(dialect);
     let limits = settings.limits;
     let file = upload.file.reopen().map_err(|error| {
         LifecycleError::new(ErrorCode::StoreFailed, format!("open {}: {error}", upload.file.path().display()))

@@ -13,6 +13,7 @@ use super::containers::containers;
 use super::drafts::drafts;
 use super::findings::Findings;
 use super::links::links;
+use super::management;
 use super::reserve::{lease, lease_saps};
 use super::saps::{Saps, Without};
 use super::service::Service;
@@ -108,6 +109,7 @@ pub fn build(request: &PlanRequest<'_>) -> Result<InstancePlan, Vec<Diagnostic>>
     let (links, saps) = if containers.len() == service.units.len() {
         let mut access = Access::new(&mut making, &saps, &drafts, sap_subnets.clone(), &placed);
         let links = links(&mut making, &drafts, reserved, &mut containers, &mut access);
+        management::take(&mut making, &saps, &mut containers);
         (links, saps.plans(&containers, access))
     } else {
         Default::default()

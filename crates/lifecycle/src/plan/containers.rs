@@ -62,6 +62,7 @@ pub(super) fn containers(
             cap_add: privileges.cap_add,
             ipc_mode: privileges.ipc_mode,
             interfaces: unit.interfaces.iter().map(|interface| interface.name.clone()).collect(),
+            management: None,
         };
         containers.push(ContainerPlan {
             name,
@@ -69,6 +70,7 @@ pub(super) fn containers(
             du_id: unit.unit.id.clone(),
             load: load(placed.unit.demand),
             interfaces: interfaces(making, position, unit, &spec),
+            management: None,
             spec,
             start,
             stop,

@@ -116,6 +116,9 @@ impl Display for ContainerPlan {
         if let Some(mode) = &spec.ipc_mode {
             writeln!(f, "  ipc {mode}")?;
         }
+        if let Some(management) = &self.management {
+            writeln!(f, "  interface {} ({}): the engine's own", management.name, management.id)?;
+        }
         for interface in &self.interfaces {
             write!(f, "{interface}")?;
         }

@@ -7,7 +7,10 @@ use llcm_descriptors::{Descriptors, Diagnostic, PackageInfo, PackageKind, Triple
 use llcm_names::{ContainerName, DcName, EngineName, IfName, MacAddr, PackageHash, Port, Protocol, Ssiid};
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerPlan, InstancePlan, InterfacePlan, LinkEnd, LinkPlan, Reserved, SapPlace, SapPlan};
+use super::{
+    ContainerPlan, InstancePlan, InterfacePlan, LinkEnd, LinkPlan, ManagementPlan, Reserved, SapPlace,
+    SapPlan,
+};
 use crate::settings::Dialect;
 
 /// The version of this format.
@@ -108,8 +111,11 @@ pub struct ContainerDocument {
     pub devices: Vec<String>,
     /// Added capabilities.
     pub cap_add: Vec<String>,
-    /// Its interfaces, linked or not.
+    /// Its interfaces, linked or not, without the engine's own.
     pub interfaces: Vec<InterfaceDocument>,
+    /// The connection point that the engine's own interface is; not there where it is none (`docker_management`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<ManagementPlan>,
 }
 
 /// A port.
@@ -311,6 +317,7 @@ impl From<&ContainerPlan> for ContainerDocument {
                 .collect(),
             cap_add: spec.cap_add.clone(),
             interfaces: plan.interfaces.iter().map(InterfaceDocument::from).collect(),
+            management: plan.management.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@ use llcm_netplan::{Shape, shape};
 use llcm_runtime::TreeRole;
 
 use super::findings::Findings;
+use super::management::Management;
 use super::saps::Saps;
 use super::service::{Service, Socket};
 use crate::settings::{Dialect, LinkRule, Settings};
@@ -71,6 +72,7 @@ pub(super) fn drafts<'a>(
         used: BTreeSet::new(),
         external,
         sap_functions: saps.functions(),
+        management: settings.docker_management.then(|| Management::new(saps, service)),
     };
     let mut list = Vec::new();
     if nsd.has_forwarding_graphs || settings.links == LinkRule::Declared {
@@ -153,6 +155,8 @@ struct Reader<'a, 'r> {
     external: BTreeMap<&'a str, usize>,
     /// The functions that are access points.
     sap_functions: BTreeSet<&'a str>,
+    /// `None`: all links are deployed.
+    management: Option<Management<'a>>,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -167,7 +171,10 @@ impl<'a> Reader<'a, '_> {
             document: self.document,
             path: &link.path,
         };
-        if shape == Shape::Line {
+        let engines = self.management.as_ref().is_some_and(|management| management.has(link));
+        if engines {
+            // The engine's network joins them.
+        } else if shape == Shape::Line {
             self.line(link, &mut draft);
         } else {
             if line {
@@ -180,7 +187,7 @@ impl<'a> Reader<'a, '_> {
             }
             self.lan(link, &mut draft);
         }
-        if !draft.members.is_empty() {
+        if engines || !draft.members.is_empty() {
             self.used.extend(link.endpoints.iter().filter_map(|endpoint| match endpoint {
                 Endpoint::Function { id, cp } => Some((id.as_str(), cp.as_str())),
                 Endpoint::Own { .. } => None,

@@ -78,7 +78,7 @@ pub fn plan_offline(
     let mut report = |document: &mut PlanDocument, findings: Vec<Diagnostic>| {
         document.diagnostics.extend(findings.into_iter().filter(|finding| seen.insert(finding.clone())));
     };
-    match instances_of(descriptors, input, topology, settings, dialect, instances) {
+    match instances_of(descriptors, input, topology, &settings.of(dialect), dialect, instances) {
         Ok((reserved, plans)) => {
             document.reserved = reserved;
             for plan in plans {

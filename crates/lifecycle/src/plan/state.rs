@@ -111,4 +111,7 @@ pub struct HostFacts {
     pub missing_limits: BTreeMap<DcName, BTreeMap<String, String>>,
     /// The host as an end of segments.
     pub host: HostSide,
+    /// Data centers whose containers get no interface of the engine's own that could be given a name, each with its
+    /// engine.
+    pub without_management: BTreeMap<DcName, String>,
 }

@@ -12,6 +12,7 @@ use crate::settings::Settings;
 
 mod golden;
 mod links;
+mod management;
 mod saps;
 mod several;
 mod units;

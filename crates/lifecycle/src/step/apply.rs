@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use llcm_names::EngineName;
-use llcm_runtime::{AttachPoint, ContainerState, DriverError, ErrorKind};
+use llcm_runtime::{AttachPoint, ContainerState, DriverError, ErrorKind, ManagementSpec};
 
 use super::Step;
 use crate::core::Core;
@@ -69,11 +69,28 @@ async fn perform(
             let planned = find(instance, step, container)?;
             let interface = planned.interfaces.iter().find(|interface| interface.port.id == *port);
             let spec = &interface.ok_or_else(|| unplanned(step))?.port;
-            let point = point.as_ref().ok_or_else(|| {
-                let message = "the container driver did not say how the container is reached";
-                DriverError::new(ErrorKind::Failed, "attach port of container", container.as_str(), message)
+            backend.network().attach(spec, reached(point.as_ref(), container)?).await.map(|_view| ())
+        }
+        Step::NameManagement { container } => {
+            let planned = find(instance, step, container)?;
+            let ifname = planned.management.as_ref().ok_or_else(|| unplanned(step))?.name.clone();
+            let spec =
+                ManagementSpec { owner: instance.owner().clone(), container: container.clone(), ifname };
+            let management = backend.network().management().ok_or_else(|| {
+                let message = "this network driver cannot: set `docker_management` to false";
+                let operation = "name the engine's interface of container";
+                DriverError::new(ErrorKind::Unsupported, operation, container.as_str(), message)
             })?;
-            backend.network().attach(spec, point).await.map(|_view| ())
+            management.name_management(&spec, reached(point.as_ref(), container)?).await?;
+            // Shown with the instance from now on; without it, as soon as somebody asks for the instance.
+            let engine = engines::of(core, instance, planned)?;
+            if let Ok(Some(view)) = engine.inspect(container).await {
+                instance
+                    .memory()
+                    .management
+                    .extend(view.management_address.map(|it| (container.clone(), it)));
+            }
+            Ok(())
         }
         Step::AttachHostPort { port } => {
             let spec = instance.plan.host_ports().find(|spec| spec.id == *port);
@@ -85,6 +102,16 @@ async fn perform(
             script::launch(core, instance, planned)
         }
     }
+}
+
+fn reached<'a>(
+    point: Option<&'a AttachPoint>,
+    container: &EngineName,
+) -> Result<&'a AttachPoint, DriverError> {
+    point.ok_or_else(|| {
+        let message = "the container driver did not say how the container is reached";
+        DriverError::new(ErrorKind::Failed, "reach container", container.as_str(), message)
+    })
 }
 
 fn find<'a>(

@@ -126,6 +126,7 @@ impl<'a> Bed<'a> {
             cap_add: Vec::new(),
             ipc_mode: None,
             interfaces: Vec::new(),
+            management: None,
         }
     }
 

@@ -72,7 +72,7 @@ impl SimulatedContainers {
 #[async_trait]
 impl ContainerDriver for SimulatedContainers {
     fn offers(&self) -> Offers {
-        Offers { netns: false, netns_before_start: self.early, engine: self.engine.clone() }
+        Offers { netns: false, netns_before_start: self.early, management: true, engine: self.engine.clone() }
     }
 
     async fn info(&self) -> DriverResult<EngineInfo> {

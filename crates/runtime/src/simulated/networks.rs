@@ -12,8 +12,9 @@ use super::faults::Operation;
 use super::state::{PluggedPort, Refusal, State, held_by, refuse};
 use super::world::World;
 use crate::{
-    AttachPoint, DriverError, DriverResult, EngineId, ErrorKind, HostSide, LinkView, Needs, NetworkDriver,
-    NetworkObject, PortSpec, PortView, PrepareReport, SegmentKind, SegmentSpec,
+    AttachPoint, DriverError, DriverResult, EngineId, ErrorKind, HostSide, LinkView, Management,
+    ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentKind,
+    SegmentSpec,
 };
 
 /// Joins the containers of a [`World`]. Addresses, MTUs and the properties of links are kept as they are
@@ -207,6 +208,31 @@ impl NetworkDriver for SimulatedNetwork {
         };
         self.on_installation(Operation::Teardown, teardown).await
     }
+
+    fn management(&self) -> Option<&dyn Management> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Management for SimulatedNetwork {
+    async fn name_management(&self, spec: &ManagementSpec, point: &AttachPoint) -> DriverResult<()> {
+        let target = format!("{}/{}", spec.container, spec.ifname);
+        let at = self.world.time();
+        let name = |state: &mut State| {
+            self.check_installation(&spec.owner)?;
+            let (_, incarnation) = reach(state, &spec.container, point)?;
+            if state.ports_of(&spec.container).any(|port| port.spec.ifname == spec.ifname) {
+                return refuse(ErrorKind::Conflict, "the container has another interface of that name");
+            }
+            if let Some(container) = state.containers.get_mut(&spec.container) {
+                container.management = Some((spec.ifname.clone(), incarnation));
+            }
+            state.begin_process(&spec.container, at);
+            Ok(())
+        };
+        self.perform(Operation::Attach, &target, name).await
+    }
 }
 
 fn forget_segment(state: &mut State, key: &(InstallationId, SegmentId)) {
@@ -251,7 +277,7 @@ fn attach(
 ) -> Result<(), Refusal> {
     // The host is no container, and always there.
     let (container, incarnation) = match &spec.host {
-        None => reach(state, spec, point)?,
+        None => reach(state, &spec.container, point)?,
         Some(_) => match &state.script.host.obstacle {
             Some(reason) => return refuse(ErrorKind::Unsupported, reason),
             None => (0, 0),
@@ -284,7 +310,9 @@ fn attach(
         None => port.spec.host.is_none() && port.spec.container == spec.container,
     };
     let clashes = |port: &PluggedPort| port.spec.ifname == spec.ifname && port.spec.id != spec.id;
-    if state.ports.values().filter(beside).any(clashes) {
+    let managed = state.containers.get(&spec.container).and_then(|container| container.management());
+    let is_managed = spec.host.is_none() && managed == Some(&spec.ifname);
+    if is_managed || state.ports.values().filter(beside).any(clashes) {
         let whose = if spec.host.is_some() { "host" } else { "container" };
         return refuse(ErrorKind::Conflict, format!("the {whose} has another interface of that name"));
     }
@@ -294,11 +322,11 @@ fn attach(
 }
 
 /// The container's engine id and incarnation, if the attach point still leads to it.
-fn reach(state: &State, spec: &PortSpec, point: &AttachPoint) -> Result<(u64, u64), Refusal> {
+fn reach(state: &State, container: &EngineName, point: &AttachPoint) -> Result<(u64, u64), Refusal> {
     let Some((engine, name)) = &point.engine else {
         return refuse(ErrorKind::Invalid, "the attach point leads to no simulated container");
     };
-    if name != spec.container.as_str() {
+    if name != container.as_str() {
         return refuse(ErrorKind::Invalid, format!("the attach point leads to container {name}"));
     }
     let container = EngineName::parse(name).ok().and_then(|name| state.containers.get(&name));

@@ -53,6 +53,8 @@ pub(super) struct Container {
     /// Whether the container's own process has begun since the last start: it is held back until the
     /// interfaces of the spec are there.
     pub(super) began: bool,
+    /// The name that the engine's own interface was given, with the incarnation that it was given in.
+    pub(super) management: Option<(IfName, u64)>,
     pub(super) output: Vec<OutputLine>,
 }
 
@@ -76,9 +78,9 @@ pub(super) struct PluggedPort {
 impl Container {
     pub(super) fn new(id: u64, engine: &EngineId, image: &str, spec: Option<ContainerSpec>) -> Self {
         let state = ContainerState::Created;
-        let (incarnation, early, began, output) = (0, false, false, Vec::new());
+        let (incarnation, early, began, management, output) = (0, false, false, None, Vec::new());
         let (engine, image) = (engine.clone(), image.to_owned());
-        Self { id, engine, image, spec, state, incarnation, early, began, output }
+        Self { id, engine, image, spec, state, incarnation, early, began, management, output }
     }
 
     pub(super) fn owner(&self) -> Option<&Owner> {
@@ -117,8 +119,20 @@ impl Container {
             image: self.image.clone(),
             state: self.state,
             attach: self.has_namespace().then(|| attach_point(&self.engine, name)),
-            management_address: None,
+            management_address: self.management_address(),
         }
+    }
+
+    /// The name of the engine's own interface, if it was given one since the last start.
+    pub(super) fn management(&self) -> Option<&IfName> {
+        self.management.as_ref().filter(|(_, when)| *when == self.incarnation).map(|(name, _)| name)
+    }
+
+    /// The engine's address: told of containers that have to do with it, 172.17.0.0/16 as with Docker.
+    fn management_address(&self) -> Option<String> {
+        let asked = self.spec.as_ref().is_some_and(|spec| spec.management.is_some());
+        let number = self.id % (1 << 16);
+        (asked && self.is_live()).then(|| format!("172.17.{}.{}", number / 256, number % 256))
     }
 
     pub(super) fn bindings(&self) -> &[PortBinding] {
@@ -207,10 +221,12 @@ impl State {
 
     /// The interfaces of its spec that a container still waits for.
     pub(super) fn waiting_for(&self, name: &EngineName) -> Vec<IfName> {
-        let Some(spec) = self.containers.get(name).and_then(|container| container.spec.as_ref()) else {
-            return Vec::new();
+        let Some(container) = self.containers.get(name) else { return Vec::new() };
+        let Some(spec) = container.spec.as_ref() else { return Vec::new() };
+        let has = |ifname: &IfName| {
+            container.management() == Some(ifname)
+                || self.ports_of(name).any(|port| port.spec.ifname == *ifname)
         };
-        let has = |ifname: &IfName| self.ports_of(name).any(|port| port.spec.ifname == *ifname);
         spec.interfaces.iter().filter(|ifname| !has(ifname)).cloned().collect()
     }
 

@@ -38,6 +38,7 @@ fn spec(name: &str) -> ContainerSpec {
         cap_add: Vec::new(),
         ipc_mode: None,
         interfaces: Vec::new(),
+        management: None,
     }
 }
 
