@@ -156,6 +156,12 @@ pub struct Vnfd {
     pub document: String,
     /// The function's own connection points, in the descriptor's order.
     pub interfaces: Vec<Interface>,
+    /// Ports that stand with those, likewise; containers of dialect `sonata` listen on them.
+    #[serde(default)]
+    pub exposed: Vec<(Port, Protocol)>,
+    /// Published ports that stand with those: container port, protocol, declared host port.
+    #[serde(default)]
+    pub published: Vec<(Port, Protocol, Port)>,
     /// Startable units: first virtual, then cloud-native ones, in the descriptor's order, ids unique.
     pub units: Vec<DeploymentUnit>,
     /// Its internal virtual links.

@@ -6,8 +6,9 @@ use crate::interface::interfaces;
 use crate::link::{Scope, links};
 use crate::load::Context;
 use crate::model::{Triple, Vnfd};
+use crate::ports::Ports;
 use crate::unit::{UnitKind, unit};
-use crate::yaml::{Field, cut};
+use crate::yaml::{Field, Kind, cut};
 
 /// Reads a VNFD that the service uses.
 pub(crate) fn vnfd(root: &Field<'_>, id: Triple, context: &Context<'_>) -> Vnfd {
@@ -48,5 +49,13 @@ pub(crate) fn vnfd(root: &Field<'_>, id: Triple, context: &Context<'_>) -> Vnfd 
         member_word: "deployment unit",
     };
     let links = links(root, &scope);
-    Vnfd { id, document: root.findings().document().to_owned(), interfaces, units, links }
+    let mut ports = Ports::default();
+    // Heeded in dialect `sonata` only, and which one is spoken is not known here. A list that is none was noted above.
+    if let Some(points) =
+        root.get("connection_points").filter(|field| matches!(field.node().kind, Kind::List(_)))
+    {
+        points.lenient().items().iter().for_each(|point| ports.read(point));
+    }
+    let (exposed, published) = (ports.exposed, ports.published);
+    Vnfd { id, document: root.findings().document().to_owned(), interfaces, exposed, published, units, links }
 }

@@ -38,6 +38,7 @@ pub mod offline;
 mod paths;
 mod placing;
 mod policy;
+mod ports;
 mod reserve;
 mod saps;
 mod service;

@@ -43,7 +43,7 @@ impl Findings {
 
     /// The top of the document.
     pub(crate) fn root<'a>(&'a self, node: &'a Node) -> Field<'a> {
-        Field { findings: self, node, path: String::new() }
+        Field { findings: self, node, path: String::new(), lenient: false }
     }
 
     pub(crate) fn into_inner(self) -> Vec<Diagnostic> {
@@ -58,6 +58,8 @@ pub(crate) struct Field<'a> {
     node: &'a Node,
     /// `virtual_deployment_units[0].id`.
     pub(crate) path: String,
+    /// Whether errors are warnings.
+    lenient: bool,
 }
 
 impl<'a> Field<'a> {
@@ -79,7 +81,13 @@ impl<'a> Field<'a> {
         self.note(Severity::Warning, code, message.into(), hint.into());
     }
 
+    /// The same for what not all who read the descriptor heed: what is wrong in it is a warning, and left out.
+    pub(crate) fn lenient(&self) -> Self {
+        Self { lenient: true, ..self.clone() }
+    }
+
     fn note(&self, severity: Severity, code: &str, message: String, hint: String) {
+        let severity = if self.lenient { Severity::Warning } else { severity };
         self.findings.push(
             Diagnostic::new(severity, code, &self.findings.document, &self.path, message)
                 .hint(hint)
@@ -95,7 +103,7 @@ impl<'a> Field<'a> {
             (true, false) => format!("{}.{short}", self.path),
             (false, _) => format!("{}[{short:?}]", self.path),
         };
-        Self { findings: self.findings, node, path }
+        Self { findings: self.findings, node, path, lenient: self.lenient }
     }
 
     /// Whether the key is there, even with `null`.
@@ -153,6 +161,7 @@ impl<'a> Field<'a> {
             findings: self.findings,
             node,
             path: format!("{}[{index}]", self.path),
+            lenient: self.lenient,
         };
         items.iter().enumerate().filter(|(_, node)| !node.is_null()).map(field).collect()
     }

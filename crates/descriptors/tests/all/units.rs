@@ -1,6 +1,6 @@
 //! Deployment units in every spelling that real descriptors use.
 
-use crate::common::{cdu, codes, files, findings, unit, vdu};
+use crate::common::{cdu, codes, files, findings, loaded, unit, vdu};
 use llcm_descriptors::{ImageSource, LoadOptions, MemorySize, Severity, load};
 use llcm_names::{Port, Protocol};
 
@@ -220,4 +220,34 @@ fn images_from_dockerfiles_need_the_setting() {
         (odd, diagnostics[0].code.as_str(), diagnostics[0].severity),
         (None, "invalid-image", Severity::Error)
     );
+}
+
+#[test]
+fn ports_of_a_function_are_read_and_what_is_none_is_left_out_with_a_warning() {
+    let text = "
+connection_points:
+- {id: a, port: 80}
+- {id: b, ports: ['53/udp', {id: web, port: 443, target_port: 'vdu:web'}, http], publish: {80: 8080, 81: none}}
+- {id: c, publish: [80]}
+virtual_deployment_units:
+- {id: vdu, vm_image: alpine, vm_image_format: docker}
+";
+    let head = "//- vnfd.yaml\nvendor: eu.test\nname: test-vnf\nversion: '0.9'";
+    let loaded = loaded(&format!("{head}{text}"));
+    let (descriptors, diagnostics) = (loaded.descriptors.unwrap(), loaded.diagnostics);
+    let vnfd = &descriptors.vnfds["test-vnf"];
+    let exposed: Vec<_> = vnfd.exposed.iter().map(|(port, protocol)| format!("{port}/{protocol}")).collect();
+    assert_eq!(exposed, ["80/tcp", "53/udp", "443/tcp"]);
+    let published: Vec<_> = vnfd.published.iter().map(|(from, _, to)| format!("{from}->{to}")).collect();
+    assert_eq!(published, ["80->8080"]);
+    assert!(vnfd.units[0].exposed.is_empty() && vnfd.units[0].published.is_empty());
+    let found: Vec<_> =
+        diagnostics.iter().map(|it| (it.severity, it.code.as_str(), it.path.as_str())).collect();
+    let warning = |code, path| (Severity::Warning, code, path);
+    let expected = [
+        warning("invalid-port", "connection_points[1].ports[2]"),
+        warning("invalid-port", "connection_points[1].publish.81"),
+        warning("wrong-type", "connection_points[2].publish"),
+    ];
+    assert_eq!(found, expected);
 }

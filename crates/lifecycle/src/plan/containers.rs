@@ -13,9 +13,11 @@ use super::environment::{environment, scripts};
 use super::findings::Findings;
 use super::placing::place;
 use super::policy::privileges;
+use super::ports;
 use super::saps::Saps;
 use super::service::{Service, Socket, UnitRef};
 use super::{ContainerPlan, InterfacePlan, Load, images, limits, volumes};
+use crate::settings::Dialect;
 
 /// The containers of an instance, without the addresses and segments of their interfaces, and where they were
 /// placed. Empty when there is an error that leaves no sensible containers.
@@ -36,6 +38,7 @@ pub(super) fn containers(
     let placed = place(request, service, drafts, is_access_point, (&names, &limits), findings);
     let Some(placed) = placed else { return Default::default() };
     volumes::check(request, &mut making.findings);
+    ports::check(request.dialect, service, &mut making.findings);
     let mut book = port_book(request);
     let mut containers = Vec::with_capacity(service.units.len());
     let decided = limits.into_iter().zip(names).zip(&placed);
@@ -55,7 +58,7 @@ pub(super) fn containers(
             environment,
             cpu,
             memory_bytes: unit.unit.memory.map(|memory| memory.0),
-            exposed: exposed(unit),
+            exposed: exposed(request.dialect, unit),
             published: published(request, unit, &name, &mut book, &mut making.findings),
             binds: volumes::binds(request, unit),
             devices: privileges.devices,
@@ -138,9 +141,9 @@ fn port_book(request: &PlanRequest<'_>) -> PortBook {
 }
 
 /// The declared ports, then those that are published without being declared.
-fn exposed(unit: &UnitRef<'_>) -> Vec<ExposedPort> {
-    let published = unit.unit.published.iter().map(|&(port, protocol, _)| (port, protocol));
-    let all = unit.unit.exposed.iter().copied().chain(published);
+fn exposed(dialect: Dialect, unit: &UnitRef<'_>) -> Vec<ExposedPort> {
+    let published = ports::published(dialect, unit).into_iter().map(|(port, protocol, _)| (port, protocol));
+    let all = ports::exposed(dialect, unit).into_iter().chain(published);
     let mut seen = BTreeSet::new();
     all.map(|(port, protocol)| ExposedPort { port, protocol }).filter(|port| seen.insert(*port)).collect()
 }
@@ -153,8 +156,8 @@ fn published(
     findings: &mut Findings,
 ) -> Vec<PortBinding> {
     let place = (unit.vnfd.document.as_str(), unit.unit.path.as_str());
-    let mut bindings = Vec::with_capacity(unit.unit.published.len());
-    for &(container, protocol, declared) in &unit.unit.published {
+    let mut bindings = Vec::new();
+    for (container, protocol, declared) in ports::published(request.dialect, unit) {
         let in_use = |host| request.facts.is_some_and(|facts| facts.ports_in_use.contains(&(protocol, host)));
         let claimed = published_port(declared, request.settings.port_offset, request.ssiid.get())
             .map_err(|error| ("port-overflow", error.to_string()))

@@ -239,3 +239,46 @@ fn the_placement_follows_the_settings_and_its_warnings_are_shown() {
             .contains("expected one of first, round-robin, round-robin-with-saps, static")
     );
 }
+
+#[test]
+fn the_ports_of_a_function_are_its_containers_in_sonata_and_nobodys_in_tango() {
+    let vnfd = "
+connection_points:
+- {id: in, port: 80}
+- {id: out, ports: [53, '53/udp'], publish: {80: 8080}}
+virtual_deployment_units:
+- {id: a, vm_image: i, vm_image_format: docker, connection_points: [{id: x, port: 22, publish: {80: 8080}}]}
+- {id: b, vm_image: i, vm_image_format: docker}
+";
+    let seen = |dialect| {
+        let mut bench = Bench::new(package(&service(1, "  []\n"), &[("fw", vnfd)]));
+        bench.dialect = dialect;
+        let plan = bench.plan();
+        let codes: Vec<_> = plan.warnings.iter().map(|warning| warning.code.clone()).collect();
+        let containers: Vec<_> = plan
+            .containers
+            .iter()
+            .map(|container| {
+                let ports =
+                    container.spec.exposed.iter().map(|port| format!("{}/{}", port.port, port.protocol));
+                let published =
+                    container.spec.published.iter().map(|it| format!("{}->{}", it.container, it.host));
+                format!(
+                    "{}: {} {}",
+                    container.name,
+                    ports.collect::<Vec<_>>().join(" "),
+                    published.collect::<String>()
+                )
+            })
+            .collect();
+        (containers, codes)
+    };
+    let (containers, codes) = seen(Dialect::Sonata);
+    // What two units would publish is the first one's.
+    let expected = ["vnf0: 80/tcp 53/tcp 53/udp 22/tcp 80->8080", "vnf0.b: 80/tcp 53/tcp 53/udp "];
+    assert_eq!((containers, codes), (expected.map(str::to_owned).to_vec(), Vec::new()));
+    let (containers, codes) = seen(Dialect::Tango);
+    let expected = ["vnf0.a.0: 22/tcp 80/tcp 80->8080", "vnf0.b.0:  "];
+    assert_eq!(containers, expected, "the original looked at units only");
+    assert_eq!(codes, ["publish-of-function"]);
+}
