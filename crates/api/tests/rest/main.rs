@@ -6,6 +6,7 @@ mod auto;
 mod clients;
 mod common;
 mod conform;
+mod corpus;
 mod events;
 mod failures;
 mod native;
