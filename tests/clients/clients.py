@@ -75,13 +75,33 @@ def son_profile(server, package):
     expect("reply to DELETE", text, f"service instance with uuid '{instance}' stopped.")
 
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
 def curl(server):
     """`curl -X POST ... -d '{}'`: JSON that is called a form."""
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    server.call("POST", "/instantiations", 201, headers=form, data="{}")
+    server.call("POST", "/instantiations", 201, headers=FORM, data="{}")
     expect("instances", len(server.get("/instantiations")), 1)
-    text = server.call("DELETE", "/instantiations", 200, headers=form, data="{}")
+    text = server.call("DELETE", "/instantiations", 200, headers=FORM, data="{}")
     expect("reply to DELETE", text, "Service(s) stopped.")
+    expect("instances", server.get("/instantiations"), [])
+
+
+def curl_sonata(server, package):
+    """The same before SONATA's routes, with several services: what `{}` starts, `{}` stops."""
+    with open(package, "rb") as file:
+        pushed = server.call("POST", "/packages", 201, files={"package": file})
+    services = server.get("/packages")["service_uuid_list"]
+    expect("the last service", services[-1], pushed["service_uuid"])
+    expect("whether there are several", len(services) > 1, True)
+    for body in ("{}", '{"service_uuid": "latest"}'):
+        made = server.call("POST", "/instantiations", 201, headers=FORM, data=body)
+        uuid = made["service_instance_uuid"]
+        expect("instances of the newest", server.get("/instantiations")["service_instantiations_list"][-1], [uuid])
+        text = server.call("DELETE", "/instantiations", 200, headers=FORM, data="{}")
+        expect("reply to DELETE", text, f"service instance with uuid '{uuid}' stopped.")
+    text = server.call("DELETE", "/instantiations", 404, headers=FORM, data="{}")
+    expect("reply to DELETE", text, "Service not found")
 
 
 def tng_bench(server, package):
@@ -116,14 +136,19 @@ def tng_cli(server, package):
     body = {"service_uuid": service, "request_type": "CREATE_SERVICE"}
     request = server.call("POST", "/api/v3/requests", 201, json=body)["id"]
     record = server.get("/api/v3/requests/" + request)
-    expect("status of the request", record["status"], "READY")
+    expect("status of the request", (record["request_type"], record["status"]), ("CREATE_SERVICE", "READY"))
+    expect("the last request", server.get("/api/v3/requests")[-1], record)
+    expect("service of the request", record["service_uuid"], service)
+    expect("where time begins", record["created_at"][10], "T")
     instance = record["instance_uuid"]
     records = server.get("/api/v3/records/services")
     expect("instances", [entry["uuid"] for entry in records], [instance])
     expect("fields of records", {"instance_name", "status", "created_at"} - set(records[0]), set())
     body = {"instance_uuid": instance, "request_type": "TERMINATE_SERVICE"}
     request = server.call("POST", "/api/v3/requests", 201, json=body)["id"]
-    expect("the last request", server.get("/api/v3/requests")[-1]["id"], request)
+    record = server.get("/api/v3/requests")[-1]
+    expect("the last request", (record["id"], record["request_type"]), (request, "TERMINATE_SERVICE"))
+    expect("its end", (record["status"], record["instance_uuid"]), ("READY", instance))
     expect("instances", server.get("/api/v3/records/services"), [])
     server.call("DELETE", "/api/v3/packages/" + service, 204)
 
@@ -138,6 +163,7 @@ def main(arguments):
         ("son-access", lambda: son_access(sonata, son)),
         ("son-profile", lambda: son_profile(sonata, son)),
         ("curl", lambda: curl(tango)),
+        ("curl-sonata", lambda: curl_sonata(sonata, son)),
         ("tng-bench", lambda: tng_bench(tango, tgo)),
         ("tng-cli", lambda: tng_cli(tango, tgo)),
     ):

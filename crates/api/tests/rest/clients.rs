@@ -136,12 +136,12 @@ async fn curl_starts_and_stops_the_newest() {
         server.speak(dialect);
         assert_eq!(server.post("/packages", single("demo").build()).await.status, 201);
         server.clock.advance(1000);
+        let newest = server.state.orchestrator().services().pop().unwrap();
         for body in ["{}", "{\"service_uuid\":\"latest\"}", ""] {
             ok(&server.call(curl(Method::POST, body)).await, 201);
-            let newest = server.state.orchestrator().services().pop().unwrap();
-            let body = json!({ "service_uuid": newest.id }).to_string();
-            let stop = curl(Method::DELETE, "").set_payload(body);
-            ok(&server.call(stop).await, 200);
+            assert_eq!(server.state.orchestrator().instances(false)[0].service_id, newest.id);
+            // What nothing given has started, nothing given stops.
+            ok(&server.call(curl(Method::DELETE, "{}")).await, 200);
             assert!(server.world.snapshot().containers.is_empty(), "{dialect:?}");
         }
     }
@@ -200,6 +200,12 @@ async fn tng_cli_lists_and_terminates() {
     let body = format!("{{\"service_uuid\": \"{service}\", \"request_type\": \"CREATE_SERVICE\"}}");
     let created = post(body).await;
     let record = list(&format!("/api/v3/requests/{}", text(&created, "id"))).await;
+    assert_eq!(list("/api/v3/requests").await, json!([record]));
+    for field in ["id", "request_type", "status", "created_at", "instance_uuid", "service_uuid"] {
+        text(&record, field);
+    }
+    // It shows the first sixteen characters, with a blank for the `T`.
+    assert_eq!(text(&record, "created_at").get(10..11), Some("T"));
     assert_eq!((text(&record, "request_type"), text(&record, "status")), ("CREATE_SERVICE", "READY"));
     let instance = text(&record, "instance_uuid").to_owned();
     let records = list("/api/v3/records/services").await;
