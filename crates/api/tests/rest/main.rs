@@ -1,6 +1,10 @@
 //! Every route and every error of the REST interfaces, against the real orchestrator on simulated drivers.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on panics, and one that is left out says so"
+)]
 
 mod auto;
 mod clients;
