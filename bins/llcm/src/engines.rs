@@ -32,7 +32,7 @@ pub(crate) async fn named(
         Engine::Embedded => Ok(Arc::new(embedded(config, installation, ground).await?)),
         Engine::Docker => {
             let docker = docker(config).await?;
-            if config.settings.saps.deploy {
+            if config.settings.any_saps() {
                 sap_image::ensure(&docker, &config.settings.saps).await?;
             }
             Ok(Arc::new(docker))

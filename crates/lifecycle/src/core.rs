@@ -199,7 +199,7 @@ impl Core {
         let address = self.parts.settings.publish_address;
         let in_the_way = taken.ports.into_iter().filter(|held| held.blocks(address));
         let ports_in_use = in_the_way.map(|held| (held.protocol, held.port));
-        let host = if self.parts.settings.saps.deploy {
+        let host = if self.parts.settings.any_saps() {
             self.parts.backend.network().host_side().await?
         } else {
             HostSide::default()

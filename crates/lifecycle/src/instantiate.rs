@@ -120,7 +120,7 @@ pub(crate) fn plan_against(
     let mut env_files = BTreeMap::new();
     let mut findings = Vec::new();
     if let Some(dir) = &parts.settings.env_dir {
-        for name in container_names(&service.descriptors, &parts.settings, dialect, ssiid) {
+        for name in container_names(&service.descriptors, core.settings(dialect), dialect, ssiid) {
             match read_env_file(dir, name.as_str()) {
                 Ok(Some(environment)) => {
                     env_files.insert(name.as_str().to_owned(), environment);

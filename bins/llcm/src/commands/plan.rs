@@ -57,11 +57,11 @@ impl From<DialectName> for Dialect {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let raw = args.sets.read()?;
-    let settings = raw.settings()?;
     let (topology, notes) = read_topology(args.topology.as_deref().or(raw.topology.as_deref()))?;
     notes.iter().try_for_each(output::note)?;
     let dialect = args.dialect.into();
-    let mut package = read(&args.file, &settings.of(dialect))?;
+    let settings = raw.settings()?.of(dialect);
+    let mut package = read(&args.file, &settings)?;
     add_env_files(&mut package, &settings, dialect, args.instances);
     let document = plan_offline(&package, &topology, &settings, dialect, args.instances);
     if args.output.is_json() {

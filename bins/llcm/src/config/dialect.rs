@@ -13,6 +13,7 @@ pub(crate) const KEYS: &[&str] = &[
     "auto_deploy",
     "bidirectional_chain",
     "build_images",
+    "deploy_saps",
     "docker_management",
     "force_pull",
     "placement",
@@ -80,6 +81,7 @@ pub(crate) fn settings(
     }
     let RawConfig {
         bidirectional_chain,
+        deploy_saps,
         docker_management,
         auto_deploy,
         auto_delete,
@@ -89,6 +91,7 @@ pub(crate) fn settings(
     } = raw;
     Ok(DialectSettings {
         bidirectional_chain,
+        deploy_saps,
         docker_management,
         auto_deploy,
         auto_delete,

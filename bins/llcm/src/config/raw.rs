@@ -155,8 +155,8 @@ pub(crate) struct RawConfig {
     /// Pull images even when they are present.
     #[arg(long, env = "LLCM_FORCE_PULL", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) force_pull: Option<bool>,
-    /// Settings of 5GTANGO services alone (`force_pull=true`): of placement, of chains, management and images, and
-    /// auto_deploy, auto_delete. They go before the server's own. Repeatable.
+    /// Settings of 5GTANGO services alone (`force_pull=true`): of placement, chains, access points, management and
+    /// images, and auto_deploy, auto_delete. They go before the server's own. Repeatable.
     #[arg(long, env = "LLCM_TANGO", value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(crate) tango: Option<Vec<DialectWord>>,
     /// Settings of SONATA services alone, likewise.

@@ -102,6 +102,9 @@ fn the_clients_of_the_originals_find_what_they_look_for() {
     clients.arg(root().join("tests/clients/clients.py")).args([&server.url, &sonata]).args([&tgo, &son_file]);
     clients.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let told = finish(clients.spawn().unwrap()).expect(0);
-    assert_eq!(told, "son-access: ok\nson-profile: ok\ncurl: ok\ncurl-sonata: ok\ntng-bench: ok\ntng-cli: ok\n");
+    assert_eq!(
+        told,
+        "son-access: ok\nson-profile: ok\ncurl: ok\ncurl-sonata: ok\ntng-bench: ok\ntng-cli: ok\n"
+    );
     assert_eq!(server.stop(), Some(0));
 }

@@ -250,6 +250,8 @@ fn built_in() -> Vnfd {
         id: Triple { vendor: "llcm".to_owned(), name: "sap".to_owned(), version: String::new() },
         document: "the built-in access point".to_owned(),
         interfaces: Vec::new(),
+        exposed: Vec::new(),
+        published: Vec::new(),
         units: vec![unit],
         links: Vec::new(),
     }

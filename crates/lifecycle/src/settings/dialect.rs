@@ -15,6 +15,8 @@ pub struct DialectSettings {
     pub placement: Option<PlacementSettings>,
     /// See [`Settings::bidirectional_chain`].
     pub bidirectional_chain: Option<bool>,
+    /// See [`super::SapSettings::deploy`].
+    pub deploy_saps: Option<bool>,
     /// See [`Settings::docker_management`].
     pub docker_management: Option<bool>,
     /// See [`Settings::auto_deploy`].
@@ -44,6 +46,14 @@ impl Settings {
         }
     }
 
+    /// Whether services of some dialect have access points.
+    #[must_use]
+    pub fn any_saps(&self) -> bool {
+        [Dialect::Tango, Dialect::Sonata]
+            .into_iter()
+            .any(|dialect| self.only(dialect).deploy_saps.unwrap_or(self.saps.deploy))
+    }
+
     /// The settings that hold for a dialect's services: what is said for the dialect, laid over the rest.
     ///
     /// ```
@@ -61,6 +71,7 @@ impl Settings {
         let DialectSettings {
             placement,
             bidirectional_chain,
+            deploy_saps,
             docker_management,
             auto_deploy,
             auto_delete,
@@ -69,6 +80,7 @@ impl Settings {
         } = self.only(dialect).clone();
         set(&mut settings.placement, placement);
         settings.bidirectional_chain = bidirectional_chain.or(settings.bidirectional_chain);
+        set(&mut settings.saps.deploy, deploy_saps);
         set(&mut settings.docker_management, docker_management);
         set(&mut settings.auto_deploy, auto_deploy);
         set(&mut settings.auto_delete, auto_delete);
@@ -102,6 +114,7 @@ mod tests {
             sonata: DialectSettings {
                 auto_delete: Some(true),
                 build_images: Some(true),
+                deploy_saps: Some(true),
                 docker_management: Some(false),
                 ..DialectSettings::default()
             },
@@ -117,6 +130,8 @@ mod tests {
         };
         let tango = ("round-robin".to_owned(), Some(false), [false, false, true, false, true]);
         assert_eq!(said(Dialect::Tango), tango);
+        assert_eq!([Dialect::Tango, Dialect::Sonata].map(|it| settings.of(it).saps.deploy), [false, true]);
+        assert!(settings.any_saps() && !Settings::default().any_saps());
         assert_eq!(said(Dialect::Sonata), ("first".to_owned(), None, [true, true, false, true, true]));
     }
 
