@@ -77,7 +77,17 @@ pub(crate) struct Container {
     #[serde(default)]
     pub(crate) interfaces: BTreeMap<String, Vec<String>>,
     #[serde(default)]
+    pub(crate) management: Option<Management>,
+    #[serde(default)]
     pub(crate) scripts: Vec<Script>,
+}
+
+/// The engine's own interface, where it is one of the container's connection points.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Management {
+    pub(crate) interface: String,
+    #[serde(default)]
+    pub(crate) address: Option<String>,
 }
 
 /// What the engine says of a container.

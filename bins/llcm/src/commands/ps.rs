@@ -107,17 +107,18 @@ fn engine_state(state: Option<&ContainerState>) -> String {
     }
 }
 
-/// `input=20.0.0.1/24,30.0.0.1/24 mgmt=30.0.0.1/24`; interfaces without addresses are named too.
+/// `input=20.0.0.1/24,30.0.0.1/24 mgmt=30.0.0.1/24`; interfaces without addresses are named too. The engine's own
+/// comes first, with the engine's address.
 fn addresses(container: &Container) -> String {
-    let words: Vec<String> = container
-        .interfaces
-        .iter()
-        .map(|(name, addresses)| match addresses.as_slice() {
-            [] => name.clone(),
-            addresses => format!("{name}={}", addresses.join(",")),
-        })
-        .collect();
-    words.join(" ")
+    let wired = container.interfaces.iter().map(|(name, addresses)| match addresses.as_slice() {
+        [] => name.clone(),
+        addresses => format!("{name}={}", addresses.join(",")),
+    });
+    let engines = container.management.iter().map(|management| match &management.address {
+        None => management.interface.clone(),
+        Some(address) => format!("{}={address}", management.interface),
+    });
+    engines.chain(wired).collect::<Vec<_>>().join(" ")
 }
 
 fn failed(script: &Script) -> bool {

@@ -83,6 +83,21 @@ fn what_is_deployed_by_itself_is_set_for_each_dialect() {
 }
 
 #[test]
+fn the_engines_own_interface_is_shown_with_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = dir.path().join("demo.tgo");
+    std::fs::write(&package, demo_chain().build()).unwrap();
+    let package = package.to_str().unwrap();
+    let server = Server::start(&dir.path().join("data"), &["--docker-management"]);
+    let told = server.llcm(&["up", package]).expect(0);
+    assert!(told.contains("mgmt=172.17.") && told.contains("output=20.0.0.1/24"), "{told}");
+    assert_eq!(server.stop(), Some(0));
+    let plan = ["plan", package, "--set", "tango.docker_management=true"];
+    let told = finish(command(&plan).spawn().unwrap()).expect(0);
+    assert!(told.contains("mgmt input output") && !told.contains("30.0.0."), "{told}");
+}
+
+#[test]
 fn the_clients_of_the_originals_find_what_they_look_for() {
     let found = Command::new("python3").args(["-c", "import requests"]).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {

@@ -35,7 +35,9 @@ fn show_instance(instance: &InstanceDocument) -> anyhow::Result<()> {
     line(format_args!("\ninstance {}\n", instance.name))?;
     let rows = instance.containers.iter().map(|container| {
         let ports = container.port_bindings.iter();
-        let interfaces: Vec<&str> = container.interfaces.iter().map(|one| one.name.as_str()).collect();
+        let engines = container.management.iter().map(|one| one.name.as_str());
+        let wired = container.interfaces.iter().map(|one| one.name.as_str());
+        let interfaces: Vec<&str> = engines.chain(wired).collect();
         vec![
             container.name.to_string(),
             container.datacenter.to_string(),

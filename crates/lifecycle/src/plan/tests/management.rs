@@ -158,3 +158,21 @@ fn what_the_engine_cannot_be_for_is_refused() {
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0].contains("management-on-other-link"), "{}", errors[0]);
 }
+
+#[test]
+fn access_points_that_are_containers_are_on_the_engines_network_too() {
+    let lan =
+        "- {id: lan, connectivity_type: E-LAN, connection_points_reference: ['vnf0:mgmt', 'ns:mgmt']}\n";
+    let nsd = service(1, lan) + "connection_points: [{id: 'ns:mgmt', type: management}]\n";
+    let mut bench = Bench::new(package(&nsd, &[("fw", &one_unit(POINTS))]));
+    bench.settings.docker_management = true;
+    bench.settings.saps.deploy = true;
+    let plan = bench.plan();
+    assert_eq!(interfaces(&plan), ["mgmt! data", "mgmt!"]);
+    assert!(plan.links.is_empty() && plan.saps.len() == 1);
+    // The host has no interface of the engine's: with an access point there the link is one like others.
+    bench.settings.saps.kinds = [("mgmt".to_owned(), SapKind::External)].into();
+    let plan = bench.plan();
+    assert_eq!(interfaces(&plan), ["mgmt data"]);
+    assert_eq!(links(&plan), ["lan"]);
+}
