@@ -126,7 +126,7 @@ impl Client {
                 2..=4 => self.instantiate().await,
                 5..=7 => self.terminate().await,
                 8 => self.mistakes().await,
-                9 => self.into_a_container().await,
+                9 => self.visit_a_container().await,
                 10 => self.listen().await,
                 _ => self.look().await,
             }
@@ -261,7 +261,7 @@ impl Client {
     }
 
     /// Runs a command, reads output, looks at the plan; what was terminated meanwhile is not there any more.
-    async fn into_a_container(&mut self) {
+    async fn visit_a_container(&mut self) {
         let instances = self.free(|known| &known.instances);
         let Some(id) = self.one_of(&instances) else { return };
         let fine = [200, 404, 409];
