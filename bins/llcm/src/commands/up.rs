@@ -48,12 +48,15 @@ pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode
 
 /// Uploads when a file is meant, instantiates, and returns the running instances as the server tells them.
 async fn bring_up(client: &Client, args: &Args, progress: &Progress) -> anyhow::Result<Vec<Value>> {
+    // Those that the server has started by itself, with `auto_deploy`.
+    let mut started = Vec::new();
     let service = match file_meant(&args.package)? {
         Some(file) => {
             let service: Service = typed(progress.push(client, &file).await?)?;
             if !args.output.is_json() {
                 progress.aside(|| push::tell(&service))?;
             }
+            started = service.instances;
             service.id
         }
         None if args.package == "latest" => "latest".to_owned(),
@@ -62,11 +65,17 @@ async fn bring_up(client: &Client, args: &Args, progress: &Progress) -> anyhow::
     let mut instances = Vec::new();
     for _ in 0..args.instances {
         let began = Instant::now();
-        let request = client.instantiate(&service).await?;
-        if let Err(error) = progress.wait(client, &request).await {
-            return Err(error.context(what_is_left(client, &request.instance_id).await));
-        }
-        let instance = client.get(&format!("/instances/{}", request.instance_id)).await?;
+        let id = match started.pop() {
+            Some(id) => id,
+            None => {
+                let request = client.instantiate(&service).await?;
+                if let Err(error) = progress.wait(client, &request).await {
+                    return Err(error.context(what_is_left(client, &request.instance_id).await));
+                }
+                request.instance_id
+            }
+        };
+        let instance = client.get(&format!("/instances/{id}")).await?;
         if !args.output.is_json() {
             let view: Instance = typed(instance.clone())?;
             let seconds = began.elapsed().as_secs_f64();

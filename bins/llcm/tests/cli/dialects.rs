@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use llcm_testkit::{PackageBuilder, demo_chain};
 use serde_json::json;
 
-use crate::run::{Server, command, finish, root};
+use crate::run::{Server, command, demo_package, finish, root};
 
 /// A server with a listener for each dialect; the second one's URL.
 fn start(data_dir: &Path) -> (Server, String) {
@@ -122,4 +122,19 @@ fn the_clients_of_the_originals_find_what_they_look_for() {
         "son-access: ok\nson-profile: ok\ncurl: ok\ncurl-sonata: ok\ntng-bench: ok\ntng-cli: ok\n"
     );
     assert_eq!(server.stop(), Some(0));
+}
+
+/// With `auto_deploy` the upload has started the service already: `up` takes that instance.
+#[test]
+fn up_takes_the_instance_that_the_upload_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = demo_package(dir.path());
+    let server = Server::start(&dir.path().join("data"), &["--auto-deploy", "--port-offset", "10"]);
+    let up = server.llcm(&["up", &package, "--output", "json"]).json();
+    assert_eq!(up.as_array().unwrap().len(), 1);
+    assert_eq!(up[0]["state"], "running");
+    assert_eq!(server.llcm(&["ps", "--output", "json"]).json().as_array().unwrap().len(), 1);
+    server.llcm(&["down", "--all"]).expect(0);
+    let up = server.llcm(&["up", "demo-chain", "-n", "2", "--output", "json"]).json();
+    assert_eq!(up.as_array().unwrap().len(), 2);
 }
