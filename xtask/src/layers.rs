@@ -6,7 +6,7 @@ use crate::metadata::Member;
 /// not see one another.
 pub const LAYERS: &[&[&str]] = &[
     &["llcm-names", "llcm-netlink", "llcm-pidfd"],
-    &["llcm-descriptors", "llcm-packaging", "llcm-topology", "llcm-engine"],
+    &["llcm-descriptors", "llcm-packaging", "llcm-topology", "llcm-engine", "llcm-access"],
     &["llcm-placement", "llcm-netplan"],
     &["llcm-runtime"],
     &["llcm-lifecycle", "llcm-driver-docker", "llcm-driver-engine", "llcm-driver-linux"],
