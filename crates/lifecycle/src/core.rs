@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Admission;
 use crate::catalog::ServiceRecord;
 use crate::clock::Timestamp;
 use crate::engines;
@@ -41,6 +42,7 @@ pub(crate) struct Core {
     pub(crate) not_emulated: Vec<String>,
     pub(crate) writer: Writer,
     pub(crate) ground: Ground,
+    pub(crate) admission: Admission,
     /// Held while something is decided that must not clash with what others decide: a plan, a reservation, the
     /// removal of a service. What is decided is recorded before it is given up.
     pub(crate) allocation: tokio::sync::Mutex<()>,
@@ -82,6 +84,7 @@ impl Core {
         state: State,
     ) -> Self {
         let settings = [Dialect::Tango, Dialect::Sonata].map(|dialect| parts.settings.of(dialect));
+        let admission = Admission::new(&parts.settings);
         Self {
             parts,
             settings,
@@ -90,6 +93,7 @@ impl Core {
             not_emulated: Vec::new(),
             writer,
             ground: Ground::prepared(),
+            admission,
             allocation: tokio::sync::Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),

@@ -45,6 +45,12 @@ pub enum ErrorCode {
     Unsupported,
     /// The store cannot be read or written.
     StoreFailed,
+    /// More instances are being made than the server does at a time; later it may do.
+    TooBusy,
+    /// There are as many instances as there may be.
+    TooManyInstances,
+    /// The data directory's disk has too little room.
+    DiskFull,
     /// The server shuts down.
     ShuttingDown,
 }

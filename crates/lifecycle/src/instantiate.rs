@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use llcm_descriptors::{Diagnostic, Severity};
 use llcm_names::{InstanceId, RequestId, Ssiid};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use crate::catalog::ServiceRecord;
 use crate::core::{Core, KEPT_FAILED};
@@ -17,12 +17,14 @@ use crate::plan::{self, HostFacts, InstancePlan, PlanRequest, PlanState, contain
 use crate::request::{InstanceState, RequestType, RequestView, ServiceRef};
 use crate::requests::RequestRecord;
 use crate::store::{Change, Counters};
-use crate::{engines, ground, saga};
+use crate::{admission, engines, ground, saga};
 
 /// Plans an instance and records it, and begins to make it.
 pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestView, LifecycleError> {
+    let turn = admission::turn(&core).await?;
     let allocation = core.allocation.lock().await;
     core.check_open()?;
+    admission::check_number(&core)?;
     let service = core.resolve(&meant)?;
     let instance_id = InstanceId::new(core.parts.ids.uuid());
     let ssiid = free_ssiid(&core, &service)?;
@@ -64,7 +66,7 @@ pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestV
     // Taken before the task runs, so that no take-down comes first.
     let operation = Arc::clone(&instance.operation).lock_owned().await;
     let view = request.view.clone();
-    core.spawn(create(Arc::clone(&core), instance, request, operation));
+    core.spawn(create(Arc::clone(&core), instance, request, operation, turn));
     Ok(view)
 }
 
@@ -175,6 +177,7 @@ async fn create(
     instance: Arc<Instance>,
     request: RequestRecord,
     operation: OwnedMutexGuard<()>,
+    turn: OwnedSemaphorePermit,
 ) {
     let request = request.started();
     let creating = core.enter(&instance, InstanceState::Creating);
@@ -196,6 +199,7 @@ async fn create(
         forget_oldest_failures(&core);
     }
     drop(operation);
+    drop(turn);
 }
 
 /// Takes down what there is of an instance that could not be made; the error, with what went wrong on the way.

@@ -67,6 +67,7 @@
 //! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`] and `images`, `auto`,
 //! [`recovery`], [`store`], `ground` (the network that instances stand on), [`script`].
 
+mod admission;
 mod auto;
 pub mod catalog;
 pub mod clock;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use llcm_descriptors::{Descriptors, Diagnostic, Severity};
 use llcm_names::{FunctionId, InstanceId, ServiceId, Ssiid};
 
+use crate::admission;
 use crate::catalog::ServiceRecord;
 use crate::clock::Timestamp;
 use crate::core::Core;
@@ -47,6 +48,7 @@ fn failed(verb: &str, path: &Path, error: &std::io::Error) -> LifecycleError {
 /// A new empty file in the staging directory.
 pub(crate) fn staging_file(core: &Core) -> Result<tempfile::NamedTempFile, LifecycleError> {
     core.check_open()?;
+    admission::check_room(core, 0)?;
     let dir = staging(&core.parts.data_dir);
     tempfile::Builder::new()
         .prefix("upload-")

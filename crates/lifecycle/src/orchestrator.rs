@@ -13,7 +13,7 @@ use crate::parts::Parts;
 use crate::request::{Accepted, Event, InstanceView, RequestView, ServiceRef, ServiceView, Upload};
 use crate::settings::Dialect;
 use crate::store::Store;
-use crate::{auto, inspect, instantiate, onboard, open, requests, terminate};
+use crate::{admission, auto, inspect, instantiate, onboard, open, requests, terminate};
 
 /// The life-cycle manager. Every operation belongs to it, not to its caller: dropping the future of
 /// `onboard`, `instantiate` or `terminate` changes nothing.
@@ -52,15 +52,24 @@ impl Orchestrator {
     /// A new empty file in the staging directory (same file system as the packages), for an upload.
     ///
     /// # Errors
-    /// `StoreFailed` when it cannot be made.
+    /// `DiskFull`, `ShuttingDown`; `StoreFailed` when it cannot be made.
     pub fn staging_file(&self) -> Result<tempfile::NamedTempFile, LifecycleError> {
         onboard::staging_file(&self.core)
+    }
+
+    /// Refuses what would leave less room on the data directory's disk than the settings want left; `more` is how
+    /// many bytes are to be written.
+    ///
+    /// # Errors
+    /// `DiskFull`; `StoreFailed` when the disk cannot be asked.
+    pub fn check_room(&self, more: u64) -> Result<(), LifecycleError> {
+        admission::check_room(&self.core, more)
     }
 
     /// Unpack, load, check, fetch images, reserve subnets, publish. All or nothing.
     ///
     /// # Errors
-    /// `NotAPackage`, `TooLarge`, `InvalidPackage` (with all diagnostics), `ImageUnavailable`, `CannotPlan`,
+    /// `NotAPackage`, `TooLarge`, `DiskFull`, `InvalidPackage` (with all diagnostics), `ImageUnavailable`, `CannotPlan`,
     /// `EngineUnavailable`, `StoreFailed`, `ShuttingDown`.
     pub async fn onboard(
         self: &Arc<Self>,
@@ -116,7 +125,7 @@ impl Orchestrator {
     /// Plans and records an instance and begins to make it; returns at once. The instance's id is in the view.
     ///
     /// # Errors
-    /// `NoService`, `ServiceNotFound`, `CannotPlan` (with all diagnostics), `Unsupported`,
+    /// `TooBusy`, `TooManyInstances`, `NoService`, `ServiceNotFound`, `CannotPlan` (with all diagnostics), `Unsupported`,
     /// `EngineUnavailable`, `StoreFailed`, `ShuttingDown`.
     /// What goes wrong later is the request's failure: see [`Orchestrator::wait`].
     pub async fn instantiate(self: &Arc<Self>, service: &ServiceRef) -> Result<RequestView, LifecycleError> {

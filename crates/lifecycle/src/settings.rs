@@ -187,6 +187,16 @@ pub struct Settings {
     pub stop_grace: Duration,
     /// MTU of VNF interfaces in bytes.
     pub mtu: u32,
+    /// Instances that are made at a time; further ones wait. At least 1.
+    pub instantiations: usize,
+    /// How many may wait to be made.
+    pub instantiation_queue: usize,
+    /// How long one may wait to be made.
+    pub instantiation_wait: Duration,
+    /// How many instances there may be.
+    pub max_instances: usize,
+    /// Bytes that uploads leave free on the data directory's disk.
+    pub min_free_disk: u64,
     /// How much an upload may cost.
     pub limits: llcm_packaging::Limits,
     /// See [`PoolSettings`].
@@ -225,6 +235,11 @@ impl Default for Settings {
             start_concurrency: 8,
             stop_grace: Duration::from_secs(5),
             mtu: 1500,
+            instantiations: 16,
+            instantiation_queue: 256,
+            instantiation_wait: Duration::from_secs(30),
+            max_instances: 1000,
+            min_free_disk: 256 * 1024 * 1024,
             limits: llcm_packaging::Limits::default(),
             pools: PoolSettings::default(),
             saps: SapSettings::default(),

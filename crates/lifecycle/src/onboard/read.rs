@@ -6,6 +6,7 @@ use llcm_descriptors::{Descriptors, Diagnostic, Severity};
 use llcm_packaging::{ErrorKind, PackagingError, Unpacked};
 
 use super::{invalid, staging};
+use crate::admission::check_room;
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::package::load;
@@ -22,6 +23,8 @@ pub(super) struct Package {
 
 /// Unpacks and reads an upload. Its file is removed, whatever comes of it.
 pub(super) fn read(core: &Core, upload: Upload, dialect: Dialect) -> Result<Package, LifecycleError> {
+    // What it unpacks to is seldom less than it is.
+    check_room(core, upload.size)?;
     let settings = core.settings(dialect);
     let limits = settings.limits;
     let file = upload.file.reopen().map_err(|error| {
@@ -29,6 +32,7 @@ pub(super) fn read(core: &Core, upload: Upload, dialect: Dialect) -> Result<Pack
     })?;
     let unpacked = llcm_packaging::unpack(file, &staging(&core.parts.data_dir), &limits).map_err(refused)?;
     drop(upload);
+    check_room(core, 0)?;
     let content = unpacked.content(&limits).map_err(refused)?;
     let loaded = load(&content, settings);
     match loaded.descriptors {
