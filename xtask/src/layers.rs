@@ -21,6 +21,7 @@ pub const DEVELOPMENT: &[&str] = &["llcm-testkit", "llcm-tests", "llcm-benches",
 pub const OWNED: &[(&str, &[&str], &str)] = &[
     ("actix-web", &["llcm-api", "llcm"], "HTTP ends in the api crate; the binary binds the server"),
     ("actix-multipart", &["llcm-api"], "HTTP ends in the api crate"),
+    ("actix-tls", &["llcm-api"], "HTTP ends in the api crate"),
     ("anyhow", &["llcm", "llcm-tests", "llcm-benches", "xtask"], "libraries have errors of their own"),
     ("bollard", &["llcm-driver-docker"], "one crate knows Docker"),
     ("clap", &["llcm"], "below the binary nothing reads arguments"),
@@ -31,7 +32,7 @@ pub const OWNED: &[(&str, &[&str], &str)] = &[
     ("oci-client", &[], "its answers have no bounds (docs/adr/014)"),
     ("redb", &["llcm-lifecycle"], "the store is the lifecycle's"),
     ("rtnetlink", &[], "messages are written by llcm-netlink (docs/adr/007)"),
-    ("rustls", &["llcm-driver-engine"], "only registries are reached by TLS (docs/adr/014)"),
+    ("rustls", &["llcm-driver-engine", "llcm-api", "llcm"], "TLS is for registries, listeners and clients (docs/adr/014, 017)"),
     ("serde_yaml", &["llcm"], "it writes YAML only; serde-saphyr reads (docs/adr/002)"),
     ("zip", &["llcm-packaging", "llcm-testkit", "llcm"], "archives are read in one place"),
     (

@@ -50,8 +50,9 @@ impl Beginning {
 pub struct End {
     /// When (RFC 3339, UTC, milliseconds).
     pub at: String,
-    /// The reply's status; of a command 200 or 500.
-    pub status: u16,
+    /// The reply's status; of a command 200 or 500; `None`: the client was gone before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
     /// The code of an error, or what went wrong with a command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -107,7 +108,7 @@ impl Event {
 
     pub(crate) fn ended(self, end: End) -> Self {
         let End { at, status, code, objects } = end;
-        Self { ended_at: Some(at), status: Some(status), code, objects, ..self }
+        Self { ended_at: Some(at), status, code, objects, ..self }
     }
 
     /// Whether it is about an object of that id: named by it, or by the path that was asked for.

@@ -4,7 +4,7 @@
 //! never looked at, and an empty body is an empty object.
 
 use actix_web::error::QueryPayloadError;
-use actix_web::web::{Payload, Query};
+use actix_web::web::{Data, Payload, Query};
 use actix_web::{FromRequest, HttpRequest, dev};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::codes::Code;
 use crate::error::ApiError;
 use crate::size;
+use crate::state::{ApiSettings, ApiState};
 
 /// The largest JSON body in bytes: bodies of this interface are a handful of ids, or a command line.
 pub(crate) const MAX_JSON: u64 = 64 * 1024;
@@ -28,7 +29,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Object<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
         let payload = Payload::from_request(request, payload);
-        Box::pin(async move {
+        let limit = request
+            .app_data::<Data<ApiState>>()
+            .map_or(ApiSettings::default().body_timeout, |state| state.settings().body_timeout);
+        let read = async move {
             let mut payload = payload
                 .into_inner()
                 .map_err(|error| ApiError::new(Code::BadRequest, format!("cannot read the body: {error}")))?;
@@ -46,6 +50,12 @@ impl<T: DeserializeOwned + 'static> FromRequest for Object<T> {
                 bytes.extend_from_slice(&chunk);
             }
             parse(&bytes).map(Self)
+        };
+        Box::pin(async move {
+            tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
+                let message = format!("the body did not come within {} s", limit.as_secs());
+                Err(ApiError::new(Code::BodyTimeout, message))
+            })
         })
     }
 }

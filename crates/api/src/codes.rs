@@ -115,6 +115,15 @@ catalogue! {
         StoreFailed "store-failed" 500
             "The server's store cannot be read or written."
             "Check the disk of the data directory.";
+        TooBusy "too-busy" 429
+            "As many instances are being made as the server makes at a time, and too many wait or this one waited too long. Nothing was begun."
+            "Try again after the seconds in the header `Retry-After`; the settings are `instantiations`, `instantiation_queue` and `instantiation_wait`.";
+        TooManyInstances "too-many-instances" 409
+            "There are as many instances as the server may have. Nothing was begun."
+            "Terminate one, or raise the setting `max_instances`.";
+        DiskFull "disk-full" 507
+            "The upload would leave too little room on the disk of the data directory. Nothing of it is kept."
+            "Make room, or lower the setting `min_free_disk`.";
         ShuttingDown "shutting-down" 503
             "The server shuts down and takes no new work."
             "Try again when it is up again.";
@@ -135,6 +144,24 @@ catalogue! {
         TooManyUploads "too-many-uploads" 503
             "As many uploads as the server takes at a time are going on."
             "Try again after the seconds in the header `Retry-After`.";
+        BodyTimeout "body-timeout" 408
+            "The request's body did not come in time."
+            "Send it without pauses.";
+        Unauthorized "unauthorized" 401
+            "The server wants a token, and none was sent."
+            "Send `Authorization: Bearer TOKEN`; `llcm token create` makes one, and client commands take it by `--token-file` or `LLCM_TOKEN`.";
+        BadToken "bad-token" 401
+            "The token is none of this server's, or was removed."
+            "Ask whoever runs the server for another one.";
+        ReadOnlyToken "read-only-token" 403
+            "The token is for reading, and the request changes something or reads what tells about others."
+            "Use a token that was made without `--read-only`.";
+        TokensUnreadable "tokens-unreadable" 503
+            "The server's file of tokens cannot be read, so that nobody is let in."
+            "The message tells what is wrong with the file.";
+        AuditUnavailable "audit-unavailable" 503
+            "The audit log cannot be written. Nothing was changed, and nothing will be until it can."
+            "Look at the disk of the data directory; the message tells the cause.";
         NotFound "not-found" 404
             "There is nothing at this URL."
             "`docs/rest.md` lists the routes.";
@@ -142,11 +169,11 @@ catalogue! {
             "The resource does not know this method."
             "The header `Allow` and `details.allow` list those it knows.";
         ForeignOrigin "foreign-origin" 403
-            "A web page of another origin tried to change something."
-            "Use a client that is not a web page, or a page that this server delivers.";
+            "A web page of another origin tried to change something, or to read what is not for such pages."
+            "Use a client that is not a web page, or allow the page's origin with the setting `allowed_origins`.";
         ForeignHost "foreign-host" 403
-            "The header `Host` names neither this machine's loopback interface nor a host name that is configured."
-            "Use `localhost` or the server's address, or configure the host name.";
+            "The header `Host` names neither the loopback interface, nor an address of the server, nor a host name that is configured."
+            "Use `localhost` or the server's address, or allow the host name with the setting `allowed_hosts`.";
         Internal "internal" 500
             "The server met an error of its own."
             "The server's log has the cause; please report it.";

@@ -7,6 +7,7 @@ use llcm_lifecycle::LifecycleError;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use crate::access::trail;
 use crate::codes::Code;
 
 /// An error reply: `{error, code, details}` with the status of the code's line in [`crate::codes`].
@@ -50,8 +51,34 @@ impl ApiError {
     /// The reply with another body but the status and headers of this error.
     pub(crate) fn reply_with(&self, body: &Value) -> HttpResponse {
         let mut reply = HttpResponse::build(self.status());
-        if self.code == Code::TooManyUploads {
-            reply.insert_header((header::RETRY_AFTER, HeaderValue::from_static("5")));
+        trail::note_code(self.code);
+        match self.code {
+            Code::TooManyUploads | Code::TooBusy => {
+                reply.insert_header((header::RETRY_AFTER, HeaderValue::from_static("5")));
+            }
+            // RFC 6750, section 3.
+            Code::Unauthorized => {
+                reply.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"llcm\""));
+            }
+            Code::BadToken => {
+                reply.insert_header((
+                    header::WWW_AUTHENTICATE,
+                    "Bearer realm=\"llcm\", error=\"invalid_token\"",
+                ));
+            }
+            Code::ReadOnlyToken => {
+                let scope = "Bearer realm=\"llcm\", error=\"insufficient_scope\"";
+                reply.insert_header((header::WWW_AUTHENTICATE, scope));
+            }
+            // The rest of the body is not waited for.
+            Code::TooLarge
+            | Code::DiskFull
+            | Code::UploadInterrupted
+            | Code::UploadTimeout
+            | Code::BodyTimeout => {
+                reply.force_close();
+            }
+            _ => {}
         }
         if let Some(Value::String(allow)) = self.details.get("allow") {
             reply.insert_header((header::ALLOW, allow.as_str()));

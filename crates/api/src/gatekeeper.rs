@@ -7,11 +7,12 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use llcm_descriptors::Diagnostic;
-use llcm_lifecycle::request::{Accepted, RequestStatus, RequestView, ServiceRef, ServiceView};
+use llcm_lifecycle::request::{Accepted, RequestStatus, RequestView, ServiceRef, ServiceView, Upload};
 use llcm_names::{InstanceId, PackageHash, RequestId, ServiceId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::access::trail;
 use crate::codes::Code;
 use crate::error::ApiError;
 use crate::state::ApiState;
@@ -62,7 +63,7 @@ pub(crate) async fn upload(state: Data<ApiState>, request: HttpRequest, payload:
 
 async fn on_board(state: &ApiState, request: &HttpRequest, payload: Payload) -> Result<Accepted, ApiError> {
     let upload = upload::receive(state, request, payload).await?;
-    Ok(state.orchestrator().accept(upload, state.dialect()).await?)
+    accept(state, upload).await
 }
 
 /// A failed upload has the fields of a successful one, empty, and says in `error` all that people need.
@@ -121,15 +122,47 @@ fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
+/// On-boards an upload, and does what the settings say is done with it by itself.
+pub(crate) async fn accept(state: &ApiState, upload: Upload) -> Result<Accepted, ApiError> {
+    let Accepted { service, request } = state.orchestrator().accept(upload, state.dialect()).await?;
+    trail::note("service", service.id);
+    Ok(Accepted { service, request: request.map(noted) })
+}
+
+/// Begins to instantiate.
+pub(crate) async fn begin(state: &ApiState, service: &ServiceRef) -> Result<RequestView, ApiError> {
+    Ok(noted(state.orchestrator().instantiate(service).await?))
+}
+
+/// Begins to terminate.
+pub(crate) async fn end(state: &ApiState, instance: InstanceId) -> Result<RequestView, ApiError> {
+    trail::note("instance", instance);
+    Ok(noted(state.orchestrator().terminate(instance).await?))
+}
+
+/// Forgets a service.
+pub(crate) async fn remove(state: &ApiState, service: ServiceId) -> Result<(), ApiError> {
+    trail::note("service", service);
+    Ok(state.orchestrator().remove_service(service).await?)
+}
+
+/// With its ids in the audit log.
+fn noted(request: RequestView) -> RequestView {
+    trail::note("request", request.id);
+    trail::note("instance", request.instance_id);
+    trail::note("service", request.service_id);
+    request
+}
+
 /// Instantiates and waits until the instance runs.
 pub(crate) async fn instantiate(state: &ApiState, service: &ServiceRef) -> Result<RequestView, ApiError> {
-    let request = state.orchestrator().instantiate(service).await?;
+    let request = begin(state, service).await?;
     finish(state, request).await
 }
 
 /// Terminates and waits until the instance is gone.
 pub(crate) async fn terminate(state: &ApiState, instance: InstanceId) -> Result<RequestView, ApiError> {
-    let request = state.orchestrator().terminate(instance).await?;
+    let request = end(state, instance).await?;
     finish(state, request).await
 }
 

@@ -21,9 +21,10 @@
 //! ```
 //!
 //! Suggested reading order: [`codes`] (every error), `routes` (a resource and its methods), `tango`, `sonata` and
-//! [`native`] (the handlers), `gatekeeper` (what the first two share), `guard` (which requests are refused
-//! unseen), `upload`, [`openapi`], [`mod@serve`].
+//! [`native`] (the handlers), `gatekeeper` (what the first two share), [`access`] (which requests are let in, and what
+//! is written down of them), `upload`, [`openapi`], [`mod@serve`].
 
+pub mod access;
 pub mod codes;
 pub mod error;
 pub mod moment;
@@ -34,9 +35,9 @@ pub mod serve;
 pub mod state;
 
 mod body;
+mod connection;
 mod find;
 mod gatekeeper;
-mod guard;
 mod routes;
 mod size;
 mod sonata;
@@ -47,10 +48,13 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use llcm_lifecycle::Dialect;
 
+use access::pages;
+
+pub use access::Access;
 pub use error::ApiError;
 pub use moment::Moment;
 pub use ndjson::OutputLine;
-pub use serve::{ServeError, listen, serve};
+pub use serve::{Listener, ServeError, listen, serve};
 pub use state::{ApiSettings, ApiState};
 
 /// Every resource of a listener of dialect `tango`: its path, as a pattern, and the methods it knows, as `Allow`
@@ -88,9 +92,9 @@ fn described(dialect: Dialect) -> Vec<routes::Entry> {
 /// Registers all routes: those of the dialect that the state speaks ([`ApiState::dialect`]) and the native ones.
 /// Every other URL below the place where this is mounted is answered with 404 and JSON.
 pub fn configure(config: &mut ServiceConfig, state: ApiState) {
-    let guarded = state.clone();
     let dialect = state.dialect();
-    let guard = from_fn(move |request, next| guard::around(guarded.clone(), request, next));
+    let guarded = state.clone();
+    let guard = from_fn(move |request, next| access::around(guarded.clone(), request, next));
     let mut native = web::scope(native::PREFIX).default_service(web::to(routes::unknown));
     for entry in native::entries() {
         native = native.service(entry);
@@ -100,10 +104,13 @@ pub fn configure(config: &mut ServiceConfig, state: ApiState) {
         others = others.service(entry);
     }
     // Only 5GTANGO's LLCM let web pages read its lists.
-    let open = Condition::new(dialect == Dialect::Tango, from_fn(guard::readable_by_all));
-    let mut all = web::scope("").app_data(Data::new(state)).service(native);
+    let is_open = dialect == Dialect::Tango;
+    let open = Condition::new(is_open, from_fn(pages::readable_by_all));
+    let others = others.wrap(open).wrap(Condition::new(!is_open, from_fn(pages::closed_to_foreign)));
+    let mut all =
+        web::scope("").app_data(Data::new(state)).service(native.wrap(from_fn(pages::closed_to_foreign)));
     for entry in described(dialect) {
         all = all.service(entry);
     }
-    config.service(all.service(others.wrap(open)).wrap(guard));
+    config.service(all.service(others).wrap(guard));
 }

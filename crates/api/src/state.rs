@@ -7,6 +7,9 @@ use llcm_lifecycle::{Dialect, Orchestrator};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
+use crate::access::callers::Refusals;
+
 /// What can be set for the REST interfaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiSettings {
@@ -22,9 +25,22 @@ pub struct ApiSettings {
     pub upload_concurrency: usize,
     /// How long an upload may bring nothing, and how long one may wait for its turn. Default 60 s.
     pub upload_idle: Duration,
-    /// Host names, besides those of the loopback interface, under which the server may be addressed where it
-    /// listens on the loopback interface; `*` stands for all.
+    /// How long an upload may take in all, from its turn on. Default 1 h.
+    pub upload_deadline: Duration,
+    /// How long a JSON body may take in all. Default 10 s.
+    pub body_timeout: Duration,
+    /// How long the head of a request may take, on a new connection and on one that is kept alive. Default 10 s.
+    pub header_timeout: Duration,
+    /// How long a TLS handshake may take. Default 5 s.
+    pub tls_timeout: Duration,
+    /// Connections at a time, of all listeners together; further ones wait to be accepted. Default 512.
+    pub max_connections: usize,
+    /// Host names, besides `localhost` and addresses, under which the server may be addressed; `*` stands for all.
     pub hosts: Vec<String>,
+    /// Origins (`https://lab.example:8443`) whose pages may do what the server's own may; none by default.
+    pub origins: Vec<String>,
+    /// Whether a token is needed on the loopback interface, too. Elsewhere one always is.
+    pub require_tokens: bool,
     /// How long requests in flight may take once the server is asked to stop. Default 30 s.
     pub drain: Duration,
 }
@@ -38,7 +54,14 @@ impl Default for ApiSettings {
             max_upload: 512 * 1024 * 1024,
             upload_concurrency: 4,
             upload_idle: Duration::from_secs(60),
+            upload_deadline: Duration::from_secs(60 * 60),
+            body_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            tls_timeout: Duration::from_secs(5),
+            max_connections: 512,
             hosts: Vec::new(),
+            origins: Vec::new(),
+            require_tokens: false,
             drain: Duration::from_secs(30),
         }
     }
@@ -55,6 +78,8 @@ pub struct ApiState {
 struct Inner {
     orchestrator: Arc<Orchestrator>,
     settings: ApiSettings,
+    access: Access,
+    refusals: Refusals,
     exit: Box<dyn Fn() + Send + Sync>,
     uploads: Arc<Semaphore>,
     closing: CancellationToken,
@@ -65,13 +90,14 @@ impl std::fmt::Debug for ApiState {
         f.debug_struct("ApiState")
             .field("dialect", &self.dialect)
             .field("settings", &self.inner.settings)
+            .field("access", &self.inner.access)
             .field("closing", &self.inner.closing.is_cancelled())
             .finish_non_exhaustive()
     }
 }
 
 impl ApiState {
-    /// Speaks dialect `tango`. `exit` is called when a client asked the server to stop (`PUT /emulator/exit`), after its instances are
+    /// Without tokens and without an audit log: see [`ApiState::guarded`]. Speaks dialect `tango`. `exit` is called when a client asked the server to stop (`PUT /emulator/exit`), after its instances are
     /// stopped; it must not block, and the server goes on until the `shutdown` given to [`crate::serve()`]
     /// resolves.
     #[must_use]
@@ -80,10 +106,23 @@ impl ApiState {
         settings: ApiSettings,
         exit: impl Fn() + Send + Sync + 'static,
     ) -> Self {
+        Self::guarded(orchestrator, settings, Access::default(), exit)
+    }
+
+    /// As [`ApiState::new`], with tokens that open it and a log of who changed what.
+    #[must_use]
+    pub fn guarded(
+        orchestrator: Arc<Orchestrator>,
+        settings: ApiSettings,
+        access: Access,
+        exit: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
         let uploads = Arc::new(Semaphore::new(settings.upload_concurrency.max(1)));
         let inner = Inner {
             orchestrator,
             settings,
+            access,
+            refusals: Refusals::default(),
             exit: Box::new(exit),
             uploads,
             closing: CancellationToken::new(),
@@ -119,6 +158,14 @@ impl ApiState {
     #[must_use]
     pub fn closing(&self) -> &CancellationToken {
         &self.inner.closing
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.inner.access
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.inner.refusals
     }
 
     pub(crate) fn uploads(&self) -> &Arc<Semaphore> {

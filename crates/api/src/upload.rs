@@ -15,6 +15,7 @@ use actix_web::web::Payload;
 use actix_web::{HttpMessage as _, HttpRequest};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
+use llcm_lifecycle::Orchestrator;
 use llcm_lifecycle::request::Upload;
 use llcm_names::PackageHash;
 use sha1_smol::Sha1;
@@ -42,7 +43,7 @@ const LONGEST_BOUNDARY: usize = 70;
 /// # Errors
 /// `too-large` as soon as the length is announced or passed, `no-file` without a (non-empty) file,
 /// `upload-interrupted`, `upload-timeout`, `too-many-uploads`, `bad-request` for a broken multipart body,
-/// `internal` when the disk refuses.
+/// `disk-full` when too little room would be left, `internal` when the disk refuses.
 pub(crate) async fn receive(
     state: &ApiState,
     request: &HttpRequest,
@@ -52,15 +53,33 @@ pub(crate) async fn receive(
     let multipart = request.content_type().to_ascii_lowercase().starts_with("multipart/");
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let slack = if multipart { FRAMING } else { 0 };
-    if announced
-        .and_then(|text| text.parse().ok())
-        .is_some_and(|length: u64| length > settings.max_upload.saturating_add(slack))
-    {
+    let announced: u64 = announced.and_then(|text| text.parse().ok()).unwrap_or(0);
+    if announced > settings.max_upload.saturating_add(slack) {
         return Err(too_large(settings.max_upload));
     }
     let _turn = turn(state).await?;
+    state.orchestrator().check_room(announced)?;
+    let limit = settings.upload_deadline;
+    let received = tokio::time::timeout(limit, copy(state, request, payload, multipart));
+    received.await.unwrap_or_else(|_| {
+        let message = format!(
+            "the upload did not end within {} s: the setting `upload_deadline` allows no more",
+            limit.as_secs()
+        );
+        Err(ApiError::new(Code::UploadTimeout, message))
+    })
+}
+
+/// Copies the package of a request to a file.
+async fn copy(
+    state: &ApiState,
+    request: &HttpRequest,
+    payload: Payload,
+    multipart: bool,
+) -> Result<Upload, ApiError> {
+    let settings = state.settings();
     let file = state.orchestrator().staging_file()?;
-    let mut target = Target::new(file, settings.max_upload);
+    let mut target = Target::new(file, settings.max_upload, Arc::clone(state.orchestrator()));
     let mut source = Source { idle: settings.upload_idle };
     if multipart {
         let parts = Multipart::new(request.headers(), payload);
@@ -217,6 +236,7 @@ struct Target {
     batched: usize,
     size: u64,
     limit: u64,
+    orchestrator: Arc<Orchestrator>,
 }
 
 struct Writer {
@@ -225,9 +245,9 @@ struct Writer {
 }
 
 impl Target {
-    fn new(file: NamedTempFile, limit: u64) -> Self {
+    fn new(file: NamedTempFile, limit: u64, orchestrator: Arc<Orchestrator>) -> Self {
         let writer = Some(Writer { file, sha1: Sha1::new() });
-        Self { writer, batch: Vec::new(), batched: 0, size: 0, limit }
+        Self { writer, batch: Vec::new(), batched: 0, size: 0, limit, orchestrator }
     }
 
     async fn push(&mut self, chunk: Bytes) -> Result<(), ApiError> {
@@ -242,6 +262,7 @@ impl Target {
 
     /// Writes and hashes the batch on a thread that may block.
     async fn flush(&mut self) -> Result<(), ApiError> {
+        self.orchestrator.check_room(u64::try_from(self.batched).unwrap_or(u64::MAX))?;
         let batch = std::mem::take(&mut self.batch);
         self.batched = 0;
         let Some(mut writer) = self.writer.take() else {

@@ -19,7 +19,7 @@ fn beginning(second: usize, path: &str) -> Beginning {
 
 fn end(instance: &str) -> End {
     let objects = [("instance".to_owned(), vec![instance.to_owned()])].into();
-    End { at: "2026-01-31T12:01:00.000Z".to_owned(), status: 202, code: None, objects }
+    End { at: "2026-01-31T12:01:00.000Z".to_owned(), status: Some(202), code: None, objects }
 }
 
 fn log(dir: &Path) -> AuditLog {
@@ -35,7 +35,7 @@ fn a_beginning_and_an_end_are_one_event() {
     let second = log.begin(beginning(2, "/instantiations")).unwrap();
     let third = log.begin(beginning(3, "/packages")).unwrap();
     log.end(second, end("two")).unwrap();
-    log.end(first.clone(), End { code: Some("stuck".to_owned()), status: 500, ..end("one") }).unwrap();
+    log.end(first.clone(), End { code: Some("stuck".to_owned()), status: Some(500), ..end("one") }).unwrap();
     let about = |id: &str| log.read(&Filter { about: Some(id.to_owned()), ..Filter::default() }).unwrap();
     assert_eq!(about("one")[0].id, first);
     assert_eq!((about("one")[0].status, about("one")[0].code.as_deref()), (Some(500), Some("stuck")));

@@ -8,6 +8,7 @@ use llcm_runtime::{ExecSpec, LogOptions};
 use serde::Deserialize;
 
 use super::Reply;
+use crate::access::trail;
 use crate::body::{Object, query};
 use crate::codes::Code;
 use crate::error::ApiError;
@@ -28,6 +29,8 @@ pub(super) struct Command {
 /// A client that hangs up gives up the command's output; the command itself goes on.
 pub(super) async fn exec(state: Data<ApiState>, at: Path<(String, String)>, body: Object<Command>) -> Reply {
     let (instance, name) = find::container(&state, &at.0, &at.1)?;
+    trail::note("instance", instance);
+    trail::note("container", &name);
     let Command { argv, environment, terminal } = body.0;
     if argv.first().is_none_or(String::is_empty) {
         return Err(ApiError::new(Code::BadRequest, "the field `argv` names no program"));

@@ -8,6 +8,7 @@ use super::Reply;
 use super::view::{Instance, Request};
 use crate::body::{Object, query};
 use crate::find;
+use crate::gatekeeper;
 use crate::state::ApiState;
 
 #[derive(Debug, Deserialize)]
@@ -19,7 +20,7 @@ pub(super) struct Create {
 
 pub(super) async fn create(state: Data<ApiState>, body: Object<Create>) -> Reply {
     let service = find::service_ref(Some(&body.0.service));
-    let request = state.orchestrator().instantiate(&service).await?;
+    let request = gatekeeper::begin(&state, &service).await?;
     Ok(HttpResponse::Accepted().json(Request::from(request)))
 }
 
@@ -49,6 +50,6 @@ pub(super) async fn plan(state: Data<ApiState>, id: Path<String>) -> Reply {
 }
 
 pub(super) async fn terminate(state: Data<ApiState>, id: Path<String>) -> Reply {
-    let request = state.orchestrator().terminate(find::instance_id(&id)?).await?;
+    let request = gatekeeper::end(&state, find::instance_id(&id)?).await?;
     Ok(HttpResponse::Accepted().json(Request::from(request)))
 }

@@ -3,6 +3,7 @@
 //! Where the dialects' routes wait for what they began, as the emulators' clients expect, these answer at once
 //! with a request to be followed. `docs/rest.md` has every route.
 
+mod audit;
 mod containers;
 mod events;
 mod instances;
@@ -39,6 +40,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         Entry::at("/instances/{id}/containers/{name}/logs").stream(containers::logs),
         Entry::at("/requests").get(requests::list),
         Entry::at("/requests/{id}").get(requests::one),
+        Entry::at("/audit").get(audit::list),
         Entry::at("/events").stream(events::stream),
     ]
 }

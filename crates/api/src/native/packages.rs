@@ -6,11 +6,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::Reply;
 use super::view::Service;
 use crate::state::ApiState;
-use crate::{find, upload};
+use crate::{find, gatekeeper, upload};
 
 pub(super) async fn upload(state: Data<ApiState>, request: HttpRequest, payload: Payload) -> Reply {
     let upload = upload::receive(&state, &request, payload).await?;
-    let accepted = state.orchestrator().accept(upload, state.dialect()).await?;
+    let accepted = gatekeeper::accept(&state, upload).await?;
     Ok(HttpResponse::Created().json(Service::from(accepted.service)))
 }
 
@@ -25,6 +25,6 @@ pub(super) async fn one(state: Data<ApiState>, id: Path<String>) -> Reply {
 
 pub(super) async fn remove(state: Data<ApiState>, id: Path<String>) -> Reply {
     let service = find::service(&state, &id)?;
-    state.orchestrator().remove_service(service.id).await?;
+    gatekeeper::remove(&state, service.id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

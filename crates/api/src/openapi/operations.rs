@@ -110,6 +110,11 @@ fn native(method: &str, route: &str) -> Option<Operation> {
                 "integer",
                 "Seconds to wait for its end, at most 60.",
             )]),
+            ("GET", "/audit") => Operation::new("Who changed what", 200, Gives::List("AuditEvent")).query(&[
+                ("about", "string", "Only what is about the instance, service or request of this id."),
+                ("since", "string", "Only what was asked for at this time (RFC 3339) or later."),
+                ("limit", "integer", "The newest so many, at most 10000; 1000 unless told."),
+            ]),
             ("GET", "/events") => Operation::new("What happens from now on", 200, Gives::Lines("Event")),
             _ => return None,
         };
@@ -123,7 +128,12 @@ fn tango(method: &str, route: &str) -> Option<Operation> {
     let operation = match (method, route) {
         ("POST", "/packages") => Operation::new("On-boards a package", 201, Gives::Json("TangoUploaded"))
             .takes(Takes::Package)
-            .errors(&[("403", "Error"), ("default", "TangoRefusedUpload")]),
+            .errors(&[
+                ("401", "Error"),
+                ("403", "Error"),
+                ("503", "ErrorOrRefusedUpload"),
+                ("default", "TangoRefusedUpload"),
+            ]),
         ("GET", "/packages") => Operation::new("All packages", 200, Gives::List("TangoPackage")),
         ("GET", "/packages/{uuid}") => Operation::new("A package", 200, Gives::Json("TangoPackage")),
         ("DELETE", "/packages/{uuid}") => {

@@ -68,10 +68,29 @@ fn pair() -> Value {
 /// The schemas by name.
 pub(super) fn all() -> Value {
     let mut all: Map<String, Value> = Map::new();
-    for part in [shared(), services(), instances(), streams(), tango_requests(), tango_replies()] {
+    for part in [shared(), audit(), services(), instances(), streams(), tango_requests(), tango_replies()] {
         all.extend(part.into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     }
     all.into()
+}
+
+fn audit() -> Vec<(&'static str, Value)> {
+    let event = object([
+        ("id", text()),
+        ("at", moment()),
+        ("listener?", about("The address listened on; absent for commands of the server's machine.")),
+        ("dialect?", text()),
+        ("peer?", about("Where the request came from.")),
+        ("by", about("`token:NAME`, `loopback`, or `user:UID` of a command.")),
+        ("method", about("The method, or `CLI`.")),
+        ("route", about("The route as documented, or the command.")),
+        ("path", about("The path asked for, without the query.")),
+        ("ended_at", or_null(moment())),
+        ("status", or_null(integer())),
+        ("code", or_null(text())),
+        ("objects", map(list(text()))),
+    ]);
+    vec![("AuditEvent", event)]
 }
 
 fn shared() -> Vec<(&'static str, Value)> {
@@ -332,6 +351,10 @@ pub(super) fn errors() -> Value {
         "NotFoundText": response(
             "An unknown service or instance, in the emulators' words (\"Service not found\"), or an error.",
             json!({ "anyOf": [text(), of("Error")] }),
+        ),
+        "ErrorOrRefusedUpload": response(
+            "Either of the two: an error before the upload was looked at, or a refused upload.",
+            json!({ "anyOf": [of("TangoRefusedUpload"), of("Error")] }),
         ),
         "TangoRefusedUpload": response(
             "An upload that was refused: the fields of one that succeeded, empty, and the error.",

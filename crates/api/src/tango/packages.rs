@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path};
 
 use super::view;
 use crate::find;
-use crate::gatekeeper::Reply;
+use crate::gatekeeper::{self, Reply};
 use crate::state::ApiState;
 
 pub(super) async fn list(state: Data<ApiState>) -> HttpResponse {
@@ -19,7 +19,7 @@ pub(super) async fn one(state: Data<ApiState>, uuid: Path<String>) -> Reply {
 
 pub(super) async fn remove(state: Data<ApiState>, uuid: Path<String>) -> Reply {
     let service = find::service(&state, &uuid)?;
-    state.orchestrator().remove_service(service.id).await?;
+    gatekeeper::remove(&state, service.id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

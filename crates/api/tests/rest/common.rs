@@ -1,6 +1,7 @@
 //! A server without sockets: the real orchestrator on simulated drivers, with ids and time that are the same in
 //! every run, so that replies can be compared as they are.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use actix_web::http::Method;
 use actix_web::test::{self, TestRequest};
 use actix_web::{App, body};
 use bytes::Bytes;
-use llcm_api::{ApiSettings, ApiState, configure};
+use llcm_api::{Access, ApiSettings, ApiState, configure};
 use llcm_lifecycle::{Clock, Dialect, IdSource, Orchestrator, Parts, Settings, Timestamp};
 use llcm_runtime::simulated::{self, Script, World};
 use serde_json::Value;
@@ -60,15 +61,21 @@ impl Server {
     }
 
     pub(crate) async fn with(script: Script, settings: ApiSettings) -> Self {
-        Self::open(script, settings, Settings::default()).await
+        Self::build(script, settings, Settings::default(), |_| Access::default()).await
     }
 
     /// With settings of the life-cycle.
     pub(crate) async fn set(lifecycle: Settings) -> Self {
-        Self::open(Script::default(), ApiSettings::default(), lifecycle).await
+        Self::build(Script::default(), ApiSettings::default(), lifecycle, |_| Access::default()).await
     }
 
-    async fn open(script: Script, settings: ApiSettings, lifecycle: Settings) -> Self {
+    /// With settings of the life-cycle, too, and with what `access` makes of the data directory.
+    pub(crate) async fn build(
+        script: Script,
+        settings: ApiSettings,
+        lifecycle: Settings,
+        access: impl FnOnce(&Path) -> Access,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ids: Arc<Numbers> = Arc::default();
         let clock = Arc::new(Hands(AtomicU64::new(1_700_000_000_000)));
@@ -89,7 +96,7 @@ impl Server {
         let count = Arc::clone(&exits);
         let settings =
             ApiSettings { engine: "simulated".to_owned(), version: "0.0.0".to_owned(), ..settings };
-        let state = ApiState::new(orchestrator, settings, move || {
+        let state = ApiState::guarded(orchestrator, settings, access(dir.path()), move || {
             count.fetch_add(1, Ordering::SeqCst);
         });
         Self { state, world, clock, exits, dir }
@@ -166,7 +173,9 @@ impl Server {
                 }
             }
         }
-        found.retain(|path| path != "installation" && !path.contains("store") && !path.ends_with(".redb"));
+        let own = ["installation", "tokens", "audit"];
+        found.retain(|path| !own.iter().any(|name| path.starts_with(name)));
+        found.retain(|path| !path.contains("store") && !path.ends_with(".redb"));
         found.sort();
         found
     }

@@ -6,6 +6,8 @@
     reason = "a test that cannot go on panics, and one that is left out says so"
 )]
 
+mod access;
+mod audit;
 mod auto;
 mod clients;
 mod common;
@@ -13,12 +15,14 @@ mod conform;
 mod corpus;
 mod events;
 mod failures;
+mod limits;
 mod native;
 mod openapi;
 mod refusals;
 mod sockets;
 mod sonata;
 mod tango;
+mod tls;
 mod transcript;
 mod uploads;
 mod wire;

@@ -141,7 +141,8 @@ async fn foreign_pages_may_read_the_emulators_routes_and_change_nothing() {
     assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, Some("*")));
     assert_eq!(reply.header("access-control-allow-methods"), Some("GET,OPTIONS"));
     let reply = server.call(from(Method::GET, "/api/llcm/v1/services", "http://evil.example")).await;
-    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, None));
+    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (403, None));
+    assert_eq!(reply.header("cross-origin-resource-policy"), Some("same-origin"));
 
     let own = from(Method::POST, "/instantiations", "http://localhost:5000").set_payload("{}");
     assert_eq!(server.call(own).await.status, 404);

@@ -1,10 +1,11 @@
 //! A server on a socket, and a client that writes what it is told to.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use llcm_api::{listen, serve};
-use llcm_lifecycle::Dialect;
+use llcm_api::{Listener, listen, serve};
+use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -22,13 +23,22 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(server: &Server) -> Self {
-        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-        let address = listener.local_addr().unwrap();
+        Self::start_at(server, "127.0.0.1:0", None)
+    }
+
+    /// At an address, with TLS if there is a configuration for it. Clients come by the loopback interface.
+    pub(crate) fn start_at(server: &Server, address: &str, tls: Option<Arc<ServerConfig>>) -> Self {
+        let socket = listen(address.parse().unwrap()).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], socket.local_addr().unwrap().port()));
+        let listener = match tls {
+            None => Listener::plain(server.state.dialect(), socket),
+            Some(config) => Listener::tls(server.state.dialect(), socket, config),
+        };
         let (stop, asked) = oneshot::channel::<()>();
         let state = server.state.clone();
         let served = tokio::spawn(async move {
             let shutdown = async move { drop(asked.await) };
-            serve(vec![(Dialect::Tango, listener)], state, shutdown).await.unwrap();
+            serve(vec![listener], state, shutdown).await.unwrap();
         });
         Self { address, stop, served }
     }
