@@ -1,5 +1,7 @@
 //! What the targets share: loading a package with one hostile document, and what must hold then.
 
+pub mod http;
+
 use std::collections::BTreeMap;
 
 use llcm_descriptors::{LoadOptions, Loaded, Severity, Source, load};

@@ -1,10 +1,12 @@
 //! The command line. Verbs' own arguments stand with the verbs in [`crate::commands`].
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    completions, demo, doctor, down, exec, image, logs, pack, plan, ps, push, rm, sap, serve, services, up,
-    validate,
+    audit, completions, demo, doctor, down, exec, image, logs, pack, plan, ps, push, rm, sap, serve, services,
+    token, up, validate,
 };
 
 /// Runs NFV service packages as containers on emulated data centers.
@@ -14,7 +16,7 @@ use crate::commands::{
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage; `llcm exec` passes on the command's own.\n\
-                  Environment: LLCM_SERVER for client commands; every setting of `serve` as LLCM_<KEY>."
+                  Environment: LLCM_SERVER and LLCM_TOKEN for client commands; every setting of `serve` as LLCM_<KEY>."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -55,6 +57,10 @@ pub(crate) enum Verb {
     Doctor(doctor::Args),
     /// Run a chain of three VNFs over two data centers and show its traffic.
     Demo(demo::Args),
+    /// Make, list and remove the tokens that open a server; on the server's machine.
+    Token(token::Args),
+    /// Show who changed what.
+    Audit(audit::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -95,4 +101,17 @@ pub(crate) struct Connection {
         default_value = "http://127.0.0.1:5000"
     )]
     pub(crate) server: String,
+    /// A file with the token to show; the variable LLCM_TOKEN holds the token itself.
+    #[arg(long, env = "LLCM_TOKEN_FILE", hide_env_values = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The certificates (PEM) of authorities to trust, for an https:// server. [default: this machine's]
+    #[arg(long, env = "LLCM_CA_FILE", hide_env_values = true, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl Connection {
+    /// To a server of this machine that wants nothing.
+    pub(crate) fn to(server: &str) -> Self {
+        Self { server: server.to_owned(), token_file: None, ca_file: None }
+    }
 }

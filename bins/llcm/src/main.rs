@@ -17,6 +17,7 @@ mod pack;
 mod sap_image;
 mod server;
 mod shutdown;
+mod tls;
 mod tools;
 
 use std::io::{self, Write as _};

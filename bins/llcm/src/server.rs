@@ -4,8 +4,9 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
-use llcm_api::{ApiSettings, ApiState};
+use anyhow::{Context as _, anyhow, bail};
+use llcm_access::{AuditLog, TokenFile};
+use llcm_api::{Access, ApiSettings, ApiState, Listener};
 use llcm_lifecycle::{Dialect, Orchestrator};
 use llcm_names::InstallationId;
 use llcm_runtime::Backend;
@@ -14,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use crate::compose::{self, Composed};
 use crate::config::Config;
 use crate::ground::Ground;
+use crate::tls;
 
 /// A server that is ready to run.
 #[derive(Debug)]
 pub(crate) struct Server {
-    listeners: Vec<(Dialect, TcpListener)>,
+    listeners: Vec<Listener>,
     addresses: Vec<(Dialect, SocketAddr)>,
+    scheme: &'static str,
     orchestrator: Arc<Orchestrator>,
     backend: Backend,
     installation: InstallationId,
@@ -35,6 +38,10 @@ impl Server {
     /// # Errors
     /// When an address is in use, the drivers cannot be had, or the store cannot be opened.
     pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Self> {
+        let access = &config.access;
+        let tokens = TokenFile::at(&access.tokens_file);
+        check_tokens(&tokens, access.needs_token.as_deref())?;
+        let certificate = access.tls.as_ref().map(|(chain, key)| tls::server(chain, key)).transpose()?;
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for listen in &config.listen {
@@ -46,28 +53,42 @@ impl Server {
             })?;
             let address = listener.local_addr().context("cannot tell the address listened on")?;
             addresses.push((listen.dialect, address));
-            listeners.push((listen.dialect, listener));
+            listeners.push(match &certificate {
+                None => Listener::plain(listen.dialect, listener),
+                Some(config) => Listener::tls(listen.dialect, listener, Arc::clone(config)),
+            });
         }
         let Composed { orchestrator, backend, installation, engine } = compose::open(config, ground).await?;
         let settings = ApiSettings {
             engine,
             installation: Some(installation.to_string()),
             max_upload: config.settings.limits.compressed_bytes,
-            upload_concurrency: config.upload_concurrency,
-            hosts: config.allowed_hosts.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..ApiSettings::default()
+            ..access.api.clone()
         };
+        let audit = AuditLog::in_dir(&config.data_dir, access.audit);
+        let keepers = Access { tokens: Some(Arc::new(tokens)), audit: Some(Arc::new(audit)) };
         let exit = CancellationToken::new();
         let asked = exit.clone();
-        let state = ApiState::new(Arc::clone(&orchestrator), settings, move || asked.cancel());
+        let state = ApiState::guarded(Arc::clone(&orchestrator), settings, keepers, move || asked.cancel());
         let stop_instances = config.stop_instances;
-        Ok(Self { listeners, addresses, orchestrator, backend, installation, state, exit, stop_instances })
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        Ok(Self {
+            listeners,
+            addresses,
+            scheme,
+            orchestrator,
+            backend,
+            installation,
+            state,
+            exit,
+            stop_instances,
+        })
     }
 
     /// Where clients on this host reach it.
     pub(crate) fn url(&self) -> String {
-        self.addresses.first().map(|(_, address)| url(address)).unwrap_or_default()
+        self.addresses.first().map(|(_, address)| url(self.scheme, address)).unwrap_or_default()
     }
 
     /// The drivers.
@@ -88,8 +109,8 @@ impl Server {
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<bool> {
         for (dialect, address) in &self.addresses {
             match dialect {
-                Dialect::Tango => log::info!("listening on {}", url(address)),
-                Dialect::Sonata => log::info!("dialect sonata: listening on {}", url(address)),
+                Dialect::Tango => log::info!("listening on {}", url(self.scheme, address)),
+                Dialect::Sonata => log::info!("dialect sonata: listening on {}", url(self.scheme, address)),
             }
         }
         let exit = self.exit;
@@ -108,8 +129,28 @@ impl Server {
     }
 }
 
+/// Refuses to listen where a token is needed and there is none: nobody could use the server.
+fn check_tokens(tokens: &TokenFile, needed: Option<&str>) -> anyhow::Result<()> {
+    let known = tokens.list();
+    let Some(why) = needed else {
+        // Nobody is asked for one; that those who show one are not known is worth a line.
+        if let Err(error) = known {
+            log::warn!("{error}");
+        }
+        return Ok(());
+    };
+    if known?.is_empty() {
+        bail!(
+            "{why}, and there is no token that lets anybody in: make one with `llcm token create`, for the same data \
+             directory ({})",
+            tokens.path().display()
+        );
+    }
+    Ok(())
+}
+
 /// The URL of an address; one that stands for all addresses is reached by the loopback one.
-fn url(address: &SocketAddr) -> String {
+fn url(scheme: &str, address: &SocketAddr) -> String {
     let mut address = *address;
     if address.ip().is_unspecified() {
         address.set_ip(match address {
@@ -117,5 +158,5 @@ fn url(address: &SocketAddr) -> String {
             SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
         });
     }
-    format!("http://{address}")
+    format!("{scheme}://{address}")
 }

@@ -220,14 +220,17 @@ impl AuditLog {
         }
         let _lock = self.lock()?;
         let mut files = Vec::new();
-        for number in (0..self.options.files).rev() {
+        // Another writer may keep more of them than these options say.
+        for number in 0.. {
             let path = self.numbered(number);
             match File::open(&path) {
                 Ok(file) => files.push((path, file)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound && number == 0 => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
                 Err(error) => return Err(error).context("open", &path),
             }
         }
+        files.reverse();
         Ok(files)
     }
 }

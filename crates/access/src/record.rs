@@ -111,10 +111,11 @@ impl Event {
         Self { ended_at: Some(at), status, code, objects, ..self }
     }
 
-    /// Whether it is about an object of that id: named by it, or by the path that was asked for.
+    /// Whether it is about an object of that id: named by it, or by the path that was asked for. The first eight
+    /// characters of an id do, or more of them.
     #[must_use]
     pub fn is_about(&self, id: &str) -> bool {
-        self.objects.values().flatten().any(|known| known == id)
-            || self.beginning.path.split('/').any(|part| part == id)
+        let same = |known: &str| known == id || (id.len() >= 8 && known.starts_with(id));
+        self.objects.values().flatten().any(|known| same(known)) || self.beginning.path.split('/').any(same)
     }
 }

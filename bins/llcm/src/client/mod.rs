@@ -3,6 +3,7 @@
 pub(crate) mod model;
 pub(crate) mod select;
 pub(crate) mod stream;
+mod token;
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,11 +11,15 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::TryStreamExt as _;
 use llcm_descriptors::Diagnostic;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::redirect::Policy;
 use reqwest::{Body, Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
+use crate::cli::Connection;
+use crate::tls;
 use model::{Instance, Request, Service};
 
 /// How long a server may take to accept a connection.
@@ -36,15 +41,30 @@ impl Client {
     /// A client; connects at the first request.
     ///
     /// # Errors
-    /// When the URL is no plain HTTP URL.
-    pub(crate) fn new(server: &str) -> anyhow::Result<Self> {
-        let server = server.trim_end_matches('/');
+    /// When the URL is none, or the file of the token or of the authorities cannot be used.
+    pub(crate) fn new(connection: &Connection) -> anyhow::Result<Self> {
+        let server = connection.server.trim_end_matches('/');
         let server = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-        if !server.starts_with("http://") {
-            bail!("--server takes an http:// URL, not {server}");
+        let trusted = match server.split_once("://") {
+            Some(("http", _)) if connection.ca_file.is_some() => bail!("--ca-file is for https:// servers"),
+            Some(("http", _)) => tls::nobody()?,
+            Some(("https", _)) => tls::client(connection.ca_file.as_deref())?,
+            _ => bail!("--server takes an http:// or https:// URL, not {server}"),
+        };
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token::read(connection.token_file.as_deref())? {
+            token::check_way(&server)?;
+            headers.insert(AUTHORIZATION, token);
         }
-        // Services are reached directly: a proxy of the environment does not know the loopback address.
-        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).no_proxy().build()?;
+        // Services are reached directly: a proxy of the environment does not know the loopback address. No server sends
+        // clients elsewhere.
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .no_proxy()
+            .redirect(Policy::none())
+            .tls_backend_preconfigured(trusted)
+            .default_headers(headers)
+            .build()?;
         Ok(Self { http, server })
     }
 
@@ -64,13 +84,22 @@ impl Client {
     /// Why no answer came, with what to do about it.
     fn explain(&self, error: reqwest::Error) -> anyhow::Error {
         if error.is_connect() {
+            if let Some(reason) = certificate_problem(&error) {
+                return anyhow!(
+                    "the certificate of {} is not to be trusted: {reason}; --ca-file names the authorities to trust",
+                    self.server
+                );
+            }
             return anyhow!(
                 "cannot reach a server at {}: start it with `llcm serve`, or name it with --server or LLCM_SERVER",
                 self.server
             );
         }
         if error.is_builder() {
-            return anyhow!("{} is no URL of a server: write http://ADDRESS:PORT", self.server);
+            return anyhow!(
+                "{} is no URL of a server: write http://ADDRESS:PORT or https://NAME:PORT",
+                self.server
+            );
         }
         anyhow::Error::new(error.without_url()).context(format!("no answer from {}", self.server))
     }
@@ -171,6 +200,23 @@ impl Client {
     pub(crate) async fn instances(&self, ended: bool) -> anyhow::Result<Vec<Instance>> {
         self.typed(instances_path(ended)).await
     }
+}
+
+/// What is wrong with the server's certificate, if that is the trouble.
+fn certificate_problem(error: &reqwest::Error) -> Option<String> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return Some(found.to_string());
+        }
+        // An error of I/O passes over what it holds itself when it is asked for its source.
+        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match held {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// The route of the list of instances.

@@ -12,6 +12,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Parser as _;
 use llcm_engine::image::HOST_IMAGE;
 
+use crate::cli::Connection;
 use crate::cli::{Cli, Verb};
 use crate::client::Client;
 use crate::config::image_map::ImageMapping;
@@ -179,7 +180,7 @@ impl Stage {
     async fn run(&self, words: &[&str], expected: u8) -> anyhow::Result<()> {
         output::line(format_args!("\n$ llcm {}", words.join(" ")))?;
         let cli = Cli::try_parse_from(std::iter::once("llcm").chain(words.iter().copied()))?;
-        let client = Client::new(&self.server)?;
+        let client = Client::new(&Connection::to(&self.server))?;
         let code = match cli.verb {
             Verb::Pack(args) => commands::pack::run(&args),
             Verb::Validate(args) => commands::validate::run(&args),
@@ -195,7 +196,7 @@ impl Stage {
 
     /// Start scripts run in the background: waits until they are done.
     async fn scripts_ended(&self) -> anyhow::Result<()> {
-        let client = Client::new(&self.server)?;
+        let client = Client::new(&Connection::to(&self.server))?;
         let end = Instant::now() + SCRIPTS_TIMEOUT;
         loop {
             let instance = client.find_instance(None).await?;

@@ -1,5 +1,6 @@
 //! The verbs, one a file.
 
+pub(crate) mod audit;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -17,6 +18,7 @@ pub(crate) mod rm;
 pub(crate) mod sap;
 pub(crate) mod serve;
 pub(crate) mod services;
+pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod validate;
 
@@ -61,6 +63,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Pack(args) => pack::run(&args),
         Verb::Doctor(args) => doctor::run(args),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Token(args) => token::run(args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }
 }
@@ -70,7 +74,7 @@ fn with_client(
     connection: &Connection,
     work: impl AsyncFnOnce(Client) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&connection.server)?;
+    let client = Client::new(connection)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -173,6 +173,7 @@ impl RawConfig {
     pub(crate) fn without_empty_words(mut self) -> Self {
         let lists = [
             &mut self.allowed_hosts,
+            &mut self.allowed_origins,
             &mut self.insecure_registries,
             &mut self.allowed_capabilities,
             &mut self.allowed_devices,

@@ -3,6 +3,7 @@
 //! [`raw::RawConfig`] is the one table: each of its fields is a flag (`--port-offset`), an environment
 //! variable (`LLCM_PORT_OFFSET`) and a key of the file (`port_offset`). [`Config`] is what they come to.
 
+pub(crate) mod access;
 pub(crate) mod dialect;
 pub(crate) mod file;
 pub(crate) mod image_map;
@@ -49,16 +50,14 @@ pub(crate) struct Config {
     pub(crate) registry_config: Option<PathBuf>,
     /// Latencies and faults of the simulated engine.
     pub(crate) simulated_script: Option<PathBuf>,
-    /// Uploads that are received at the same time.
-    pub(crate) upload_concurrency: usize,
+    /// Who is let in, and how much at a time.
+    pub(crate) access: access::Access,
     /// The life-cycle's settings.
     pub(crate) settings: Settings,
     /// Go on when links cannot be emulated as the topology says.
     pub(crate) best_effort: bool,
     /// Terminate all instances when the server ends.
     pub(crate) stop_instances: bool,
-    /// Further names that clients may call the server by.
-    pub(crate) allowed_hosts: Vec<String>,
     /// The log's filter.
     pub(crate) log: String,
 }
@@ -77,19 +76,11 @@ impl RawConfig {
     pub(crate) fn resolve(self) -> anyhow::Result<Config> {
         let settings = self.settings()?;
         let data_dir = self.data_dir()?;
-        let listen = match self.listen {
-            Some(listen) if !listen.is_empty() => listen,
+        let listen = match &self.listen {
+            Some(listen) if !listen.is_empty() => listen.clone(),
             _ => vec![DEFAULT_LISTEN.parse().map_err(anyhow::Error::msg)?],
         };
-        if !self.allow_remote.unwrap_or(false)
-            && let Some(remote) = listen.iter().find(|listen| !listen.address.ip().is_loopback())
-        {
-            bail!(
-                "{} can be reached from other machines, and whoever reaches it may run containers on this one: \
-                 listen on 127.0.0.1, or say --allow-remote if the network is trusted",
-                remote.address
-            );
-        }
+        let access = access::Access::resolve(&self, &listen, &data_dir)?;
         let (topology, notes) = read_topology(self.topology.as_deref())?;
         Ok(Config {
             listen,
@@ -107,11 +98,10 @@ impl RawConfig {
             insecure_registries: self.insecure_registries.unwrap_or_default(),
             registry_config: self.registry_config,
             simulated_script: self.simulated_script,
-            upload_concurrency: self.upload_concurrency.map_or(4, |count| count.get().into()),
+            access,
             settings,
             best_effort: self.best_effort.unwrap_or(false),
             stop_instances: self.stop_instances.unwrap_or(false),
-            allowed_hosts: self.allowed_hosts.unwrap_or_default(),
             log: self.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
         })
     }
@@ -175,11 +165,16 @@ impl RawConfig {
         set(&mut settings.build_images, self.build_images);
         set(&mut settings.force_pull, self.force_pull);
         set(&mut settings.start_concurrency, self.start_concurrency.map(|count| count.get().into()));
-        set(&mut settings.stop_grace, self.stop_grace.map(|seconds| Duration::from_secs(seconds.into())));
+        set(&mut settings.stop_grace, self.stop_grace.map(seconds));
         set(&mut settings.mtu, self.mtu);
         settings.tango = dialect::settings(self.tango.as_deref(), &settings.placement).context("`tango`")?;
         settings.sonata =
             dialect::settings(self.sonata.as_deref(), &settings.placement).context("`sonata`")?;
+        set(&mut settings.instantiations, self.instantiations.map(|count| count.get().into()));
+        set(&mut settings.instantiation_queue, self.instantiation_queue.map(usize::from));
+        set(&mut settings.instantiation_wait, self.instantiation_wait.map(seconds));
+        set(&mut settings.max_instances, self.max_instances.and_then(|count| count.get().try_into().ok()));
+        set(&mut settings.min_free_disk, self.min_free_disk.map(|size| size.0));
         Ok(settings)
     }
 
@@ -198,6 +193,10 @@ impl RawConfig {
         }
         Ok(placement)
     }
+}
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count.into())
 }
 
 /// Puts a value in the place of a default, when there is one.

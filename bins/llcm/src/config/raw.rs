@@ -1,7 +1,7 @@
 //! The one table of settings: flags, environment variables and keys of the file.
 
 use std::net::IpAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -45,12 +45,33 @@ pub(crate) struct RawConfig {
     /// [default: 127.0.0.1:5000]
     #[arg(long, env = "LLCM_LISTEN", value_name = "[DIALECT=]ADDR", value_delimiter = ',')]
     pub(crate) listen: Option<Vec<Listen>>,
-    /// Listen on addresses that other machines can reach. Whoever reaches them may run containers here.
-    #[arg(long, env = "LLCM_ALLOW_REMOTE", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub(crate) allow_remote: Option<bool>,
-    /// Further host names that clients may call the server by.
-    #[arg(long, env = "LLCM_ALLOWED_HOSTS", value_name = "NAMES", value_delimiter = ',')]
+    /// Host names that clients may call the server by, besides `localhost` and addresses.
+    #[arg(
+        long,
+        env = "LLCM_ALLOWED_HOSTS",
+        value_name = "NAMES",
+        visible_alias = "allow-host",
+        value_delimiter = ','
+    )]
     pub(crate) allowed_hosts: Option<Vec<String>>,
+    /// Origins (`https://lab.example:8443`) whose web pages may use the server as its own may.
+    #[arg(long, env = "LLCM_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    pub(crate) allowed_origins: Option<Vec<String>>,
+    /// Want a token on the loopback interface, too; on other addresses one always is. `llcm token` makes them.
+    #[arg(long, env = "LLCM_REQUIRE_TOKENS", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) require_tokens: Option<bool>,
+    /// The file of tokens. [default: `tokens.json` in the data directory]
+    #[arg(long, env = "LLCM_TOKENS_FILE", value_name = "FILE")]
+    pub(crate) tokens_file: Option<PathBuf>,
+    /// The certificate chain (PEM) of all listeners, which speak TLS then; with `tls_key`.
+    #[arg(long, env = "LLCM_TLS_CERT", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, env = "LLCM_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Listen WITHOUT TLS on addresses that other machines can reach: whoever can read the network reads the tokens.
+    #[arg(long, env = "LLCM_INSECURE_PLAIN_HTTP", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) insecure_plain_http: Option<bool>,
     /// Where state is kept. [default: /var/lib/llcm for root, else the user's data directory]
     #[arg(long, env = "LLCM_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -201,6 +222,42 @@ pub(crate) struct RawConfig {
     /// Uploads that are received at the same time. [default: 4]
     #[arg(long, env = "LLCM_UPLOAD_CONCURRENCY", value_name = "N")]
     pub(crate) upload_concurrency: Option<NonZeroU16>,
+    /// How long an upload may take in all, in seconds. [default: 3600]
+    #[arg(long, env = "LLCM_UPLOAD_DEADLINE", value_name = "SECONDS")]
+    pub(crate) upload_deadline: Option<NonZeroU32>,
+    /// Bytes that uploads leave free on the disk of the data directory. [default: 256MiB]
+    #[arg(long, env = "LLCM_MIN_FREE_DISK", value_name = "SIZE")]
+    pub(crate) min_free_disk: Option<ByteSize>,
+    /// Instances that are made at the same time; further ones wait. [default: 16]
+    #[arg(long, env = "LLCM_INSTANTIATIONS", value_name = "N")]
+    pub(crate) instantiations: Option<NonZeroU16>,
+    /// How many may wait to be made; more are told to come back later (429). [default: 256]
+    #[arg(long, env = "LLCM_INSTANTIATION_QUEUE", value_name = "N")]
+    pub(crate) instantiation_queue: Option<u16>,
+    /// How long one may wait to be made, in seconds. [default: 30]
+    #[arg(long, env = "LLCM_INSTANTIATION_WAIT", value_name = "SECONDS")]
+    pub(crate) instantiation_wait: Option<u32>,
+    /// How many instances there may be. [default: 1000]
+    #[arg(long, env = "LLCM_MAX_INSTANCES", value_name = "N")]
+    pub(crate) max_instances: Option<NonZeroU32>,
+    /// Connections at the same time; further ones wait to be accepted. [default: 512]
+    #[arg(long, env = "LLCM_MAX_CONNECTIONS", value_name = "N")]
+    pub(crate) max_connections: Option<NonZeroU32>,
+    /// How long a request's head may take, in seconds. [default: 10]
+    #[arg(long, env = "LLCM_HEADER_TIMEOUT", value_name = "SECONDS")]
+    pub(crate) header_timeout: Option<NonZeroU32>,
+    /// How long a JSON body may take, in seconds. [default: 10]
+    #[arg(long, env = "LLCM_BODY_TIMEOUT", value_name = "SECONDS")]
+    pub(crate) body_timeout: Option<NonZeroU32>,
+    /// How long a TLS handshake may take, in seconds. [default: 5]
+    #[arg(long, env = "LLCM_TLS_TIMEOUT", value_name = "SECONDS")]
+    pub(crate) tls_timeout: Option<NonZeroU32>,
+    /// Largest file of the audit log. [default: 10MiB]
+    #[arg(long, env = "LLCM_AUDIT_SIZE", value_name = "SIZE")]
+    pub(crate) audit_size: Option<ByteSize>,
+    /// Files of the audit log that are kept. [default: 5]
+    #[arg(long, env = "LLCM_AUDIT_FILES", value_name = "N")]
+    pub(crate) audit_files: Option<NonZeroU16>,
     /// Go on when this host cannot emulate links as the topology says.
     #[arg(long, env = "LLCM_BEST_EFFORT", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) best_effort: Option<bool>,
@@ -227,13 +284,14 @@ impl RawConfig {
         self.tango = dialect::over(self.tango.take(), below.tango.take());
         self.sonata = dialect::over(self.sonata.take(), below.sonata.take());
         first_of!(self, below;
-            listen, allow_remote, allowed_hosts, data_dir, topology, engine, docker_host, image_map, insecure_registries, registry_config, simulated_script,
+            listen, allowed_hosts, allowed_origins, require_tokens, tokens_file, tls_cert, tls_key, insecure_plain_http, data_dir, topology, engine, docker_host, image_map, insecure_registries, registry_config, simulated_script,
             placement, placement_file, placement_seed, port_offset, publish_address, integrity, links, vcpus,
             eline_pool, elan_pool, bidirectional_chain, sap_pool, deploy_saps, sap, sap_image, sap_vnfd, sap_nat,
             docker_management, auto_deploy, auto_delete, env_dir, results_dir,
             build_images, force_pull, tango, sonata, start_concurrency, stop_grace, mtu, allowed_capabilities,
             allowed_devices, allowed_ipc_modes, max_upload, max_unpacked, max_descriptor,
-            max_entries, max_ratio, max_depth, upload_concurrency, best_effort, stop_instances, log,
+            max_entries, max_ratio, max_depth, upload_concurrency, upload_deadline, min_free_disk, instantiations, instantiation_queue, instantiation_wait, max_instances,
+            max_connections, header_timeout, body_timeout, tls_timeout, audit_size, audit_files, best_effort, stop_instances, log,
         )
     }
 }

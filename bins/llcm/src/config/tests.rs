@@ -19,15 +19,18 @@ fn flags(words: &[&str]) -> RawConfig {
 
 /// A valid value of each setting; one that is missing here is missing in the tests.
 const VALUES: &[(&str, &str)] = &[
-    ("allow_remote", "true"),
     ("allowed_capabilities", "NET_ADMIN,SYS_ADMIN"),
     ("allowed_devices", "/dev/kvm"),
     ("allowed_hosts", "emulator.example"),
     ("allowed_ipc_modes", "private,host"),
+    ("allowed_origins", "https://lab.example:8443"),
+    ("audit_files", "2"),
+    ("audit_size", "1MiB"),
     ("auto_delete", "true"),
     ("auto_deploy", "true"),
     ("best_effort", "true"),
     ("bidirectional_chain", "false"),
+    ("body_timeout", "3"),
     ("build_images", "true"),
     ("data_dir", "/srv/llcm"),
     ("deploy_saps", "true"),
@@ -38,18 +41,26 @@ const VALUES: &[(&str, &str)] = &[
     ("engine", "simulated"),
     ("env_dir", "/etc/llcm/envs"),
     ("force_pull", "true"),
+    ("header_timeout", "3"),
     ("image_map", "ubuntu:trusty=host,vnf=other:1"),
+    ("insecure_plain_http", "true"),
     ("insecure_registries", "registry.example:5000"),
+    ("instantiation_queue", "3"),
+    ("instantiation_wait", "3"),
+    ("instantiations", "3"),
     ("integrity", "warn"),
     ("links", "declared"),
     ("listen", "127.0.0.1:5001"),
     ("log", "debug"),
+    ("max_connections", "100"),
     ("max_depth", "4"),
     ("max_descriptor", "10KiB"),
     ("max_entries", "100"),
+    ("max_instances", "7"),
     ("max_ratio", "50"),
     ("max_unpacked", "1GiB"),
     ("max_upload", "1GiB"),
+    ("min_free_disk", "1GiB"),
     ("mtu", "1400"),
     ("placement", "first"),
     ("placement_file", "placement.yml"),
@@ -57,6 +68,7 @@ const VALUES: &[(&str, &str)] = &[
     ("port_offset", "100"),
     ("publish_address", "127.0.0.1"),
     ("registry_config", "/etc/llcm/registries.json"),
+    ("require_tokens", "true"),
     ("results_dir", "/srv/results"),
     ("sap", "input=external,ns:mgmt=internal"),
     ("sap_image", "example/sap:1"),
@@ -69,8 +81,13 @@ const VALUES: &[(&str, &str)] = &[
     ("stop_grace", "10"),
     ("stop_instances", "true"),
     ("tango", "auto_deploy=true"),
+    ("tls_cert", "/etc/llcm/cert.pem"),
+    ("tls_key", "/etc/llcm/key.pem"),
+    ("tls_timeout", "3"),
+    ("tokens_file", "/etc/llcm/tokens.json"),
     ("topology", "topology.yml"),
     ("upload_concurrency", "2"),
+    ("upload_deadline", "60"),
     ("vcpus", "count"),
 ];
 
@@ -178,15 +195,32 @@ fn what_is_wrong_in_the_file_is_named() {
 }
 
 #[test]
-fn other_machines_are_kept_out_unless_told_otherwise() {
-    for address in ["0.0.0.0:5000", "[::]:5000", "192.0.2.1:5000"] {
-        let listen = flags(&[&format!("--listen={address}")]);
+fn tokens_do_not_cross_a_network_in_clear_text_unless_told_otherwise() {
+    for address in ["0.0.0.0:5000", "[::]:5000", "192.0.2.1:5000", "sonata=192.0.2.1:5000"] {
+        let listen = flags(&[&format!("--listen=127.0.0.1:1,{address}")]);
         let error = listen.clone().resolve().unwrap_err().to_string();
-        assert!(error.contains("--allow-remote"), "{error}");
-        assert!(flags(&["--allow-remote"]).over(listen).resolve().is_ok());
+        assert!(error.contains("--tls-cert") && error.contains("--insecure-plain-http"), "{error}");
+        for more in [&["--insecure-plain-http"][..], &["--tls-cert=cert.pem", "--tls-key=key.pem"]] {
+            let config = flags(more).over(listen.clone()).resolve().unwrap();
+            let why = config.access.needs_token.unwrap();
+            assert!(why.contains("other machines"), "{why}");
+        }
     }
     for address in ["127.0.0.1:0", "[::1]:5000", "localhost:5000", "tango=127.0.0.2:5000"] {
-        assert!(flags(&[&format!("--listen={address}")]).resolve().is_ok(), "{address}");
+        let config = flags(&[&format!("--listen={address}")]).resolve().unwrap();
+        assert_eq!(config.access.needs_token, None, "{address}");
+    }
+    assert!(flags(&["--require-tokens"]).resolve().unwrap().access.needs_token.is_some());
+    for half in ["--tls-cert=cert.pem", "--tls-key=key.pem"] {
+        assert!(flags(&[half]).resolve().is_err());
+    }
+}
+
+#[test]
+fn origins_are_origins() {
+    assert!(flags(&["--allowed-origins=https://a.example,http://b.example:8080/"]).resolve().is_ok());
+    for bad in ["*", "a.example", "https://", "https://*.example", "https://a.example/page", "null"] {
+        assert!(flags(&[&format!("--allowed-origins={bad}")]).resolve().is_err(), "{bad}");
     }
 }
 

@@ -22,8 +22,13 @@ fn help_of_every_command() {
         "doctor",
         "demo",
         "completions",
+        "token",
+        "audit",
     ] {
         insta::assert_snapshot!(format!("help-{verb}"), llcm(&[verb, "--help"]).expect(0));
+    }
+    for verb in ["create", "ls", "rm"] {
+        insta::assert_snapshot!(format!("help-token-{verb}"), llcm(&["token", verb, "--help"]).expect(0));
     }
     for verb in ["load", "import", "ls", "rm"] {
         insta::assert_snapshot!(format!("help-image-{verb}"), llcm(&["image", verb, "--help"]).expect(0));

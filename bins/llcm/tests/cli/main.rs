@@ -6,6 +6,9 @@
     reason = "the helpers of tests may panic as tests may, and say what is left out"
 )]
 
+mod access;
+mod browser;
+mod certificates;
 mod demo;
 mod dialects;
 mod doctor;

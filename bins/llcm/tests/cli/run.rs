@@ -129,7 +129,7 @@ impl Server {
         });
         let mut server = Self { child: Some(child), url: String::new(), log };
         let line = server.log_line("listening on ");
-        server.url = line[line.find("http://").unwrap()..].to_owned();
+        server.url = line[line.find("http").unwrap()..].to_owned();
         server
     }
 

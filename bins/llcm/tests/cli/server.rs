@@ -166,7 +166,7 @@ fn without_a_server_the_client_says_how_to_start_one() {
     drop(listener);
     let error = llcm(&["ps", "--server", &server]).expect_error(1);
     assert!(error.contains("start it with `llcm serve`"), "{error}");
-    let error = llcm(&["ps", "--server", "https://127.0.0.1"]).expect_error(1);
+    let error = llcm(&["ps", "--server", "ftp://127.0.0.1"]).expect_error(1);
     assert!(error.contains("http://"), "{error}");
 }
 
@@ -188,7 +188,11 @@ fn a_server_that_cannot_start_says_why() {
     let error = run(&["--listen", "127.0.0.1:0"], &data);
     assert!(error.contains("store"), "{error}");
     let error = run(&["--listen", "0.0.0.0:0"], &other);
-    assert!(error.contains("--allow-remote"), "{error}");
+    assert!(error.contains("--insecure-plain-http"), "{error}");
+    let error = run(&["--listen", "0.0.0.0:0", "--insecure-plain-http"], &other);
+    assert!(error.contains("`llcm token create`"), "{error}");
+    let error = run(&["--require-tokens"], &other);
+    assert!(error.contains("`llcm token create`"), "{error}");
     let bad = dir.path().join("config.yml");
     fs::write(&bad, "port_ofset: 1\n").unwrap();
     let error = run(&["--config", bad.to_str().unwrap()], &other);
@@ -235,12 +239,13 @@ fn settings_come_from_flag_variable_and_file_in_this_order() {
         finish(serve.spawn().unwrap()).expect_error(1)
     };
     // The address of documentation networks is refused unless the environment or a flag allows it.
-    assert!(start(&[], &[]).contains("--allow-remote"));
-    assert!(!start(&[("LLCM_ALLOW_REMOTE", "true")], &[]).contains("--allow-remote"));
-    assert!(start(&[("LLCM_ALLOW_REMOTE", "true")], &["--allow-remote=false"]).contains("--allow-remote"));
-    fs::write(&config, "allow_remote: true\n").unwrap();
-    assert!(!start(&[], &[]).contains("--allow-remote"));
-    assert!(start(&[("LLCM_ALLOW_REMOTE", "false")], &[]).contains("--allow-remote"));
+    let (refused, variable) = ("say --insecure-plain-http", "LLCM_INSECURE_PLAIN_HTTP");
+    assert!(start(&[], &[]).contains(refused));
+    assert!(!start(&[(variable, "true")], &[]).contains(refused));
+    assert!(start(&[(variable, "true")], &["--insecure-plain-http=false"]).contains(refused));
+    fs::write(&config, "insecure_plain_http: true\n").unwrap();
+    assert!(!start(&[], &[]).contains(refused));
+    assert!(start(&[(variable, "false")], &[]).contains(refused));
 }
 
 #[test]
