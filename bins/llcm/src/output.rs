@@ -7,17 +7,31 @@ use serde::Serialize;
 
 /// Writes a line; a closed pipe is an error (see [`is_broken_pipe`]), not a panic.
 pub(crate) fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
-    Ok(writeln!(io::stdout().lock(), "{text}")?)
+    Ok(writeln!(io::stdout().lock(), "{}", plain(&text.to_string()))?)
 }
 
 /// Writes a line of progress or advice, which is no part of the result.
 pub(crate) fn note(text: impl std::fmt::Display) -> anyhow::Result<()> {
-    Ok(writeln!(io::stderr().lock(), "{text}")?)
+    Ok(writeln!(io::stderr().lock(), "{}", plain(&text.to_string()))?)
+}
+
+/// A text without what a terminal would obey: names and messages may come from a stranger's package.
+pub(crate) fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && !matches!(c, '\n' | '\t') {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+    }
+    shown
 }
 
 /// Writes a value for programs.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(serde_json::to_string_pretty(value)?)
+    // JSON escapes by itself what has to be.
+    Ok(writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(value)?)?)
 }
 
 /// A table without lines, as container tools print them; columns are two blanks apart.
@@ -59,4 +73,14 @@ pub(crate) fn size(bytes: u64) -> String {
 /// Writes bytes as they are.
 pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
     Ok(io::stdout().lock().write_all(bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_instead() {
+        assert_eq!(plain("a\u{1b}[31mb\u{9b}2J\r\u{7}\n\tä"), "a\\u{1b}[31mb\\u{9b}2J\\r\\u{7}\n\tä");
+    }
 }

@@ -214,12 +214,12 @@ impl<'a> Field<'a> {
     }
 }
 
-/// A text for a message, not too long.
+/// A text for a message, not too long, on one line, and without what a terminal would obey.
 pub(crate) fn cut(text: &str) -> String {
     const MAX: usize = 80;
-    if text.chars().count() <= MAX {
-        return text.to_owned();
+    let mut shown = String::new();
+    for c in text.chars().take(MAX) {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
-    let short: String = text.chars().take(MAX).collect();
-    format!("{short}...")
+    if text.chars().count() > MAX { shown + "..." } else { shown }
 }
