@@ -32,7 +32,11 @@ pub const OWNED: &[(&str, &[&str], &str)] = &[
     ("oci-client", &[], "its answers have no bounds (docs/adr/014)"),
     ("redb", &["llcm-lifecycle"], "the store is the lifecycle's"),
     ("rtnetlink", &[], "messages are written by llcm-netlink (docs/adr/007)"),
-    ("rustls", &["llcm-driver-engine", "llcm-api", "llcm"], "TLS is for registries, listeners and clients (docs/adr/014, 017)"),
+    (
+        "rustls",
+        &["llcm-driver-engine", "llcm-api", "llcm"],
+        "TLS is for registries, listeners and clients (docs/adr/014, 017)",
+    ),
     ("serde_yaml", &["llcm"], "it writes YAML only; serde-saphyr reads (docs/adr/002)"),
     ("zip", &["llcm-packaging", "llcm-testkit", "llcm"], "archives are read in one place"),
     (

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, completions, demo, doctor, down, exec, image, logs, pack, plan, ps, push, rm, sap, serve, services,
-    token, up, validate,
+    audit, completions, demo, doctor, down, exec, image, logs, pack, plan, ps, push, rm, sap, serve,
+    services, token, up, validate,
 };
 
 /// Runs NFV service packages as containers on emulated data centers.
