@@ -3,6 +3,7 @@
 #![no_main]
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 
 use libfuzzer_sys::fuzz_target;
 use llcm_fuzz::http::Server;
@@ -12,7 +13,9 @@ const KINDS: [(Dialect, bool); 4] =
     [(Dialect::Tango, true), (Dialect::Tango, false), (Dialect::Sonata, false), (Dialect::Sonata, true)];
 
 thread_local! {
-    static SERVERS: RefCell<[Option<Server>; 4]> = const { RefCell::new([None, None, None, None]) };
+    /// Never dropped: at the thread's end it would ask for thread-locals that are gone already.
+    static SERVERS: RefCell<[ManuallyDrop<Option<Server>>; 4]> =
+        const { RefCell::new([const { ManuallyDrop::new(None) }; 4]) };
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -23,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
         let server = servers[kind].get_or_insert_with(|| Server::start(dialect, locked));
         server.answer(rest);
         if server.is_over() {
-            servers[kind] = None;
+            servers[kind].take();
         }
     });
 });

@@ -24,6 +24,15 @@ const LARGEST: usize = 4 * 1024 * 1024;
 
 type Serve = Box<dyn Fn(DuplexStream) -> Pin<Box<dyn Future<Output = ()>>>>;
 
+thread_local! {
+    /// Where servers keep what they write, which is to be written fast; removed at the thread's end.
+    static BASE: tempfile::TempDir = {
+        let memory = std::path::Path::new("/dev/shm");
+        let base = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        base.expect("a temporary directory")
+    };
+}
+
 /// A server of a thread.
 pub struct Server {
     runtime: Runtime,
@@ -42,10 +51,7 @@ impl Server {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
         let local = LocalSet::new();
-        // What is written to disk before each change is to be written fast.
-        let memory = std::path::Path::new("/dev/shm");
-        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        let dir = dir.expect("a temporary directory");
+        let dir = BASE.with(|base| tempfile::tempdir_in(base.path())).expect("a temporary directory");
         let exited = Arc::new(AtomicBool::new(false));
         let (state, orchestrator) =
             local.block_on(&runtime, state(dir.path(), dialect, locked, Arc::clone(&exited)));

@@ -179,11 +179,14 @@ async fn create(
     operation: OwnedMutexGuard<()>,
     turn: OwnedSemaphorePermit,
 ) {
+    let mut turn = Some(turn);
     let request = request.started();
     let creating = core.enter(&instance, InstanceState::Creating);
     let made = match core.record(&instance, vec![creating], Some(request.clone())).await {
         Ok(()) => match saga::make(&core, &instance).await {
             Ok(()) => {
+                // Before anybody is told: whoever waited for it may begin the next one.
+                turn = None;
                 let running = core.enter(&instance, InstanceState::Running);
                 core.record(&instance, vec![running], Some(request.clone().ended(Ok(())))).await
             }
@@ -195,11 +198,11 @@ async fn create(
         let error = unwind(&core, &instance, error).await;
         // Before the request ends: whoever waited for it finds nothing on the host.
         ground::leave_if_unused(&core).await;
+        drop(turn);
         core.end_request(request.ended(Err(&error))).await;
         forget_oldest_failures(&core);
     }
     drop(operation);
-    drop(turn);
 }
 
 /// Takes down what there is of an instance that could not be made; the error, with what went wrong on the way.

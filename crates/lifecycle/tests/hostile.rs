@@ -30,7 +30,8 @@ async fn refused(package: &PackageBuilder, settings: Settings, dialect: Dialect)
 
 /// What is mounted into the containers of an instance, as its plan says.
 fn volumes(llcm: &Orchestrator, instance: InstanceId) -> Vec<String> {
-    let plan: InstanceDocument = serde_json::from_value(llcm.instance_plan(instance).unwrap()).unwrap();
+    let plan = llcm.instance_plan(instance).expect("it has a plan");
+    let plan: InstanceDocument = serde_json::from_value(plan).expect("the plan is the public document");
     plan.containers.into_iter().flat_map(|container| container.volumes).collect()
 }
 

@@ -25,6 +25,8 @@ const SCRIPT: &str =
 #[derive(Debug, Default)]
 struct Known {
     services: BTreeSet<String>,
+    /// Uploads that go on: each may become a service.
+    uploads: usize,
     instances: BTreeSet<String>,
     /// What somebody is about to remove.
     taken: BTreeSet<String>,
@@ -198,14 +200,21 @@ impl Client {
     }
 
     async fn upload(&mut self) {
-        if self.known().services.len() >= SERVICES {
-            return;
+        {
+            let mut known = self.known();
+            if known.services.len() + known.uploads >= SERVICES {
+                return;
+            }
+            known.uploads += 1;
         }
         let package = self.package.as_ref().clone();
         // Only so many are received at a time; the others are told to come again.
         let asked = self.ask("upload", (Method::POST, "/packages"), Some(package), &[201, 429, 503]);
-        if let Some((StatusCode::CREATED, body)) = asked.await {
-            self.known().services.insert(body["service_uuid"].as_str().unwrap().to_owned());
+        let reply = asked.await;
+        let mut known = self.known();
+        known.uploads -= 1;
+        if let Some((StatusCode::CREATED, body)) = reply {
+            known.services.insert(body["service_uuid"].as_str().unwrap().to_owned());
         }
     }
 
