@@ -48,8 +48,11 @@ impl Server {
     /// A server of a dialect; a locked one wants a token, and the tokens that there are nobody knows.
     pub fn start(dialect: Dialect, locked: bool) -> Self {
         // Time goes on by itself whenever all wait: no input takes long.
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
         let local = LocalSet::new();
         let dir = BASE.with(|base| tempfile::tempdir_in(base.path())).expect("a temporary directory");
         let exited = Arc::new(AtomicBool::new(false));
@@ -84,7 +87,8 @@ impl Server {
                     }
                 };
                 // Replies without an end, and connections that are kept alive.
-                let _ = tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(send, receive) }).await;
+                let _ = tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(send, receive) })
+                    .await;
                 reply
             };
             let reply = talk.await;
@@ -108,8 +112,16 @@ impl Server {
         let text = String::from_utf8_lossy(reply);
         for line in text.lines().filter(|line| line.starts_with("HTTP/1.")) {
             let status = line.split(' ').nth(1).unwrap_or_default();
-            assert!(matches!(status, "100" | "200") || status.starts_with('4') || status.starts_with('5'), "{line}");
-            assert!(status != "200" || text.contains("{\"status\":\"ok\"}") || text.contains("content-length: 15"), "{text}");
+            assert!(
+                matches!(status, "100" | "200") || status.starts_with('4') || status.starts_with('5'),
+                "{line}"
+            );
+            assert!(
+                status != "200"
+                    || text.contains("{\"status\":\"ok\"}")
+                    || text.contains("content-length: 15"),
+                "{text}"
+            );
         }
         assert!(self.orchestrator.services().is_empty() && self.orchestrator.instances(true).is_empty());
         assert!(!self.exited.load(Ordering::SeqCst), "a stranger made it exit");

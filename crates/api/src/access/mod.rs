@@ -3,12 +3,12 @@
 //! The natural place of the server is the loopback interface of a developer's machine, where every web page that the
 //! developer reads can send requests to it; its second place is a network, where everybody can. `docs/security.md` has
 //! the rules in full. In their order:
-//! 1. `Host` must be a name of this server ([`hosts`]): pages whose own name was rebound to it give themselves away.
-//! 2. A token is asked for where other machines can reach the server, or everywhere if so configured ([`callers`]);
+//! 1. `Host` must be a name of this server (`hosts`): pages whose own name was rebound to it give themselves away.
+//! 2. A token is asked for where other machines can reach the server, or everywhere if so configured (`callers`);
 //!    only whether the server lives is told to everybody.
 //! 3. Tokens for looking change nothing.
-//! 4. Pages of other origins change nothing, and read only what the emulators let them read ([`pages`]).
-//! 5. What changes something is written down before it is done ([`trail`]).
+//! 4. Pages of other origins change nothing, and read only what the emulators let them read (`pages`).
+//! 5. What changes something is written down before it is done (`trail`).
 
 pub(crate) mod callers;
 mod hosts;
