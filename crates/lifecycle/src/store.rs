@@ -34,6 +34,28 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When they cannot be written; then none of them is.
     fn write(&self, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// How it is to be written to.
+    fn manner(&self) -> Manner {
+        Manner::default()
+    }
+}
+
+/// How a store is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Changes after which no more are gathered into a transaction; what has to be written together is, however many
+    /// there are.
+    pub gather: usize,
+    /// Whether writing may wait for a disk, so that a thread for that is wanted.
+    pub waits: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        // Bounds what one commit holds in memory.
+        Self { gather: 512, waits: true }
+    }
 }
 
 /// A change of what is stored.

@@ -72,6 +72,8 @@ pub fn decide(known: &BTreeMap<InstanceId, Known>, observed: &Observed) -> Vec<D
                 decisions.push(keep(instance, known, observed));
             }
             InstanceState::Terminated => decisions.push(Decision::Forget { instance }),
+            // To terminate what has failed is to forget it.
+            InstanceState::Failed if known.to_be_terminated => decisions.push(Decision::Forget { instance }),
             InstanceState::Failed => {}
             InstanceState::Planned
             | InstanceState::Creating

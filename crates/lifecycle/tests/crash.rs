@@ -1,0 +1,102 @@
+//! Killed at any moment: the next server has everything that was promised, and nothing else.
+//!
+//! `LLCM_CRASH_PAIRS=1` tries every moment of every start after every moment (minutes); usual is every 37th.
+
+mod common;
+mod crash_common;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use crash_common::ledger::Ledger;
+use crash_common::{Moment, Recording, check, life, scenario, setting};
+use llcm_lifecycle::store::Store;
+use llcm_lifecycle::store::file::{FILE, FileStore};
+use llcm_lifecycle::store::memory::MemoryStore;
+
+/// All moments of a run, and what is others' in its world.
+fn moments(gather: usize, in_file: bool, wanted: fn(usize) -> bool) -> Vec<Moment> {
+    let settings = check::settings();
+    let world = life::host(&settings);
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = life::runtime();
+    runtime.block_on(async {
+        let store: Arc<dyn Store> = if in_file {
+            Arc::new(FileStore::open(&dir.path().join(FILE)).unwrap())
+        } else {
+            Arc::new(MemoryStore::default())
+        };
+        let recording = Recording { gather, in_file, wanted: Box::new(wanted) };
+        let life = life::start(dir.path(), &world, store, &settings, recording, Ledger::default()).await;
+        scenario::everything(&life.client).await;
+        println!("{} moments", life.recorder.seen());
+        life.recorder.take()
+    })
+}
+
+/// Starts the next server, checks everything, and returns moments of its start.
+fn killed_at(moment: &Moment, path: &str, gather: usize, wanted: impl Fn(usize) -> bool + Send + Sync + 'static) -> Vec<Moment> {
+    let in_file = moment.store.is_none();
+    let before = life::foreign(&moment.world, &life::installation(moment.dir.path()));
+    let recording = Recording { gather, in_file, wanted: Box::new(wanted) };
+    let tried = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        life::next(moment, &check::settings(), recording, async |life, dir| {
+            check::all(life, dir, &before).await;
+        })
+    }));
+    match tried {
+        Ok(((), moments)) => moments,
+        Err(panic) => {
+            println!("killed at {path}{}", moment.what);
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn killed_at_every_moment() {
+    // Every record a transaction of its own, and as many together as there are.
+    for gather in [1, 512] {
+        let moments = moments(gather, false, |_| true);
+        assert!(moments.len() > 300, "{}", moments.len());
+        for moment in &moments {
+            killed_at(moment, "", gather, |_| false);
+        }
+    }
+}
+
+#[test]
+fn killed_again_at_every_moment_of_the_start() {
+    let every = setting("LLCM_CRASH_PAIRS", 37).max(1);
+    let (mut pairs, mut tried) = (0_usize, 0_usize);
+    for moment in moments(1, false, |_| true) {
+        let first = pairs;
+        let again = killed_at(&moment, "", 1, move |number| (first + number) % every == 0);
+        pairs += count(&moment);
+        for second in again {
+            tried += 1;
+            killed_at(&second, &format!("{}, then at ", moment.what), 1, |_| false);
+        }
+    }
+    println!("{tried} of {pairs} pairs");
+    assert!(tried >= pairs / every, "{tried} of {pairs}");
+}
+
+/// How many moments the start after a moment has.
+fn count(moment: &Moment) -> usize {
+    let in_file = moment.store.is_none();
+    let recording = Recording { gather: 1, in_file, wanted: Box::new(|_| false) };
+    life::next(moment, &check::settings(), recording, async |life, _| life.recorder.seen()).0
+}
+
+#[test]
+fn killed_at_moments_with_the_store_in_a_file() {
+    let every = 7;
+    let moments = moments(1, true, |number| number % 7 == 3);
+    assert!(moments.len() > 300 / every);
+    for moment in &moments {
+        for second in killed_at(moment, "", 1, |number| number % 11 == 5) {
+            killed_at(&second, &format!("{}, then at ", moment.what), 1, |_| false);
+        }
+    }
+}
