@@ -115,6 +115,9 @@ catalogue! {
         StoreFailed "store-failed" 500
             "The server's store cannot be read or written."
             "Check the disk of the data directory.";
+        NoSpace "no-space" 507
+            "The disk of the data directory is full. Nothing of the request was kept, and what runs goes on."
+            "Make space, then try again: nothing has to be restarted.";
         ShuttingDown "shutting-down" 503
             "The server shuts down and takes no new work."
             "Try again when it is up again.";

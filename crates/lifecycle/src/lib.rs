@@ -69,6 +69,7 @@
 
 mod auto;
 pub mod catalog;
+pub mod clean;
 pub mod clock;
 mod core;
 mod engines;

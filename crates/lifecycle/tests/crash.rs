@@ -18,7 +18,7 @@ use llcm_lifecycle::store::memory::MemoryStore;
 fn moments(gather: usize, in_file: bool, wanted: fn(usize) -> bool) -> Vec<Moment> {
     let settings = check::settings();
     let world = life::host(&settings);
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crash_common::directory();
     let runtime = life::runtime();
     runtime.block_on(async {
         let store: Arc<dyn Store> = if in_file {
@@ -91,11 +91,10 @@ fn count(moment: &Moment) -> usize {
 
 #[test]
 fn killed_at_moments_with_the_store_in_a_file() {
-    let every = 7;
-    let moments = moments(1, true, |number| number % 7 == 3);
-    assert!(moments.len() > 300 / every);
+    let moments = moments(1, true, |number| number % 13 == 3);
+    assert!(moments.len() > 30, "{}", moments.len());
     for moment in &moments {
-        for second in killed_at(moment, "", 1, |number| number % 11 == 5) {
+        for second in killed_at(moment, "", 1, |number| number % 23 == 5) {
             killed_at(&second, &format!("{}, then at ", moment.what), 1, |_| false);
         }
     }

@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::installation::Held;
+
 use super::{Change, Contents, FORMAT, Store, StoreError, Versioned, examine, migrations};
 
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -32,6 +34,8 @@ pub struct FileStore {
     database: Mutex<Option<Database>>,
     opener: Opener,
     path: String,
+    /// Given up after the database is closed.
+    held: Option<Held>,
 }
 
 /// How the database is opened, and opened again.
@@ -75,7 +79,14 @@ impl FileStore {
         let database = opener().map_err(|error| opening(error, &path))?;
         let prepared = prepare(&database);
         prepared.map_err(|error| told("write", &path, error))?;
-        Ok(Self { database: Mutex::new(Some(database)), opener, path })
+        Ok(Self { database: Mutex::new(Some(database)), opener, path, held: None })
+    }
+
+    /// The same store, with the data directory it is in, for as long as it is open.
+    #[must_use]
+    pub fn holding(mut self, held: Held) -> Self {
+        self.held = Some(held);
+        self
     }
 
     /// Whether a server has the store open. It is only looked at: it is neither made nor repaired.

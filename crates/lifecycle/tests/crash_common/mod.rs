@@ -127,9 +127,14 @@ fn clip(text: &str) -> String {
     text.chars().take(90).collect()
 }
 
+/// A directory in memory where there is one: what a kill leaves does not depend on the disk's pace.
+pub(crate) fn directory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
 /// A copy of a directory, as a kill leaves it: destructors do not reach it.
 pub(crate) fn copy(from: &Path) -> TempDir {
-    let to = tempfile::tempdir().expect("a directory");
+    let to = directory();
     copy_into(from, to.path());
     to
 }
