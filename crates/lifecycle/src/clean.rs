@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 use llcm_names::{EngineName, InstallationId, Owner};
-use llcm_runtime::{ContainerDriver, ContainerView, DriverError, DriverResult, EngineId, NetworkDriver, NetworkObject};
+use llcm_runtime::{
+    ContainerDriver, ContainerView, DriverError, DriverResult, EngineId, NetworkDriver, NetworkObject,
+};
 
 /// Removals that run at the same time.
 const AT_ONCE: usize = 8;

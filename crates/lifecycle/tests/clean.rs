@@ -51,7 +51,8 @@ async fn everything_of_the_installation_goes_and_nothing_else() {
     let marked = clean::look(&drivers(&backend), &id).await.unwrap();
     assert_eq!(rig.world.snapshot(), before, "looking changes nothing");
     assert_eq!((marked.containers.len(), marked.owners().len()), (8, 2));
-    let engines: std::collections::BTreeSet<_> = marked.containers.iter().map(|(engine, _)| &engine.0).collect();
+    let engines: std::collections::BTreeSet<_> =
+        marked.containers.iter().map(|(engine, _)| &engine.0).collect();
     assert_eq!(engines.len(), 2, "of each engine");
 
     let errors = clean::remove(&drivers(&backend), &id, &marked).await;

@@ -35,7 +35,12 @@ fn moments(gather: usize, in_file: bool, wanted: fn(usize) -> bool) -> Vec<Momen
 }
 
 /// Starts the next server, checks everything, and returns moments of its start.
-fn killed_at(moment: &Moment, path: &str, gather: usize, wanted: impl Fn(usize) -> bool + Send + Sync + 'static) -> Vec<Moment> {
+fn killed_at(
+    moment: &Moment,
+    path: &str,
+    gather: usize,
+    wanted: impl Fn(usize) -> bool + Send + Sync + 'static,
+) -> Vec<Moment> {
     let in_file = moment.store.is_none();
     let before = life::foreign(&moment.world, &life::installation(moment.dir.path()));
     let recording = Recording { gather, in_file, wanted: Box::new(wanted) };

@@ -62,7 +62,11 @@ async fn requests_fail_with_a_code_of_their_own_and_all_works_again() {
     for error in [
         llcm.instantiate(&ServiceRef::Latest).await.unwrap_err(),
         llcm.terminate(before.id).await.unwrap_err(),
-        llcm.remove_service(service.id).await.err().filter(|it| it.code == ErrorCode::NoSpace).unwrap_or(error),
+        llcm.remove_service(service.id)
+            .await
+            .err()
+            .filter(|it| it.code == ErrorCode::NoSpace)
+            .unwrap_or(error),
     ] {
         assert_eq!(error.code, ErrorCode::NoSpace, "{error}");
         assert!(error.message.contains("no space is left"), "{error}");

@@ -31,7 +31,11 @@ async fn a_store_of_format_1_is_brought_up_to_date() {
     assert_eq!(contents.journals.values().map(Vec::len).sum::<usize>(), 65);
     assert_eq!(meta(&path, "format").as_deref(), Some("2"));
     assert_eq!(meta(&path, "program").as_deref(), Some(env!("CARGO_PKG_VERSION")));
-    assert_eq!(FileStore::open(&path).unwrap().load_all().unwrap(), contents, "the second time it is as it is");
+    assert_eq!(
+        FileStore::open(&path).unwrap().load_all().unwrap(),
+        contents,
+        "the second time it is as it is"
+    );
 
     // Its installation has another id here, and its containers are gone.
     let llcm = rig.open().await;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Rig, down, push, run, up, upload, view};
-use llcm_lifecycle::store::care;
 use llcm_lifecycle::request::{InstanceState, RequestStatus, ServiceRef};
+use llcm_lifecycle::store::care;
 use llcm_lifecycle::{Dialect, ErrorCode, Orchestrator, Settings};
 use llcm_names::EngineName;
 use llcm_runtime::simulated::{Fault, Operation};
@@ -205,7 +205,8 @@ async fn what_is_missing_is_shown_and_what_nobody_knows_is_removed() {
     let path = rig.dir.path().join("store.redb");
     std::fs::remove_file(&path).unwrap();
     let world = rig.world.snapshot();
-    let error = rig.open_on(llcm_runtime::simulated::backend(&rig.world, &rig.installation())).await.err().unwrap();
+    let error =
+        rig.open_on(llcm_runtime::simulated::backend(&rig.world, &rig.installation())).await.err().unwrap();
     assert!(error.message.contains("is missing") && error.message.contains("llcm store repair"), "{error}");
     assert!(rig.world.snapshot() == world && !path.exists() && rig.list("packages").len() == 1);
     care::repair(&path).unwrap();

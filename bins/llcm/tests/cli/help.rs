@@ -20,6 +20,8 @@ fn help_of_every_command() {
         "validate",
         "pack",
         "doctor",
+        "store",
+        "clean",
         "demo",
         "completions",
     ] {
@@ -27,6 +29,9 @@ fn help_of_every_command() {
     }
     for verb in ["load", "import", "ls", "rm"] {
         insta::assert_snapshot!(format!("help-image-{verb}"), llcm(&["image", verb, "--help"]).expect(0));
+    }
+    for verb in ["check", "repair", "backup", "restore"] {
+        insta::assert_snapshot!(format!("help-store-{verb}"), llcm(&["store", verb, "--help"]).expect(0));
     }
 }
 

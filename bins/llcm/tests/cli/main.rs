@@ -15,4 +15,5 @@ mod load;
 mod offline;
 mod run;
 mod server;
+mod store;
 mod tools;

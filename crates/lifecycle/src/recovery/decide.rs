@@ -99,6 +99,11 @@ fn keep(instance: InstanceId, known: &Known, observed: &Observed) -> Decision {
         let engine = known.engines.get(container.datacenter());
         match listed.get(name).filter(|(lists, _)| engine.is_none_or(|engine| engine == *lists)) {
             Some((_, state)) => {
+                if *state == ContainerState::Damaged {
+                    missing.push(format!(
+                        "container {name} is damaged: its engine cannot read what it knew of it"
+                    ));
+                }
                 seen.insert(name.clone(), *state);
             }
             None => missing.push(format!("container {name} is missing")),

@@ -117,7 +117,9 @@ pub fn repair(path: &Path) -> Result<Option<Replaced>, StoreError> {
             let (contents, mut lost) = examine::salvage(bytes);
             if lost.is_empty() {
                 lost.push(match error {
-                    StoreError::Damaged { reason, .. } => format!("{reason}: what was read may not be the latest"),
+                    StoreError::Damaged { reason, .. } => {
+                        format!("{reason}: what was read may not be the latest")
+                    }
                     other => other.to_string(),
                 });
             }
@@ -138,7 +140,8 @@ pub fn backup(path: &Path, file: &Path) -> Result<Summary, StoreError> {
     }
     let temporary = write_beside(file, &contents)?;
     let shown = file.display().to_string();
-    let placed = temporary.persist_noclobber(file).map_err(|lost| StoreError::io("write", &shown, &lost.error));
+    let placed =
+        temporary.persist_noclobber(file).map_err(|lost| StoreError::io("write", &shown, &lost.error));
     placed.and_then(|_| sync_directory(file))?;
     Ok(Summary::of(&contents))
 }

@@ -87,7 +87,8 @@ async fn commit(store: &Arc<dyn Store>, batch: Vec<Change>, replies: Vec<Reply>)
     if batch.is_empty() && replies.is_empty() {
         return;
     }
-    let result = if store.manner().waits { write_aside(Arc::clone(store), batch).await } else { store.write(&batch) };
+    let result =
+        if store.manner().waits { write_aside(Arc::clone(store), batch).await } else { store.write(&batch) };
     if let Err(error) = &result
         && replies.is_empty()
     {

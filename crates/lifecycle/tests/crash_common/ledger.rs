@@ -72,8 +72,7 @@ impl Part {
     }
 
     pub(crate) fn is_whole(&self) -> bool {
-        let runs =
-            |it: &ContainerSnapshot| it.state == ContainerState::Running && it.waiting_for.is_empty();
+        let runs = |it: &ContainerSnapshot| it.state == ContainerState::Running && it.waiting_for.is_empty();
         self.containers.iter().all(runs) && self.ports.iter().all(|port| port.alive)
     }
 }

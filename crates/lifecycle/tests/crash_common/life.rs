@@ -21,11 +21,7 @@ static LIVES: AtomicU64 = AtomicU64::new(1);
 
 /// Time stands still while anything can be done without it, so that the order of things is that of the seeds.
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("a runtime")
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime")
 }
 
 fn parts(dir: &Path, world: &Arc<World>, settings: &Settings) -> Parts {
@@ -56,9 +52,9 @@ pub(crate) fn host(settings: &Settings) -> Arc<World> {
         std::fs::write(dir.path().join("installation"), "0a11e500\n").expect("written");
         let parts = parts(dir.path(), &world, settings);
         let llcm = Orchestrator::open_with(parts, Arc::new(MemoryStore::default())).await.expect("it opens");
-        let package = ["0", "1", "2"].iter().fold(demo_chain(), |package, n| {
-            package.replace(&format!("vnf{n}"), &format!("alien{n}"))
-        });
+        let package = ["0", "1", "2"]
+            .iter()
+            .fold(demo_chain(), |package, n| package.replace(&format!("vnf{n}"), &format!("alien{n}")));
         let service = push(&llcm, &package).await;
         run(&llcm, &service).await;
         llcm.shutdown(false).await.expect("it ends");

@@ -81,7 +81,10 @@ fn transactions() -> Vec<Vec<Change>> {
             Change::PutCounters(Counters { round_robin: n }),
             Change::PutRequest(Box::new(request)),
             Change::Append(id(key % 3), Box::new(Record::Error { message })),
-            Change::Append(id(key % 3), Box::new(Record::State { state: InstanceState::Running, at: Timestamp(n) })),
+            Change::Append(
+                id(key % 3),
+                Box::new(Record::State { state: InstanceState::Running, at: Timestamp(n) }),
+            ),
         ];
         if n % 7 == 6 {
             changes.push(Change::Forget(id(key % 3)));
@@ -97,7 +100,9 @@ fn run() -> (Vec<Operation>, Vec<(usize, Contents)>) {
     let backend = Recorded::default();
     let operations = Arc::clone(&backend.operations);
     let done = || operations.lock().unwrap().len();
-    let store = FileStore::recorded(Box::new(move || Database::builder().create_with_backend(backend.clone()))).unwrap();
+    let store =
+        FileStore::recorded(Box::new(move || Database::builder().create_with_backend(backend.clone())))
+            .unwrap();
     let mut states = vec![(0, Contents::default())];
     for changes in transactions() {
         store.write(&changes).unwrap();
@@ -198,11 +203,24 @@ fn closed() -> (Vec<u8>, Contents) {
 #[test]
 fn a_wrong_byte_is_found_or_does_no_harm() {
     let (bytes, whole) = closed();
-    let used: BTreeSet<usize> = bytes.chunks(4096).enumerate().filter(|(_, page)| page.iter().any(|it| *it != 0)).map(|(n, _)| n).collect();
+    let used: BTreeSet<usize> = bytes
+        .chunks(4096)
+        .enumerate()
+        .filter(|(_, page)| page.iter().any(|it| *it != 0))
+        .map(|(n, _)| n)
+        .collect();
     let (mut found, mut harmless) = (0, 0);
     for page in used {
         // All of the header; of pages, their beginnings, where the structure is, and samples.
-        let step = |at: usize| if page == 0 && at < 320 { 1 } else if at < 64 { 13 } else { 499 };
+        let step = |at: usize| {
+            if page == 0 && at < 320 {
+                1
+            } else if at < 64 {
+                13
+            } else {
+                499
+            }
+        };
         let mut at = 0;
         while at < 4096 {
             for bit in [at % 8] {
@@ -210,7 +228,10 @@ fn a_wrong_byte_is_found_or_does_no_harm() {
                 wrong[page * 4096 + at] ^= 1 << bit;
                 match contents(wrong, "wrong") {
                     Ok(read) => {
-                        assert!(read == whole, "byte {at} of page {page}, bit {bit}: other contents, and nobody says so");
+                        assert!(
+                            read == whole,
+                            "byte {at} of page {page}, bit {bit}: other contents, and nobody says so"
+                        );
                         harmless += 1;
                     }
                     Err(_) => found += 1,
@@ -237,7 +258,8 @@ fn a_file_that_is_cut_short_is_damaged_and_never_empty() {
 
 #[test]
 fn what_is_none_of_ours_is_damaged() {
-    for bytes in [vec![0; 8192], b"hello".to_vec(), vec![0xff; 100_000], b"redb\x1a\x0a\xa9\x0d\x0a".to_vec()] {
+    for bytes in [vec![0; 8192], b"hello".to_vec(), vec![0xff; 100_000], b"redb\x1a\x0a\xa9\x0d\x0a".to_vec()]
+    {
         assert!(matches!(contents(bytes, "garbage"), Err(StoreError::Damaged { .. })));
     }
 }
@@ -272,7 +294,9 @@ fn a_disk_that_was_full_is_written_to_again() {
     }
     let backend = Full(Recorded::default(), Arc::default());
     let is_full = Arc::clone(&backend.1);
-    let store = FileStore::recorded(Box::new(move || Database::builder().create_with_backend(backend.clone()))).unwrap();
+    let store =
+        FileStore::recorded(Box::new(move || Database::builder().create_with_backend(backend.clone())))
+            .unwrap();
     let transactions = transactions();
     store.write(&transactions[0]).unwrap();
     let before = store.load_all().unwrap();
