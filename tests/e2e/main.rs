@@ -21,6 +21,7 @@ mod look;
 mod native;
 mod packages;
 
+mod clean;
 mod concurrency;
 mod docker_images;
 mod failures;

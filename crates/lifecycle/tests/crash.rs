@@ -8,11 +8,43 @@ mod crash_common;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use crash_common::ledger::Ledger;
-use crash_common::{Moment, Recording, check, life, scenario, setting};
+use crash_common::ledger::{Client, Ledger};
+use crash_common::scenario::{BUILT, EVERY};
+use crash_common::{Moment, Recording, check, life, setting};
 use llcm_lifecycle::store::Store;
 use llcm_lifecycle::store::file::{FILE, FileStore};
 use llcm_lifecycle::store::memory::MemoryStore;
+use llcm_runtime::simulated::{Fault, Operation};
+
+/// Uploads, instances with every kind of step, one that fails, one that is called off, one that gets stuck, removals,
+/// and the end.
+async fn everything(client: &Client) {
+    let every = client.push(&EVERY).await.expect("on-boarded").id;
+    let chain = client.push(&BUILT).await.expect("on-boarded").id;
+    let first = client.up(every).await;
+    let other = client.up(chain).await;
+    let second = client.up(every).await;
+    assert!(client.down(first).await);
+
+    client.world.add_fault(Fault::fail(Operation::Attach).on_call(5).after());
+    client.up(every).await;
+    client.world.clear_faults();
+
+    let unwanted = client.begin(every).await.expect("planned");
+    assert!(client.down(unwanted).await);
+    assert!(!client.made(unwanted).await, "called off");
+
+    assert!(client.down(other).await);
+    client.remove(chain).await.expect("removed");
+
+    client.world.add_fault(Fault::fail(Operation::Remove).target("mn.core.*").always());
+    assert!(!client.down(second).await, "stuck");
+    client.world.clear_faults();
+    assert!(client.down(second).await);
+    client.remove(every).await.expect("removed");
+    // Which takes the data centers down and has nothing else to do.
+    client.llcm.shutdown(true).await.expect("it ends");
+}
 
 /// All moments of a run, and what is others' in its world.
 fn moments(gather: usize, in_file: bool, wanted: fn(usize) -> bool) -> Vec<Moment> {
@@ -28,7 +60,7 @@ fn moments(gather: usize, in_file: bool, wanted: fn(usize) -> bool) -> Vec<Momen
         };
         let recording = Recording { gather, in_file, wanted: Box::new(wanted) };
         let life = life::start(dir.path(), &world, store, &settings, recording, Ledger::default()).await;
-        scenario::everything(&life.client).await;
+        everything(&life.client).await;
         println!("{} moments", life.recorder.seen());
         life.recorder.take()
     })

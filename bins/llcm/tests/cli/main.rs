@@ -9,6 +9,7 @@
 mod demo;
 mod dialects;
 mod doctor;
+mod full;
 mod help;
 mod image;
 mod load;

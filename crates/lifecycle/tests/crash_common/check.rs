@@ -62,8 +62,10 @@ fn instances(life: &Life, ledger: &Ledger, installation: &InstallationId) {
             (Ending::Asked, Some(true)) => &[Some(Running), None],
             (Ending::Asked, Some(false)) => &[Some(Failed), None],
         };
-        // Those that failed are kept for a while only, and go with their service.
-        let forgotten = state.is_none() && known.made == Some(false);
+        // Those that failed are kept for a while only, and those that got stuck go when they can: the request tells.
+        let request = llcm.request(known.request).map(|request| request.status);
+        let may_have_failed = known.made != Some(true) && request == Some(RequestStatus::Error);
+        let forgotten = state.is_none() && may_have_failed;
         assert!(allowed.contains(&state) || forgotten, "instance {id} is {state:?}, not one of {allowed:?}");
         if state == Some(Running)
             && let Some(part) = &known.part

@@ -1,7 +1,6 @@
 //! Lives of servers: on a new host, or on what a killed one has left.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use llcm_lifecycle::installation::installation_id;
@@ -17,16 +16,17 @@ use super::ledger::{Client, Ledger, Part};
 use super::{Moment, Recorder, Recording, copy};
 use crate::common::{CountingIds, TickingClock, push, run};
 
-static LIVES: AtomicU64 = AtomicU64::new(1);
-
 /// Time stands still while anything can be done without it, so that the order of things is that of the seeds.
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime")
 }
 
 fn parts(dir: &Path, world: &Arc<World>, settings: &Settings) -> Parts {
-    // Ids of different lives differ, as those of a real source do.
-    let ids = Arc::new(CountingIds::new(LIVES.fetch_add(1, Ordering::Relaxed)));
+    // Ids of different lives differ, as those of a real source do, and are the same when all is done again.
+    let lives = dir.join("lives");
+    let count = std::fs::read_to_string(&lives).map_or(1, |text| text.parse::<u64>().expect("a number") + 1);
+    std::fs::write(&lives, count.to_string()).expect("written");
+    let ids = Arc::new(CountingIds::new(count));
     let installation = installation(dir);
     Parts {
         data_dir: dir.to_owned(),

@@ -5,7 +5,6 @@
 //! store, of the data directory and of the simulated world, none of which the process it was taken from can reach any
 //! more, and what clients had been told by then ([`ledger::Ledger`]). So one run gives all its moments, and each of
 //! them can be tried as often as it takes.
-#![expect(dead_code, reason = "every test program uses its own part of this")]
 
 pub(crate) mod check;
 pub(crate) mod ledger;
@@ -140,15 +139,25 @@ pub(crate) fn copy(from: &Path) -> TempDir {
 }
 
 fn copy_into(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("it can be listed") {
+    // What another thread is just removing or moving may be there in part, as it is when a kill comes between.
+    let Some(entries) = unless_gone(std::fs::read_dir(from)) else { return };
+    for entry in entries {
         let entry = entry.expect("an entry");
         let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
+        if entry.path().is_dir() {
             std::fs::create_dir(&target).expect("made");
             copy_into(&entry.path(), &target);
         } else {
-            std::fs::copy(entry.path(), &target).expect("copied");
+            unless_gone(std::fs::copy(entry.path(), &target));
         }
+    }
+}
+
+fn unless_gone<T>(result: std::io::Result<T>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => panic!("{error}"),
     }
 }
 
