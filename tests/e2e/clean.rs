@@ -53,7 +53,7 @@ fn everything_goes_without_the_store_and_nothing_else(on: On) {
     if on == On::Docker {
         lab.docker(&["run", "-d", "--name", "foreign", "example/vnf:1", "sleep", "1000"]);
     }
-    lab.ok(&["ip", "link", "add", "foreign0", "type", "dummy"]);
+    lab.ok(&["ip", "link", "add", "foreign0", "type", "veth", "peer", "name", "foreign1"]);
     // Docker makes devices of its own for its containers.
     let before = devices(&lab);
     let units =
