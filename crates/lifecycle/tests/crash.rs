@@ -47,9 +47,9 @@ async fn everything(client: &Client) {
 }
 
 /// All moments of a run, and what is others' in its world.
-fn moments(gather: usize, in_file: bool, wanted: fn(usize) -> bool) -> Vec<Moment> {
-    let settings = check::settings();
-    let world = life::host(&settings);
+fn moments(gather: usize, in_file: bool, saps: bool, wanted: fn(usize) -> bool) -> Vec<Moment> {
+    let settings = check::settings(saps);
+    let world = life::host();
     let dir = crash_common::directory();
     let runtime = life::runtime();
     runtime.block_on(async {
@@ -59,7 +59,15 @@ fn moments(gather: usize, in_file: bool, wanted: fn(usize) -> bool) -> Vec<Momen
             Arc::new(MemoryStore::default())
         };
         let recording = Recording { gather, in_file, wanted: Box::new(wanted) };
-        let life = life::start(dir.path(), &world, store, &settings, recording, Ledger::default()).await;
+        let life = life::start(
+            dir.path(),
+            &world,
+            store,
+            &settings,
+            recording,
+            Ledger { saps, ..Ledger::default() },
+        )
+        .await;
         everything(&life.client).await;
         println!("{} moments", life.recorder.seen());
         life.recorder.take()
@@ -77,7 +85,7 @@ fn killed_at(
     let before = life::foreign(&moment.world, &life::installation(moment.dir.path()));
     let recording = Recording { gather, in_file, wanted: Box::new(wanted) };
     let tried = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        life::next(moment, &check::settings(), recording, async |life, dir| {
+        life::next(moment, &check::settings(moment.ledger.saps), recording, async |life, dir| {
             check::all(life, dir, &before).await;
         })
     }));
@@ -93,8 +101,8 @@ fn killed_at(
 #[test]
 fn killed_at_every_moment() {
     // Every record a transaction of its own, and as many together as there are.
-    for gather in [1, 512] {
-        let moments = moments(gather, false, |_| true);
+    for (gather, saps) in [(1, false), (512, true)] {
+        let moments = moments(gather, false, saps, |_| true);
         assert!(moments.len() > 300, "{}", moments.len());
         for moment in &moments {
             killed_at(moment, "", gather, |_| false);
@@ -106,7 +114,7 @@ fn killed_at_every_moment() {
 fn killed_again_at_every_moment_of_the_start() {
     let every = setting("LLCM_CRASH_PAIRS", 37).max(1);
     let (mut pairs, mut tried) = (0_usize, 0_usize);
-    for moment in moments(1, false, |_| true) {
+    for moment in moments(1, false, false, |_| true) {
         let first = pairs;
         let again = killed_at(&moment, "", 1, move |number| (first + number) % every == 0);
         pairs += count(&moment);
@@ -123,12 +131,13 @@ fn killed_again_at_every_moment_of_the_start() {
 fn count(moment: &Moment) -> usize {
     let in_file = moment.store.is_none();
     let recording = Recording { gather: 1, in_file, wanted: Box::new(|_| false) };
-    life::next(moment, &check::settings(), recording, async |life, _| life.recorder.seen()).0
+    life::next(moment, &check::settings(moment.ledger.saps), recording, async |life, _| life.recorder.seen())
+        .0
 }
 
 #[test]
 fn killed_at_moments_with_the_store_in_a_file() {
-    let moments = moments(1, true, |number| number % 13 == 3);
+    let moments = moments(1, true, true, |number| number % 13 == 3);
     assert!(moments.len() > 30, "{}", moments.len());
     for moment in &moments {
         for second in killed_at(moment, "", 1, |number| number % 23 == 5) {

@@ -99,8 +99,9 @@ async fn work(client: Client, shared: Vec<ServiceId>, mut dice: Dice) {
 
 /// The moments that are kept of a seed's run, and what all of them were.
 fn moments(seed: u64) -> (Vec<Moment>, usize) {
-    let settings = check::settings();
-    let world = life::host(&settings);
+    let saps = seed % 2 == 1;
+    let settings = check::settings(saps);
+    let world = life::host();
     let dir = crash_common::directory();
     let runtime = life::runtime();
     let result = runtime.block_on(async {
@@ -111,7 +112,15 @@ fn moments(seed: u64) -> (Vec<Moment>, usize) {
         let recording =
             Recording { gather: 1 + usize::try_from(dice.roll(8)).unwrap(), in_file: false, wanted };
         let store = Arc::new(MemoryStore::default());
-        let life = life::start(dir.path(), &world, store, &settings, recording, Ledger::default()).await;
+        let life = life::start(
+            dir.path(),
+            &world,
+            store,
+            &settings,
+            recording,
+            Ledger { saps, ..Ledger::default() },
+        )
+        .await;
         let mut shared = Vec::new();
         for package in [&*EVERY, &*CHAIN] {
             shared.push(life.client.push(package).await.expect("on-boarded").id);
@@ -138,7 +147,7 @@ fn killed_while_several_clients_are_served() {
             let before = life::foreign(&moment.world, &life::installation(moment.dir.path()));
             let recording = Recording { gather: 512, in_file: false, wanted: Box::new(|_| false) };
             let all = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                life::next(&moment, &check::settings(), recording, async |life, dir| {
+                life::next(&moment, &check::settings(moment.ledger.saps), recording, async |life, dir| {
                     check::all(life, dir, &before).await;
                 });
             }));

@@ -51,6 +51,8 @@ pub(crate) struct Ledger {
     pub(crate) beginning: usize,
     /// Units of all instances whose planning was acknowledged.
     pub(crate) placed: u64,
+    /// Whether the server makes service access points.
+    pub(crate) saps: bool,
 }
 
 /// What an instance has in the world.

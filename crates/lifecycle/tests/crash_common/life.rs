@@ -44,13 +44,13 @@ pub(crate) fn installation(dir: &Path) -> InstallationId {
 }
 
 /// A host with somebody else's container, and another installation with a running instance.
-pub(crate) fn host(settings: &Settings) -> Arc<World> {
+pub(crate) fn host() -> Arc<World> {
     let world = World::new();
     world.add_foreign(&EngineName::parse("postgres").expect("a name"), "postgres:17");
     runtime().block_on(async {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("installation"), "0a11e500\n").expect("written");
-        let parts = parts(dir.path(), &world, settings);
+        let parts = parts(dir.path(), &world, &Settings::default());
         let llcm = Orchestrator::open_with(parts, Arc::new(MemoryStore::default())).await.expect("it opens");
         let package = ["0", "1", "2"]
             .iter()
