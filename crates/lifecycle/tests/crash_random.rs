@@ -30,6 +30,11 @@ impl Dice {
         (z ^ (z >> 31)) % sides
     }
 
+    /// A place among so many.
+    fn pick(&mut self, length: usize) -> usize {
+        usize::try_from(self.roll(length as u64)).expect("less than a length")
+    }
+
     fn another(&mut self) -> Self {
         Self(self.roll(u64::MAX))
     }
@@ -80,12 +85,12 @@ async fn work(client: Client, shared: Vec<ServiceId>, mut dice: Dice) {
                 let _ = client.remove(services[0]).await;
             }
             2 | 3 if !instances.is_empty() => {
-                let index = usize::try_from(dice.roll(instances.len() as u64)).unwrap();
+                let index = dice.pick(instances.len());
                 client.down(instances[index]).await;
             }
             other => {
                 let all: Vec<_> = shared.iter().chain(&services).copied().collect();
-                let index = usize::try_from(dice.roll(all.len() as u64)).unwrap();
+                let index = dice.pick(all.len());
                 // What it was to be made of may have gone.
                 let Ok(id) = client.begin(all[index]).await else { continue };
                 instances.push(id);
@@ -109,8 +114,7 @@ fn moments(seed: u64) -> (Vec<Moment>, usize) {
         let keep = dice.another();
         // One in twenty, at places of the seed's.
         let wanted = Box::new(move |number| Dice(keep.0 ^ number as u64).roll(20) == 0);
-        let recording =
-            Recording { gather: 1 + usize::try_from(dice.roll(8)).unwrap(), in_file: false, wanted };
+        let recording = Recording { gather: 1 + dice.pick(8), in_file: false, wanted };
         let store = Arc::new(MemoryStore::default());
         let life = life::start(
             dir.path(),

@@ -5,15 +5,15 @@
 //! data directory ([`crate::installation::hold`]). The file that was there is kept beside the new one.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::file::FileStore;
 use super::{Change, Contents, Store as _, StoreError, examine};
 use crate::journal::InstanceRecord;
 use crate::request::InstanceState;
 
-/// Attempts to read a file that is being written to.
-const ATTEMPTS: u32 = 20;
+/// How long it is tried to read a file that is being written to.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a store was found to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,14 +70,15 @@ fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
 /// What a file holds now, verified; a server may be writing to it.
 fn consistent(path: &Path) -> Result<Contents, StoreError> {
     let shown = path.display().to_string();
-    for _ in 1..ATTEMPTS {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        // Reading and verifying takes longer than a transaction: there is no need to wait in between.
         match examine::contents(read(path)?, &shown) {
-            Err(StoreError::Damaged { .. }) if matches!(FileStore::is_in_use(path), Ok(true)) => {}
+            Err(StoreError::Damaged { .. })
+                if Instant::now() < end && matches!(FileStore::is_in_use(path), Ok(true)) => {}
             found => return found,
         }
-        std::thread::sleep(Duration::from_millis(50));
     }
-    examine::contents(read(path)?, &shown)
 }
 
 /// Verifies a store and says what it holds. Nothing is changed.

@@ -16,7 +16,7 @@ use crate::common::{all_different, list};
 
 /// Everything, right after the start, and that all goes on from here.
 pub(crate) async fn all(life: &Life, dir: &Path, before: &(Part, usize)) {
-    let ledger = life.client.ledger.lock().unwrap().clone();
+    let ledger = life.client.ledger.lock().expect("nobody has panicked").clone();
     let installation = installation(dir);
     services(life, dir, &ledger);
     instances(life, &ledger, &installation);

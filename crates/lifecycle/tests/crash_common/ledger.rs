@@ -89,7 +89,7 @@ pub(crate) struct Client {
 
 impl Client {
     fn note<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
-        change(&mut self.ledger.lock().unwrap())
+        change(&mut self.ledger.lock().expect("nobody has panicked"))
     }
 
     fn noted(&self, id: InstanceId, change: impl FnOnce(&mut Instance)) {

@@ -75,16 +75,16 @@ impl Recorder {
 
     /// Moments so far, kept or not.
     pub(crate) fn seen(&self) -> usize {
-        self.taken.lock().unwrap().seen
+        self.taken.lock().expect("nobody has panicked").seen
     }
 
     /// The moments that were kept.
     pub(crate) fn take(&self) -> Vec<Moment> {
-        std::mem::take(&mut self.taken.lock().unwrap().kept)
+        std::mem::take(&mut self.taken.lock().expect("nobody has panicked").kept)
     }
 
     fn moment(&self, what: impl FnOnce() -> String) {
-        let mut taken = self.taken.lock().unwrap();
+        let mut taken = self.taken.lock().expect("nobody has panicked");
         let number = taken.seen;
         taken.seen += 1;
         if !(self.wanted)(number) {
@@ -92,7 +92,7 @@ impl Recorder {
         }
         let store = (!self.in_file).then(|| self.inner.load_all().expect("it can be read"));
         let dir = copy(&self.dir);
-        let ledger = self.ledger.lock().unwrap().clone();
+        let ledger = self.ledger.lock().expect("nobody has panicked").clone();
         let what = format!("{number}: {}", what());
         taken.kept.push(Moment { what, world: self.world.fork(), store, dir, ledger });
     }
