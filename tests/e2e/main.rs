@@ -23,6 +23,7 @@ mod packages;
 
 mod clean;
 mod concurrency;
+mod damaged;
 mod docker_images;
 mod failures;
 mod killed;

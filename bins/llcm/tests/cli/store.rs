@@ -95,3 +95,42 @@ fn clean_removes_the_data_on_request() {
     assert!(!Path::new(&data).exists());
     assert!(dir.path().join("backup").exists());
 }
+
+/// A store that another user may not read is no damage, and none of that user's business.
+#[test]
+fn a_store_of_another_user_is_told_of() {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    if !crate::run::is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let data = killed(dir.path());
+    let store = Path::new(&data).join("store.redb");
+    let before = fs::read(&store).unwrap();
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o600)).unwrap();
+    // The build directory may be closed to others.
+    let program = dir.path().join("llcm");
+    fs::copy(env!("CARGO_BIN_EXE_llcm"), &program).unwrap();
+    for path in [dir.path(), &program, Path::new(&data)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    chown(&data, Some(23_456), Some(23_456)).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new("setpriv");
+        command
+            .args(["--reuid", "23456", "--regid", "23456", "--clear-groups", "--"])
+            .arg(&program)
+            .args(args);
+        finish(crate::run::alone(&mut command).spawn().unwrap()).expect_error(1)
+    };
+    for args in [
+        &["store", "check", "--data-dir", &data][..],
+        &["store", "repair", "--data-dir", &data],
+        &["serve", "--listen", "127.0.0.1:0", "--engine", "simulated", "--data-dir", &data],
+    ] {
+        let error = run(args);
+        assert!(error.contains("store.redb") && error.contains("Permission denied"), "{args:?}: {error}");
+        assert!(!error.contains("damaged"), "{args:?}: {error}");
+    }
+    assert!(fs::read(&store).unwrap() == before);
+}

@@ -133,6 +133,7 @@ impl Engine {
             with_own_group(&options.state_dir)?;
         }
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
+        images.sweep()?;
         let images = images.with_tools(options.host_tools.as_ref());
         let cgroups = Arc::new(Cgroups::detect(&options.cgroup)?);
         let keeper = keeper::Keeper::start(options.log_bytes)?;
