@@ -114,14 +114,18 @@ fn a_store_of_another_user_is_told_of() {
     for path in [dir.path(), &program, Path::new(&data)] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    chown(&data, Some(23_456), Some(23_456)).unwrap();
+    for path in [Path::new(&data), &Path::new(&data).join("installation")] {
+        chown(path, Some(23_456), Some(23_456)).unwrap();
+    }
     let run = |args: &[&str]| {
         let mut command = std::process::Command::new("setpriv");
         command
             .args(["--reuid", "23456", "--regid", "23456", "--clear-groups", "--"])
             .arg(&program)
             .args(args);
-        finish(crate::run::alone(&mut command).spawn().unwrap()).expect_error(1)
+        let ran = finish(crate::run::alone(&mut command).spawn().unwrap());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        format!("{}{}", ran.out, ran.err)
     };
     for args in [
         &["store", "check", "--data-dir", &data][..],
