@@ -21,7 +21,6 @@ fn help_of_every_command() {
         "pack",
         "doctor",
         "store",
-        "clean",
         "demo",
         "completions",
     ] {
@@ -30,6 +29,9 @@ fn help_of_every_command() {
     for verb in ["load", "import", "ls", "rm"] {
         insta::assert_snapshot!(format!("help-image-{verb}"), llcm(&["image", verb, "--help"]).expect(0));
     }
+    // The settings are those of the server.
+    let clean = llcm(&["clean", "--help"]).expect(0);
+    insta::assert_snapshot!("help-clean", clean.split("Settings of the server").next().unwrap());
     for verb in ["check", "repair", "backup", "restore"] {
         insta::assert_snapshot!(format!("help-store-{verb}"), llcm(&["store", verb, "--help"]).expect(0));
     }
