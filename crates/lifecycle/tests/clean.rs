@@ -1,5 +1,7 @@
 //! Cleaning up by the marks, without a store.
 
+#![expect(clippy::unwrap_used, reason = "the whole program is a test")]
+
 mod common;
 
 use std::sync::Arc;

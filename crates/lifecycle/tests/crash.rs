@@ -2,6 +2,8 @@
 //!
 //! `LLCM_CRASH_PAIRS=1` tries every moment of every start after every moment (minutes); usual is every 37th.
 
+#![expect(clippy::print_stdout, reason = "how much was tried is worth to be seen")]
+
 mod common;
 mod crash_common;
 
@@ -54,7 +56,7 @@ fn moments(gather: usize, in_file: bool, saps: bool, wanted: fn(usize) -> bool) 
     let runtime = life::runtime();
     runtime.block_on(async {
         let store: Arc<dyn Store> = if in_file {
-            Arc::new(FileStore::open(&dir.path().join(FILE)).unwrap())
+            Arc::new(FileStore::open(&dir.path().join(FILE)).expect("it opens"))
         } else {
             Arc::new(MemoryStore::default())
         };

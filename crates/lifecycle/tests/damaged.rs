@@ -1,5 +1,7 @@
 //! Stores that are not as they were written: refused with what to do, kept, and gone on without.
 
+#![expect(clippy::unwrap_used, reason = "the whole program is a test")]
+
 mod common;
 
 use common::{Rig, push, run, view};
@@ -12,7 +14,7 @@ use llcm_testkit::{demo_chain, every_step};
 
 async fn refused(rig: &Rig) -> LifecycleError {
     let opened = rig.open_on(simulated::backend(&rig.world, &rig.installation())).await;
-    opened.err().expect("it is refused")
+    opened.expect_err("it is refused")
 }
 
 /// A running instance, and the server gone.

@@ -12,10 +12,11 @@ use redb::ReadableDatabase as _;
 const V1: &[u8] = include_bytes!("fixtures/store-v1.redb");
 
 fn meta(path: &std::path::Path, key: &str) -> Option<String> {
-    let database = redb::Database::open(path).unwrap();
+    let database = redb::Database::open(path).expect("it opens");
     let meta = redb::TableDefinition::<&str, &[u8]>::new("meta");
-    let table = database.begin_read().unwrap().open_table(meta).unwrap();
-    table.get(key).unwrap().map(|value| String::from_utf8(value.value().to_vec()).unwrap())
+    let table = database.begin_read().expect("a transaction").open_table(meta).expect("the table is there");
+    let found = table.get(key).expect("it can be read");
+    found.map(|value| String::from_utf8(value.value().to_vec()).expect("text"))
 }
 
 #[tokio::test]
