@@ -116,7 +116,10 @@ fn killed_at_every_moment() {
 fn killed_again_at_every_moment_of_the_start() {
     let every = setting("LLCM_CRASH_PAIRS", 37).max(1);
     let (mut pairs, mut tried) = (0_usize, 0_usize);
-    for moment in moments(1, false, false, |_| true) {
+    for (number, moment) in moments(1, false, false, |_| true).into_iter().enumerate() {
+        if number % 50 == 0 {
+            println!("moment {number}: {tried} pairs so far");
+        }
         let first = pairs;
         let again = killed_at(&moment, "", 1, move |number| (first + number) % every == 0);
         pairs += count(&moment);
