@@ -21,7 +21,9 @@ mod look;
 mod native;
 mod packages;
 
+mod clean;
 mod concurrency;
+mod damaged;
 mod docker_images;
 mod failures;
 mod killed;

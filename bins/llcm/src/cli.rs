@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, completions, demo, doctor, down, exec, image, logs, pack, plan, ps, push, rm, sap, serve,
-    services, token, up, validate,
+    audit, clean, completions, demo, doctor, down, exec, image, logs, pack, plan, ps, push, rm, sap, serve,
+    services, store, token, up, validate,
 };
 
 /// Runs NFV service packages as containers on emulated data centers.
@@ -55,6 +55,10 @@ pub(crate) enum Verb {
     Pack(pack::Args),
     /// Say what works on this machine, what does not and why, and what would help; needs no server.
     Doctor(doctor::Args),
+    /// Check, repair, back up and restore the server's records; needs no server.
+    Store(store::Args),
+    /// Remove everything that a server has left on this machine, even when its records are lost; needs no server.
+    Clean(clean::Args),
     /// Run a chain of three VNFs over two data centers and show its traffic.
     Demo(demo::Args),
     /// Make, list and remove the tokens that open a server; on the server's machine.

@@ -122,8 +122,8 @@ catalogue! {
             "There are as many instances as the server may have. Nothing was begun."
             "Terminate one, or raise the setting `max_instances`.";
         DiskFull "disk-full" 507
-            "The upload would leave too little room on the disk of the data directory. Nothing of it is kept."
-            "Make room, or lower the setting `min_free_disk`.";
+            "The disk of the data directory is full, or the upload would leave too little room on it. Nothing of the request is kept, and what runs goes on."
+            "Make room, then try again: nothing has to be restarted. The room that uploads leave is the setting `min_free_disk`.";
         ShuttingDown "shutting-down" 503
             "The server shuts down and takes no new work."
             "Try again when it is up again.";

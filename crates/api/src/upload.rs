@@ -16,6 +16,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use llcm_lifecycle::Orchestrator;
+use llcm_lifecycle::error::disk_code;
 use llcm_lifecycle::request::Upload;
 use llcm_names::PackageHash;
 use sha1_smol::Sha1;
@@ -285,7 +286,7 @@ impl Target {
             })?
             .map_err(|error| {
                 ApiError::new(
-                    Code::StoreFailed,
+                    disk_code(&error).into(),
                     format!("cannot write the upload to the data directory: {error}"),
                 )
             })?;

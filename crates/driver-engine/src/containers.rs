@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use llcm_engine::Status;
+use llcm_engine::{Damaged, Status};
 use llcm_names::{EngineName, InstallationId, Owner};
 use llcm_runtime::{
     AttachPoint, Bind, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, DriverResult, EngineInfo,
     ErrorKind, Exec, ImageView, Logs, Offers, Progress, PullPolicy, Taken, host, labels,
 };
 
-use crate::driver::{EngineContainers, attach_point, held_by, owner_of, view};
+use crate::driver::{EngineContainers, attach_point, damaged_view, held_by, owner_of, view};
 use crate::map_error::Attempt;
 use crate::{images, spec};
 
@@ -31,7 +31,7 @@ impl ContainerDriver for EngineContainers {
             memory_bytes: host::memory_bytes().unwrap_or_default(),
             // Of published ports: the engine's own addresses.
             networks: vec![llcm_engine::PUBLISH_NETWORK.to_owned()],
-            warnings: Vec::new(),
+            warnings: self.engine.damaged().iter().map(damaged_warning).collect(),
             missing_limits: missing.collect(),
         })
     }
@@ -119,6 +119,10 @@ impl ContainerDriver for EngineContainers {
 
     async fn remove(&self, owner: &Owner, name: &EngineName) -> DriverResult<()> {
         let attempt = Attempt::new("remove container", name.as_str());
+        if self.is_damaged(attempt, owner, name)? {
+            let text = name.to_string();
+            return self.call(attempt, move |engine| engine.remove(&text)).await;
+        }
         if self.owned(attempt, owner, name).await?.is_none() {
             return Ok(());
         }
@@ -128,7 +132,9 @@ impl ContainerDriver for EngineContainers {
 
     async fn inspect(&self, name: &EngineName) -> DriverResult<Option<ContainerView>> {
         let found = self.look(Attempt::new("inspect container", name.as_str()), name).await?;
-        Ok(found.as_ref().and_then(view))
+        let damaged =
+            || self.engine.damaged().iter().find(|it| it.name == name.as_str()).and_then(damaged_view);
+        Ok(found.as_ref().and_then(view).or_else(damaged))
     }
 
     async fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<ContainerView>> {
@@ -136,14 +142,24 @@ impl ContainerDriver for EngineContainers {
         let all = self.call(attempt, |engine| engine.list()).await?;
         let is_ours =
             |view: &ContainerView| view.owner.as_ref().is_some_and(|it| it.installation == *installation);
-        Ok(all.iter().filter_map(view).filter(is_ours).collect())
+        let damaged = self.engine.damaged();
+        Ok(all
+            .iter()
+            .filter_map(view)
+            .chain(damaged.iter().filter_map(damaged_view))
+            .filter(is_ours)
+            .collect())
     }
 
     async fn taken(&self, installation: &InstallationId) -> DriverResult<Taken> {
         let attempt = Attempt::new("ask what is taken", Self::ENGINE);
         let all = self.call(attempt, |engine| engine.list()).await?;
         let others = all.iter().filter(|it| owner_of(it).is_none_or(|it| it.installation != *installation));
-        let names = others.filter_map(|it| EngineName::parse(&it.spec.name).ok()).collect();
+        let others: Vec<_> = others.map(|it| it.spec.name.clone()).collect();
+        // Nobody can give such a name away until it is removed.
+        let damaged = self.engine.damaged().into_iter().map(|it| it.name);
+        let names =
+            others.into_iter().chain(damaged).filter_map(|name| EngineName::parse(&name).ok()).collect();
         let failed = |error: tokio::task::JoinError| attempt.error(ErrorKind::Failed, error.to_string());
         let ports = tokio::task::spawn_blocking(host::listening).await.map_err(failed)??;
         Ok(Taken { names, ports })
@@ -152,7 +168,11 @@ impl ContainerDriver for EngineContainers {
     async fn cleanup(&self, installation: &InstallationId) -> DriverResult<()> {
         let attempt = Attempt::new("clean up after", installation.as_str());
         self.call(attempt, |engine| {
-            if engine.list()?.is_empty() {
+            // Nobody asks for those by an instance.
+            for damaged in engine.damaged().iter().filter(|it| it.labels.is_none()) {
+                engine.remove(&damaged.name)?;
+            }
+            if engine.list()?.is_empty() && engine.damaged().is_empty() {
                 engine.remove_leftovers();
             }
             Ok(())
@@ -167,6 +187,11 @@ impl ContainerDriver for EngineContainers {
     fn logs(&self) -> Option<&dyn Logs> {
         Some(self)
     }
+}
+
+fn damaged_warning(damaged: &Damaged) -> String {
+    let Damaged { name, reason, .. } = damaged;
+    format!("container {name} is damaged and can only be removed: {reason}")
 }
 
 fn is_running(status: &Status) -> bool {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use llcm_engine::image::normal_reference;
-use llcm_engine::{Engine, EngineError, Exit, Inspected, Status};
+use llcm_engine::{Damaged, Engine, EngineError, Exit, Inspected, Status};
 use llcm_names::{EngineName, Owner};
 use llcm_runtime::{AttachPoint, ContainerState, ContainerView, DriverResult, EngineId, ErrorKind, labels};
 
@@ -116,6 +116,47 @@ impl EngineContainers {
         }
         Err(attempt.error(ErrorKind::Conflict, held_by(holder.as_ref())))
     }
+}
+
+impl EngineContainers {
+    /// Whether there is a damaged container of that name which the owner may remove. One that has lost its marks may be
+    /// removed by whoever knows its name: the engine's directory is one installation's alone.
+    ///
+    /// # Errors
+    /// `Conflict` when it is somebody else's.
+    pub(crate) fn is_damaged(
+        &self,
+        attempt: Attempt<'_>,
+        owner: &Owner,
+        name: &EngineName,
+    ) -> DriverResult<bool> {
+        let Some(found) = self.engine.damaged().into_iter().find(|it| it.name == name.as_str()) else {
+            return Ok(false);
+        };
+        let holder = found.labels.and_then(|labels| labels::owner(|key| labels.get(key)));
+        match holder {
+            Some(holder) if holder != *owner => {
+                Err(attempt.error(ErrorKind::Conflict, held_by(Some(&holder))))
+            }
+            _ => Ok(true),
+        }
+    }
+}
+
+/// A damaged container as the contract describes it: what its labels say.
+pub(crate) fn damaged_view(found: &Damaged) -> Option<ContainerView> {
+    let name = EngineName::parse(&found.name).ok()?;
+    let label = |key: &str| found.labels.as_ref().and_then(|labels| labels.get(key));
+    Some(ContainerView {
+        id: found.name.clone(),
+        owner: labels::owner(label),
+        datacenter: labels::datacenter(label),
+        image: label(labels::IMAGE).cloned().unwrap_or_default(),
+        state: ContainerState::Damaged,
+        attach: None,
+        management_address: None,
+        name,
+    })
 }
 
 /// Whose a container is; `None` for one that another program has made in the engine.

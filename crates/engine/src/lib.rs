@@ -64,7 +64,7 @@ pub mod rootless;
 mod seen;
 mod spec;
 
-pub use engine::{Ended, Engine, ExecOutput, ExecSpec, LogChunk, LogReader, Options, Session};
+pub use engine::{Damaged, Ended, Engine, ExecOutput, ExecSpec, LogChunk, LogReader, Options, Session};
 pub use error::{EngineError, ImageError};
 pub use host_sockets::{HostSockets, OwnNamespace, Protocol};
 pub use powers::{Power, Powers};

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STATE/containers/NAME/spec.json   what was asked for
+//!                       labels.json its labels once more, for when that cannot be read
 //!                       state.json  created, running with its process, or ended with its exit
 //!                       launch.json what the helper is told, written at each start
 //!                       log         standard output and error, appended to; log.1: what was before

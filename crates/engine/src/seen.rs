@@ -44,9 +44,13 @@ impl Seen {
             // What begins with a dot is not finished; what has no state is just being removed.
             let is_whole =
                 !container.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            let state = if is_whole { read_json::<State>(&container.join("state.json"))? } else { None };
-            seen.containers += usize::from(state.is_some());
-            if let Some(State::Running(process)) = state {
+            if !is_whole {
+                continue;
+            }
+            let state = read_json::<State>(&container.join("state.json"));
+            // A damaged one is one, too.
+            seen.containers += usize::from(!matches!(state, Ok(None)));
+            if let Ok(Some(State::Running(process))) = state {
                 let found = Process::find(&process);
                 seen.running +=
                     usize::from(found.is_some_and(|it| !it.ended(Some(Duration::ZERO)).unwrap_or(true)));

@@ -1,11 +1,13 @@
 //! What can go wrong, with the codes that clients see.
 
+use std::path::Path;
+
 use llcm_descriptors::Diagnostic;
 use llcm_runtime::{DriverError, ErrorKind};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// Stable words for programs; each has one HTTP status and one paragraph of documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,7 +51,7 @@ pub enum ErrorCode {
     TooBusy,
     /// There are as many instances as there may be.
     TooManyInstances,
-    /// The data directory's disk has too little room.
+    /// The data directory's disk has too little room, or none.
     DiskFull,
     /// The server shuts down.
     ShuttingDown,
@@ -75,11 +77,26 @@ impl LifecycleError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), diagnostics: Vec::new(), others: Vec::new() }
     }
+
+    /// An error of the disk that the data directory is on.
+    pub(crate) fn disk(verb: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::new(disk_code(error), format!("{verb} {}: {error}", path.display()))
+    }
+}
+
+/// The code of an error of the disk that the data directory is on.
+#[must_use]
+pub fn disk_code(error: &std::io::Error) -> ErrorCode {
+    if store::is_no_space(error) { ErrorCode::DiskFull } else { ErrorCode::StoreFailed }
 }
 
 impl From<StoreError> for LifecycleError {
     fn from(error: StoreError) -> Self {
-        Self::new(ErrorCode::StoreFailed, error.to_string())
+        let code = match error {
+            StoreError::NoSpace { .. } => ErrorCode::DiskFull,
+            _ => ErrorCode::StoreFailed,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Kept as a text file beside the store, not in it, so that what an installation left on the host can be
 //! found and removed even when the store is lost.
 
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -10,6 +11,7 @@ use llcm_names::InstallationId;
 
 use crate::clock::IdSource;
 use crate::error::{ErrorCode, LifecycleError};
+use crate::store::StoreError;
 
 /// The file that holds it.
 const FILE: &str = "installation";
@@ -39,8 +41,39 @@ pub fn find_installation_id(data_dir: &Path) -> Result<Option<InstallationId>, L
     }
 }
 
+/// A data directory that nobody else works with, until it is dropped.
+#[derive(Debug)]
+pub struct Held(File);
+
+impl Drop for Held {
+    /// Unlocks: closing the file would not do, because a program that another thread is just starting has it, too,
+    /// until it executes.
+    fn drop(&mut self) {
+        // A lock that cannot be given up goes with the last process that has the file.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes a data directory, which has an id, for this process: a server does for as long as it runs, and whoever
+/// replaces its store or removes what it has made. It is the file with the id that is locked, for it outlives the store.
+///
+/// # Errors
+/// `StoreFailed` when another process has it, or there is no id.
+pub fn hold(data_dir: &Path) -> Result<Held, LifecycleError> {
+    let path = data_dir.join(FILE);
+    let file = File::open(&path).map_err(|error| fail("open", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Held(file)),
+        Err(TryLockError::WouldBlock) => {
+            let path = data_dir.display().to_string();
+            Err(StoreError::InUse { path }.into())
+        }
+        Err(TryLockError::Error(error)) => Err(fail("lock", &path, &error)),
+    }
+}
+
 fn create(data_dir: &Path, path: &Path, ids: &dyn IdSource) -> Result<InstallationId, LifecycleError> {
-    std::fs::create_dir_all(data_dir).map_err(|error| fail("create", data_dir, &error))?;
+    std::fs::create_dir_all(data_dir).map_err(|error| LifecycleError::disk("create", data_dir, &error))?;
     let bits = ids.uuid().as_u128() & u128::from(u32::MAX);
     let id = InstallationId::from_bits(u32::try_from(bits).unwrap_or_default());
     // Written aside and renamed without overwriting, so that no reader ever sees half an id and two first
@@ -54,7 +87,7 @@ fn create(data_dir: &Path, path: &Path, ids: &dyn IdSource) -> Result<Installati
             _ => Ok(()),
         }
     };
-    write().map_err(|error| fail("write", path, &error))?;
+    write().map_err(|error| LifecycleError::disk("write", path, &error))?;
     let text = std::fs::read_to_string(path).map_err(|error| fail("read", path, &error))?;
     InstallationId::parse(text.trim()).map_err(|error| fail("read", path, &error))
 }

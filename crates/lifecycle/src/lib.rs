@@ -70,6 +70,7 @@
 mod admission;
 mod auto;
 pub mod catalog;
+pub mod clean;
 pub mod clock;
 mod core;
 mod engines;

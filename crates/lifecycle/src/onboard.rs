@@ -32,7 +32,8 @@ fn staging(data_dir: &Path) -> PathBuf {
     data_dir.join("staging")
 }
 
-fn packages(data_dir: &Path) -> PathBuf {
+/// The directory with the services' files. It is made when there is a store.
+pub(crate) fn packages(data_dir: &Path) -> PathBuf {
     data_dir.join("packages")
 }
 
@@ -42,7 +43,7 @@ pub(crate) fn package_dir(core: &Core, service: ServiceId) -> PathBuf {
 }
 
 fn failed(verb: &str, path: &Path, error: &std::io::Error) -> LifecycleError {
-    LifecycleError::new(ErrorCode::StoreFailed, format!("{verb} {}: {error}", path.display()))
+    LifecycleError::disk(verb, path, error)
 }
 
 /// A new empty file in the staging directory.

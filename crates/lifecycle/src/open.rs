@@ -1,7 +1,6 @@
 //! The beginning and the end of an orchestrator.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use llcm_names::DcName;
@@ -10,7 +9,7 @@ use llcm_topology::Topology;
 
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
-use crate::installation::installation_id;
+use crate::installation::{hold, installation_id};
 use crate::parts::Parts;
 use crate::plan::HostFacts;
 use crate::store::file::{self, FileStore};
@@ -18,14 +17,18 @@ use crate::store::writer::Writer;
 use crate::store::{Store, StoreError};
 use crate::{engines, ground, onboard, recovery, requests, terminate};
 
-/// The store in a data directory, made where there is none.
-pub(crate) async fn file_store(data_dir: &Path) -> Result<Arc<dyn Store>, LifecycleError> {
-    let data_dir = data_dir.to_owned();
+/// The store in a data directory, made where there never was one; the directory is this process's as long as it is open.
+pub(crate) async fn file_store(parts: &Parts) -> Result<Arc<dyn Store>, LifecycleError> {
+    let (ids, data_dir) = (Arc::clone(&parts.ids), parts.data_dir.clone());
     blocking(move || {
-        std::fs::create_dir_all(&data_dir).map_err(|error| {
-            LifecycleError::new(ErrorCode::StoreFailed, format!("create {}: {error}", data_dir.display()))
-        })?;
-        let store: Arc<dyn Store> = Arc::new(FileStore::open(&data_dir.join(file::FILE))?);
+        installation_id(&data_dir, &*ids)?;
+        let held = hold(&data_dir)?;
+        let path = data_dir.join(file::FILE);
+        let length = std::fs::metadata(&path).map_or(0, |found| found.len());
+        if length == 0 && onboard::packages(&data_dir).exists() {
+            return Err(StoreError::Missing { path: path.display().to_string() }.into());
+        }
+        let store: Arc<dyn Store> = Arc::new(FileStore::open(&path)?.holding(held));
         Ok(store)
     })
     .await

@@ -28,10 +28,10 @@ impl Orchestrator {
     /// this installation's mark without being known is removed.
     ///
     /// # Errors
-    /// `StoreFailed` when the data directory or the store cannot be used; the driver's code when an engine or
+    /// `StoreFailed` when the data directory or the store cannot be used, `DiskFull`; the driver's code when an engine or
     /// the network does not answer.
     pub async fn open(parts: Parts) -> Result<Arc<Self>, LifecycleError> {
-        let store = open::file_store(&parts.data_dir).await?;
+        let store = open::file_store(&parts).await?;
         Self::open_with(parts, store).await
     }
 

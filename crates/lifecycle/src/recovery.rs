@@ -88,9 +88,13 @@ fn known(core: &Core) -> BTreeMap<InstanceId, Known> {
         .collect();
     for request in state.requests.unended() {
         if request.view.request_type == RequestType::Terminate
-            && let Some(instance) = known.get_mut(&request.view.instance_id)
+            && let Some(known) = known.get_mut(&request.view.instance_id)
         {
-            instance.to_be_terminated = true;
+            known.to_be_terminated = true;
+            if let Some(instance) = state.instances.get(&request.view.instance_id) {
+                // As it was when the request was accepted: what is called off ends without a trace.
+                instance.called_off.cancel();
+            }
         }
     }
     known
@@ -157,9 +161,10 @@ fn close_scripts(core: &Core, instance: &Instance) -> Vec<Record> {
 
 async fn take_down(core: &Arc<Core>, instance: &Arc<Instance>) {
     let _operation = instance.operation.lock().await;
-    let (during, end) = match instance.state() {
-        InstanceState::Planned | InstanceState::Creating | InstanceState::Unwinding => {
-            (InstanceState::Unwinding, InstanceState::Failed)
+    let (during, end) = match (instance.state(), instance.called_off.is_cancelled()) {
+        (InstanceState::Planned | InstanceState::Creating | InstanceState::Unwinding, called_off) => {
+            let end = if called_off { InstanceState::Terminated } else { InstanceState::Failed };
+            (InstanceState::Unwinding, end)
         }
         _ => (InstanceState::Terminating, InstanceState::Terminated),
     };

@@ -2,7 +2,9 @@
 //! ([`memory`]), and the writer that gathers what many tasks write into few transactions (`writer`).
 //!
 //! What is stored is listed in [`Change`]; every value carries a version (`Versioned`), and the store
-//! as a whole a format number. A reader refuses what is newer than itself and never empties a store.
+//! as a whole a format number. A reader refuses what is newer than itself and never empties a store; what is
+//! older, `migrations` bring up to date. A file is examined before it is opened (`examine`), and looked after
+//! when it is damaged ([`care`]).
 
 use std::collections::BTreeMap;
 
@@ -14,12 +16,15 @@ use crate::catalog::ServiceRecord;
 use crate::journal::Record;
 use crate::requests::RequestRecord;
 
+pub mod care;
+pub(crate) mod examine;
 pub mod file;
 pub mod memory;
+pub(crate) mod migrations;
 pub(crate) mod writer;
 
 /// The format of the store that this program reads and writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Keeps records. Calls may block on the disk; they are made off the async threads.
 pub trait Store: Send + Sync {
@@ -34,6 +39,28 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When they cannot be written; then none of them is.
     fn write(&self, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// How it is to be written to.
+    fn manner(&self) -> Manner {
+        Manner::default()
+    }
+}
+
+/// How a store is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Changes after which no more are gathered into a transaction; what has to be written together is, however many
+    /// there are.
+    pub gather: usize,
+    /// Whether writing may wait for a disk, so that a thread for that is wanted.
+    pub waits: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        // Bounds what one commit holds in memory.
+        Self { gather: 512, waits: true }
+    }
 }
 
 /// A change of what is stored.
@@ -105,16 +132,51 @@ pub enum StoreError {
     },
     /// It was written by a newer program.
     #[error(
-        "the store {path} has format {found}, this program knows {FORMAT}: run the program that wrote it, or a newer one"
+        "the store {path} has format {found}, this program knows {FORMAT}: run the program that wrote it{by}, or a \
+         newer one; nothing was changed"
     )]
     Format {
         /// The store's file.
         path: String,
         /// Its format.
         found: u32,
+        /// Who wrote it, in words, if that is known; else empty.
+        by: String,
+    },
+    /// The file is not as a program of this kind writes it.
+    #[error(
+        "the store {path} is damaged: {reason}. Nothing was changed. `llcm store check` says what can be read of it; \
+         `llcm store repair` keeps the file aside and goes on with that, `llcm store restore FILE` with a backup"
+    )]
+    Damaged {
+        /// The store's file.
+        path: String,
+        /// What was found.
+        reason: String,
+    },
+    /// There ought to be a store.
+    #[error(
+        "the store {path} is missing, and packages beside it say that there was one. Nothing was changed. \
+         `llcm store restore FILE` puts a backup there, `llcm store repair` an empty one; `llcm clean` removes what \
+         runs without one"
+    )]
+    Missing {
+        /// The store's file.
+        path: String,
+    },
+    /// The disk is full, or the user's part of it.
+    #[error("{operation} the store {path}: no space is left on the disk; nothing was written")]
+    NoSpace {
+        /// What was tried ("open", "write").
+        operation: &'static str,
+        /// The store's file.
+        path: String,
     },
     /// A stored value cannot be read.
-    #[error("the store holds a {what} that cannot be read: {reason}")]
+    #[error(
+        "the store holds a {what} that cannot be read: {reason}. Nothing was changed. `llcm store check` says what can \
+         be read; `llcm store repair` keeps the file aside and goes on with that"
+    )]
     Record {
         /// What kind of value, and which.
         what: String,
@@ -131,4 +193,21 @@ pub enum StoreError {
         /// What was reported.
         reason: String,
     },
+}
+
+impl StoreError {
+    /// An error of reading or writing.
+    pub(crate) fn io(operation: &'static str, path: &str, error: &std::io::Error) -> Self {
+        let path = path.to_owned();
+        if is_no_space(error) {
+            return Self::NoSpace { operation, path };
+        }
+        Self::Io { operation, path, reason: error.to_string() }
+    }
+}
+
+/// Whether an error says that there is no space for what was to be written.
+#[must_use]
+pub fn is_no_space(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }

@@ -276,7 +276,9 @@ async fn running_instances_are_adopted_and_strays_and_losses_are_found_in_both_e
     again.shutdown(false).await.unwrap();
     let foreign = EngineName::parse("postgres").unwrap();
     rig.world.add_foreign_to(&engine(OTHER), &foreign, "postgres:17");
-    std::fs::remove_file(rig.dir.path().join("store.redb")).unwrap();
+    let path = rig.dir.path().join("store.redb");
+    std::fs::remove_file(&path).unwrap();
+    llcm_lifecycle::store::care::repair(&path).unwrap();
     rig.world.forget_calls();
     open(&rig).await;
     let left: Vec<_> = rig.world.snapshot().containers.into_iter().map(|container| container.name).collect();

@@ -17,7 +17,7 @@ use llcm_lifecycle::store::memory::MemoryStore;
 use llcm_lifecycle::store::{Change, Contents, Store, StoreError};
 use llcm_lifecycle::{Orchestrator, Parts};
 use llcm_names::{EngineName, InstanceId, Owner};
-use llcm_runtime::{EngineId, simulated};
+use llcm_runtime::{ContainerState, EngineId, simulated};
 use llcm_testkit::{demo_chain, every_step};
 
 /// A run of a service with every kind of step, as a store sees it.
@@ -218,6 +218,16 @@ async fn decisions_after_a_restart() {
     };
     assert_eq!(missing.len(), 2, "{missing:?}");
     assert!(missing[0].contains("interface") && missing[1].contains("link"), "{missing:?}");
+
+    // What its engine cannot read is there, and is told of.
+    let mut damaged = observed.clone();
+    damaged.containers[0].1.state = ContainerState::Damaged;
+    let [Decision::Keep { missing, seen, .. }] = &decide(&known(InstanceState::Running, false), &damaged)[..]
+    else {
+        panic!("it is kept")
+    };
+    assert!(missing.len() == 1 && missing[0].contains("is damaged"), "{missing:?}");
+    assert_eq!(seen.get(&damaged.containers[0].1.name), Some(&ContainerState::Damaged));
 
     // In another engine than that of its data center a container cannot be worked with.
     let mut moved = observed.clone();

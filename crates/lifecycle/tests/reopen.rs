@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::{Rig, down, push, run, up, upload, view};
 use llcm_lifecycle::request::{InstanceState, RequestStatus, ServiceRef};
+use llcm_lifecycle::store::care;
 use llcm_lifecycle::{Dialect, ErrorCode, Orchestrator, Settings};
 use llcm_names::EngineName;
 use llcm_runtime::simulated::{Fault, Operation};
@@ -201,7 +202,14 @@ async fn what_is_missing_is_shown_and_what_nobody_knows_is_removed() {
     again.shutdown(false).await.unwrap();
 
     // The store is lost; the installation's id is not.
-    std::fs::remove_file(rig.dir.path().join("store.redb")).unwrap();
+    let path = rig.dir.path().join("store.redb");
+    std::fs::remove_file(&path).unwrap();
+    let world = rig.world.snapshot();
+    let error =
+        rig.open_on(llcm_runtime::simulated::backend(&rig.world, &rig.installation())).await.err().unwrap();
+    assert!(error.message.contains("is missing") && error.message.contains("llcm store repair"), "{error}");
+    assert!(rig.world.snapshot() == world && !path.exists() && rig.list("packages").len() == 1);
+    care::repair(&path).unwrap();
     let new = rig.open().await;
     assert!(new.services().is_empty() && rig.list("packages").is_empty());
     let left: Vec<_> = rig.world.snapshot().containers.into_iter().map(|container| container.name).collect();
@@ -230,12 +238,15 @@ async fn a_store_of_a_newer_program_is_left_alone() {
         let database = redb::Database::open(&path).unwrap();
         let transaction = database.begin_write().unwrap();
         let meta = redb::TableDefinition::<&str, &[u8]>::new("meta");
-        transaction.open_table(meta).unwrap().insert("format", b"2".as_slice()).unwrap();
+        transaction.open_table(meta).unwrap().insert("format", b"3".as_slice()).unwrap();
         transaction.commit().unwrap();
     }
+    let before = std::fs::read(&path).unwrap();
     let installation = rig.installation();
     let error = rig.open_on(llcm_runtime::simulated::backend(&rig.world, &installation)).await.err().unwrap();
-    assert!(error.message.contains("has format 2, this program knows 1"), "{error}");
+    assert!(std::fs::read(&path).unwrap() == before, "nothing is touched");
+    assert!(error.message.contains("the program that wrote it (llcm "), "{error}");
+    assert!(error.message.contains("has format 3, this program knows 2"), "{error}");
 }
 
 #[tokio::test]

@@ -210,4 +210,6 @@ pub enum ContainerState {
         /// The exit code.
         code: Option<i64>,
     },
+    /// Its engine cannot read what it knew of it; it can only be removed.
+    Damaged,
 }

@@ -17,8 +17,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::Output;
-use crate::config::raw::RawConfig;
-use crate::config::{engine_dir, file};
+use crate::commands::place::Place;
+use crate::config::engine_dir;
 use crate::output;
 
 /// How much of a digest is shown, as container tools do.
@@ -40,17 +40,6 @@ enum Verb {
     Ls(LsArgs),
     /// Remove images.
     Rm(RmArgs),
-}
-
-/// Where the store is: as `llcm serve` is told.
-#[derive(Debug, Clone, clap::Args)]
-struct Place {
-    /// Where the server keeps its state. [default: as for `llcm serve`]
-    #[arg(long, env = "LLCM_DATA_DIR", hide_env_values = true, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// The server's configuration file. [default: as for `llcm serve`]
-    #[arg(long, env = "LLCM_CONFIG", hide_env_values = true, value_name = "FILE")]
-    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -132,8 +121,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 impl Place {
     /// The engine's directory; it need not be there.
     fn state_dir(&self) -> anyhow::Result<PathBuf> {
-        let given = RawConfig { data_dir: self.data_dir.clone(), ..RawConfig::default() };
-        Ok(engine_dir(&given.over(file::read(self.config.as_deref())?).data_dir()?))
+        Ok(engine_dir(&self.data_dir()?))
     }
 
     /// The store, which is made when it is not there.

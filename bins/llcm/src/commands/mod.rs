@@ -1,6 +1,7 @@
 //! The verbs, one a file.
 
 pub(crate) mod audit;
+pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -10,6 +11,7 @@ pub(crate) mod image;
 pub(crate) mod logs;
 mod offline;
 pub(crate) mod pack;
+mod place;
 pub(crate) mod plan;
 mod progress;
 pub(crate) mod ps;
@@ -18,6 +20,7 @@ pub(crate) mod rm;
 pub(crate) mod sap;
 pub(crate) mod serve;
 pub(crate) mod services;
+pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod validate;
@@ -62,6 +65,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Validate(args) => validate::run(&args),
         Verb::Pack(args) => pack::run(&args),
         Verb::Doctor(args) => doctor::run(args),
+        Verb::Store(args) => store::run(args),
+        Verb::Clean(args) => clean::run(args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Token(args) => token::run(args),
         Verb::Audit(args) => audit::run(&args),

@@ -20,6 +20,7 @@ fn help_of_every_command() {
         "validate",
         "pack",
         "doctor",
+        "store",
         "demo",
         "completions",
         "token",
@@ -32,6 +33,12 @@ fn help_of_every_command() {
     }
     for verb in ["load", "import", "ls", "rm"] {
         insta::assert_snapshot!(format!("help-image-{verb}"), llcm(&["image", verb, "--help"]).expect(0));
+    }
+    // The settings are those of the server.
+    let clean = llcm(&["clean", "--help"]).expect(0);
+    insta::assert_snapshot!("help-clean", clean.split("Settings of the server").next().unwrap());
+    for verb in ["check", "repair", "backup", "restore"] {
+        insta::assert_snapshot!(format!("help-store-{verb}"), llcm(&["store", verb, "--help"]).expect(0));
     }
 }
 

@@ -117,7 +117,11 @@ impl Server {
         let mut all =
             vec!["serve", "--listen", "127.0.0.1:0", "--engine", "simulated", "--data-dir", data_dir];
         all.extend_from_slice(args);
-        let mut child = command(&all).spawn().unwrap();
+        Self::of(command(&all).spawn().unwrap())
+    }
+
+    /// The server that a process is, or is going to be.
+    pub(crate) fn of(mut child: Child) -> Self {
         let (sender, log) = mpsc::channel();
         let err = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || {
@@ -133,6 +137,7 @@ impl Server {
         server
     }
 
+    /// The server's process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }

@@ -195,7 +195,7 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("scripts", list(of("Script"))),
     ]);
     let state = json!({ "anyOf": [
-        object([("state", words(&["created", "running", "paused"]))]),
+        object([("state", words(&["created", "running", "paused", "damaged"]))]),
         object([("state", words(&["exited"])), ("code", or_null(integer()))]),
     ] });
     let link = object([

@@ -58,6 +58,7 @@ fn containers_scripts_and_links_in_all_their_states() {
         Some(ContainerState::Created),
         Some(ContainerState::Running),
         Some(ContainerState::Paused),
+        Some(ContainerState::Damaged),
         Some(exited(None)),
         Some(exited(Some(137))),
     ] {

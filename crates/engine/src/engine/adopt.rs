@@ -1,6 +1,7 @@
 //! Taking over what an earlier program has left in the directory.
 
 use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::container::{Container, Live};
@@ -21,17 +22,19 @@ impl Engine {
         for entry in fs::read_dir(&root).context("list", &root)? {
             let directory = entry.context("list", &root)?.path();
             let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let kept = read_json::<Kept>(&directory.join("spec.json"))?;
-            let state = read_json::<State>(&directory.join("state.json"))?;
-            let (Some(kept), Some(state), false) = (kept, state, name.starts_with('.')) else {
-                remove_network(&directory.join("network"))?;
-                remove_tree(&directory)?;
-                continue;
+            let (kept, state) = match read(&directory) {
+                Ok((Some(kept), Some(state))) if !name.starts_with('.') => (kept, state),
+                Err(error) if !name.starts_with('.') => {
+                    // The others have nothing to do with it.
+                    self.set_damaged(name, directory, &error);
+                    continue;
+                }
+                Ok(_) | Err(_) => {
+                    remove_network(&directory.join("network"))?;
+                    remove_tree(&directory)?;
+                    continue;
+                }
             };
-            if kept.version != VERSION {
-                let text = format!("{} is of version {}: use the program that made it", name, kept.version);
-                return Err(EngineError::Invalid(text));
-            }
             let process = match &state {
                 State::Running(id) => Process::find(id).map(Arc::new),
                 State::Created | State::Ended(_) => None,
@@ -77,4 +80,15 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// What the files say; `None` for one that is not there.
+fn read(directory: &Path) -> Result<(Option<Kept>, Option<State>), EngineError> {
+    let path = directory.join("spec.json");
+    let kept = read_json::<Kept>(&path)?;
+    if let Some(other) = kept.as_ref().map(|kept| kept.version).filter(|version| *version != VERSION) {
+        let text = format!("{} is of version {other}: use the program that made it", path.display());
+        return Err(EngineError::Invalid(text));
+    }
+    Ok((kept, read_json::<State>(&directory.join("state.json"))?))
 }

@@ -8,6 +8,7 @@
 mod admission;
 mod adopt;
 mod container;
+mod damaged;
 mod ends;
 mod exec;
 mod keeper;
@@ -22,6 +23,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use damaged::Damaged;
 pub use ends::Ended;
 pub use exec::{ExecOutput, ExecSpec};
 pub use logs::{LogChunk, LogReader};
@@ -92,6 +94,8 @@ pub struct Engine {
     powers: Powers,
     ports: Arc<Ports>,
     containers: Mutex<BTreeMap<String, Arc<Container>>>,
+    /// Those whose files cannot be read, by name.
+    damaged: Mutex<BTreeMap<String, Damaged>>,
     /// Names of containers being made, which takes a while and must not hold others up.
     making: Mutex<BTreeSet<String>>,
     lingering: session::Lingering,
@@ -129,6 +133,7 @@ impl Engine {
             with_own_group(&options.state_dir)?;
         }
         let images = ImageStore::open(&options.state_dir.join("images"), options.image_limits)?;
+        images.sweep()?;
         let images = images.with_tools(options.host_tools.as_ref());
         let cgroups = Arc::new(Cgroups::detect(&options.cgroup)?);
         let keeper = keeper::Keeper::start(options.log_bytes)?;
@@ -144,6 +149,7 @@ impl Engine {
             ids,
             powers,
             containers: Mutex::default(),
+            damaged: Mutex::default(),
             making: Mutex::default(),
             lingering: session::Lingering::default(),
             keeper,
@@ -208,6 +214,10 @@ impl Engine {
         self.admit(&spec, &image)?;
         {
             let containers = self.containers();
+            if self.damaged_ones().contains_key(&name) {
+                let problem = "is there already and is damaged: remove it";
+                return Err(EngineError::Conflict { kind: "container", name, problem });
+            }
             if containers.contains_key(&name) || !self.making().insert(name.clone()) {
                 let problem = "is there already: remove it, or choose another name";
                 return Err(EngineError::Conflict { kind: "container", name, problem });
@@ -237,6 +247,7 @@ impl Engine {
         let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(staged.join("upper"), open).context("set the mode of", &staged)?;
         write_json(&staged.join("spec.json"), &kept)?;
+        write_json(&staged.join(damaged::LABELS), &kept.spec.labels)?;
         write_json(&staged.join("state.json"), &State::Created)?;
         fs::rename(&staged, &directory).context("rename", &staged)?;
         let live = Mutex::new(Live::new(State::Created, None, None));

@@ -17,6 +17,8 @@ impl Engine {
     pub(super) fn settle_ports(&self) -> Result<(), EngineError> {
         let containers: BTreeSet<String> =
             self.containers().keys().cloned().chain(self.making().iter().cloned()).collect();
+        let damaged: Vec<_> = self.damaged_ones().keys().cloned().collect();
+        let containers = containers.into_iter().chain(damaged).collect();
         self.ports.settle(&containers)
     }
 

@@ -247,6 +247,9 @@ impl Engine {
     /// # Errors
     /// `System` when something cannot be removed; a further call goes on.
     pub fn remove(&self, name: &str) -> Result<(), EngineError> {
+        if self.remove_damaged(name)? {
+            return Ok(());
+        }
         let Some(container) = self.containers().get(name).cloned() else { return Ok(()) };
         // It cannot be started again meanwhile, and how it ends need not be written down.
         container.live().removed = true;

@@ -5,7 +5,7 @@
 //!                             `host-tools.<names>`: the tools on top of it
 //! STORE/images/<64 digits>.json   an image: its layers and how to run it
 //! STORE/references.json   names, each with the digest of its image and where that came from
-//! STORE/staging/   what is being unpacked; emptied by the next load
+//! STORE/staging/   what is being unpacked; emptied by the next load, and by the next engine that is opened
 //! STORE/lock   held by who changes the store
 //! STORE/removal.lock   held by who removes an image, and shared by those who are about to use one
 //! ```
@@ -149,6 +149,14 @@ impl ImageStore {
         loaded.sort();
         loaded.dedup();
         Ok(loaded)
+    }
+
+    /// Removes what a program that was killed was unpacking, unless another one is at it now.
+    pub(crate) fn sweep(&self) -> Result<(), EngineError> {
+        match lock(&self.root.join("lock"), false)? {
+            Some(_lock) => self.empty_staging().map(drop),
+            None => Ok(()),
+        }
     }
 
     fn empty_staging(&self) -> Result<PathBuf, EngineError> {

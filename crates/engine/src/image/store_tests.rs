@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::tests::{Fixture, digest, file, layer, saved};
 use super::{HOST_IMAGE, Image, ImageConfig};
 use crate::error::EngineError;
+use crate::files::lock;
 
 /// A directory of an engine that has a container of this image.
 fn with_container(state_dir: &Path, image: &Image) {
@@ -48,6 +49,25 @@ fn removal_keeps_what_others_need() {
     it.store.remove("second", &state).unwrap();
     assert!(!shared.exists() && it.store.list().unwrap().is_empty());
     assert!(matches!(it.store.remove(HOST_IMAGE, &state), Err(EngineError::NotFound { .. })));
+}
+
+#[test]
+fn what_a_killed_program_was_unpacking_is_swept() {
+    let it = Fixture::new();
+    it.load(&[&[file("kept", "")]]).unwrap();
+    let staging = it.directory.path().join("store/staging");
+    assert!(staging.is_dir(), "it is where it is looked for");
+    let half = staging.join("layer/bin");
+    fs::create_dir_all(&half).unwrap();
+    {
+        // Somebody is at it.
+        let _lock = lock(&it.directory.path().join("store/lock"), true).unwrap();
+        it.store.sweep().unwrap();
+        assert!(half.is_dir());
+    }
+    it.store.sweep().unwrap();
+    assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
+    assert!(it.store.find("vnf:1").is_ok());
 }
 
 fn tar_file(it: &Fixture, items: &[super::tests::Item<'_>]) -> std::path::PathBuf {

@@ -20,6 +20,10 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("killed_program_and_adoption", killed_program_and_adoption),
     ("a_start_that_nobody_finishes_runs_nothing", a_start_that_nobody_finishes_runs_nothing),
     ("what_was_not_finished_is_removed", what_was_not_finished_is_removed),
+    (
+        "what_cannot_be_read_of_one_is_no_matter_for_others",
+        what_cannot_be_read_of_one_is_no_matter_for_others,
+    ),
     ("a_process_of_the_same_number_is_not_adopted", a_process_of_the_same_number_is_not_adopted),
 ];
 
@@ -136,4 +140,49 @@ fn a_process_of_the_same_number_is_not_adopted() {
     it.open();
     let status = it.inspect("a").unwrap().unwrap().status;
     assert_eq!(status, Status::Ended(Exit { code: None, out_of_memory: false }));
+}
+
+fn what_cannot_be_read_of_one_is_no_matter_for_others() {
+    let mut it = Fixture::new();
+    let labels = std::collections::BTreeMap::from([("whose".to_owned(), "mine".to_owned())]);
+    for name in ["whole", "one", "other", "newer"] {
+        let spec =
+            Spec { command: shell("exec sleep 1000"), labels: labels.clone(), ..Spec::new(name, "host") };
+        it.create(spec).unwrap();
+        it.start(name).unwrap();
+    }
+    let pids = ["whole", "one", "other", "newer"].map(|name| it.pid(name));
+    let containers = it.state_dir().join("containers");
+    it.close();
+    std::fs::write(containers.join("one/spec.json"), "{\"version\": 1, \"spe").unwrap();
+    for file in ["spec.json", "state.json", "labels.json"] {
+        std::fs::write(containers.join("other").join(file), [0xff; 10]).unwrap();
+    }
+    let text = std::fs::read_to_string(containers.join("newer/spec.json")).unwrap();
+    std::fs::write(containers.join("newer/spec.json"), text.replace("\"version\": 1", "\"version\": 9"))
+        .unwrap();
+    it.open();
+    assert_eq!(it.pid("whole"), pids[0], "it was adopted");
+    assert_eq!(it.list().unwrap().len(), 1);
+    let damaged = it.damaged();
+    let names: Vec<_> = damaged.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["newer", "one", "other"]);
+    assert!(damaged[0].reason.contains("version 9"), "{damaged:?}");
+    assert!(
+        damaged[1].reason.contains("spec.json") && damaged[1].labels.as_ref() == Some(&labels),
+        "{damaged:?}"
+    );
+    assert_eq!(damaged[2].labels, None);
+    let error = it.create(Spec::new("one", "host")).unwrap_err();
+    assert!(error.to_string().contains("damaged"), "{error}");
+    for name in names {
+        it.remove(name).unwrap();
+        assert!(!containers.join(name).exists());
+    }
+    let runs =
+        |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|it| !it.contains(") Z "));
+    assert!(runs(&pids[0]), "others go on");
+    wait_until("the processes of damaged ones end", || !pids[1..].iter().any(runs));
+    assert!(it.damaged().is_empty());
+    it.create(Spec::new("one", "host")).unwrap();
 }

@@ -8,7 +8,7 @@ use llcm_packaging::{ErrorKind, PackagingError, Unpacked};
 use super::{invalid, staging};
 use crate::admission::check_room;
 use crate::core::Core;
-use crate::error::{ErrorCode, LifecycleError};
+use crate::error::{ErrorCode, LifecycleError, disk_code};
 use crate::package::load;
 use crate::request::Upload;
 use crate::settings::Dialect;
@@ -54,7 +54,10 @@ fn refused(error: PackagingError) -> LifecycleError {
     match error.kind() {
         ErrorKind::NotAPackage => LifecycleError::new(ErrorCode::NotAPackage, message),
         ErrorKind::TooLarge => LifecycleError::new(ErrorCode::TooLarge, message),
-        ErrorKind::Io => LifecycleError::new(ErrorCode::StoreFailed, message),
+        ErrorKind::Io => {
+            let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
+            LifecycleError::new(cause.map_or(ErrorCode::StoreFailed, disk_code), message)
+        }
         ErrorKind::Invalid => invalid(vec![Diagnostic::new(Severity::Error, error.code(), "", "", message)]),
     }
 }

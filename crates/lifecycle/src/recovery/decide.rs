@@ -72,6 +72,8 @@ pub fn decide(known: &BTreeMap<InstanceId, Known>, observed: &Observed) -> Vec<D
                 decisions.push(keep(instance, known, observed));
             }
             InstanceState::Terminated => decisions.push(Decision::Forget { instance }),
+            // To terminate what has failed is to forget it.
+            InstanceState::Failed if known.to_be_terminated => decisions.push(Decision::Forget { instance }),
             InstanceState::Failed => {}
             InstanceState::Planned
             | InstanceState::Creating
@@ -97,6 +99,11 @@ fn keep(instance: InstanceId, known: &Known, observed: &Observed) -> Decision {
         let engine = known.engines.get(container.datacenter());
         match listed.get(name).filter(|(lists, _)| engine.is_none_or(|engine| engine == *lists)) {
             Some((_, state)) => {
+                if *state == ContainerState::Damaged {
+                    missing.push(format!(
+                        "container {name} is damaged: its engine cannot read what it knew of it"
+                    ));
+                }
                 seen.insert(name.clone(), *state);
             }
             None => missing.push(format!("container {name} is missing")),

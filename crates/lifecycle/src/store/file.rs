@@ -1,6 +1,7 @@
 //! The store on disk: one redb file. Values are JSON, so that a later program, or a person, can read them.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use llcm_names::{InstanceId, RequestId, ServiceId};
 use redb::{
@@ -11,9 +12,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{Change, Contents, FORMAT, Store, StoreError, Versioned};
+use crate::installation::Held;
 
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+use super::{Change, Contents, FORMAT, Store, StoreError, Versioned, examine, migrations};
+
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const SERVICES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("services");
 const REQUESTS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("requests");
 /// (instance, position) -> record. Positions of an instance begin at 0 and have no gaps.
@@ -26,26 +29,64 @@ const KEY_COUNTERS: &str = "counters";
 pub const FILE: &str = "store.redb";
 
 /// Keeps records in one file, which it holds locked against other processes.
-#[derive(Debug)]
 pub struct FileStore {
-    database: Database,
+    /// `None`: closed after the disk failed; the next one who needs it opens it again.
+    database: Mutex<Option<Database>>,
+    opener: Opener,
     path: String,
+    /// Given up after the database is closed.
+    held: Option<Held>,
+}
+
+/// How the database is opened, and opened again.
+type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+
+impl std::fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileStore").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl FileStore {
-    /// Opens the store, making an empty one where there is none.
+    /// Opens the store, making an empty one where there is none. It is examined first: a damaged one, and one of a
+    /// newer program, is left as it is. One of an older program is brought up to date.
     ///
     /// # Errors
-    /// [`StoreError::InUse`], [`StoreError::Format`], or what the disk reports.
+    /// [`StoreError::InUse`], [`StoreError::Format`], [`StoreError::Damaged`], or what the disk reports.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
-        let database = Database::create(path).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: shown.clone() },
-            other => StoreError::Io { operation: "open", path: shown.clone(), reason: other.to_string() },
-        })?;
-        let store = Self { database, path: shown };
-        store.check_format()?;
-        Ok(store)
+        if matches!(Self::is_in_use(path), Ok(true)) {
+            return Err(StoreError::InUse { path: shown });
+        }
+        match std::fs::read(path) {
+            // Made, and nothing written yet.
+            Ok(bytes) if bytes.is_empty() => {}
+            Ok(bytes) => drop(examine::examine(bytes, &shown)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("read", &shown, &error)),
+        }
+        let path = path.to_owned();
+        Self::open_by(Box::new(move || Database::create(&path)), shown)
+    }
+
+    /// A store on something else than a file.
+    #[cfg(test)]
+    pub(crate) fn recorded(opener: Opener) -> Result<Self, StoreError> {
+        Self::open_by(opener, "recorded".to_owned())
+    }
+
+    fn open_by(opener: Opener, path: String) -> Result<Self, StoreError> {
+        let database = opener().map_err(|error| opening(error, &path))?;
+        let prepared = prepare(&database);
+        prepared.map_err(|error| told("write", &path, error))?;
+        Ok(Self { database: Mutex::new(Some(database)), opener, path, held: None })
+    }
+
+    /// The same store, with the data directory it is in, for as long as it is open.
+    #[must_use]
+    pub fn holding(mut self, held: Held) -> Self {
+        self.held = Some(held);
+        self
     }
 
     /// Whether a server has the store open. It is only looked at: it is neither made nor repaired.
@@ -76,73 +117,106 @@ impl FileStore {
     /// What the disk reports.
     pub fn compact(&mut self) -> Result<(), StoreError> {
         let path = self.path.clone();
-        self.database.compact().map(|_| ()).map_err(|error| StoreError::Io {
-            operation: "compact",
-            path,
-            reason: error.to_string(),
-        })
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = database.as_mut() else { return Ok(()) };
+        let compacted = database.compact().map(|_| ());
+        compacted.map_err(|error| StoreError::Io { operation: "compact", path, reason: error.to_string() })
     }
 
-    fn io(&self, operation: &'static str, error: impl std::fmt::Display) -> StoreError {
-        StoreError::Io { operation, path: self.path.clone(), reason: error.to_string() }
-    }
-
-    fn check_format(&self) -> Result<(), StoreError> {
-        let found = self.read_format().map_err(|error| self.io("read", error))?;
-        match found {
-            Some(FORMAT) => Ok(()),
-            Some(found) => Err(StoreError::Format { path: self.path.clone(), found }),
-            None => self.stamp().map_err(|error| self.io("write", error)),
-        }
-    }
-
-    fn read_format(&self) -> Result<Option<u32>, redb::Error> {
-        let table = match self.database.begin_read()?.open_table(META) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            other => other?,
+    /// Works with the database. One whose disk has failed does not answer any more, even when the disk does: it is
+    /// closed, and opened again for the next work, as after a kill.
+    fn with<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let mut held = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = match held.take() {
+            Some(database) => database,
+            None => (self.opener)().map_err(|error| opening(error, &self.path))?,
         };
-        let stamp = table.get(KEY_FORMAT)?;
-        Ok(stamp.map(|value| {
-            // A stamp that is no number is of no format this program knows.
-            std::str::from_utf8(value.value()).ok().and_then(|text| text.parse().ok()).unwrap_or(u32::MAX)
-        }))
-    }
-
-    fn stamp(&self) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
-        transaction.open_table(META)?.insert(KEY_FORMAT, FORMAT.to_string().as_bytes())?;
-        transaction.open_table(SERVICES)?;
-        transaction.open_table(REQUESTS)?;
-        transaction.open_table(JOURNAL)?;
-        transaction.commit()?;
-        Ok(())
-    }
-
-    fn read_raw(&self) -> Result<Raw, redb::Error> {
-        let transaction = self.database.begin_read()?;
-        let counters = transaction.open_table(META)?.get(KEY_COUNTERS)?.map(|value| value.value().to_vec());
-        let mut raw = Raw { counters, ..Raw::default() };
-        for (table, rows) in [(SERVICES, &mut raw.services), (REQUESTS, &mut raw.requests)] {
-            for row in transaction.open_table(table)?.iter()? {
-                let (key, value) = row?;
-                rows.push((key.value(), value.value().to_vec()));
-            }
+        let result = work(&database);
+        if result.is_ok() {
+            *held = Some(database);
         }
-        for row in transaction.open_table(JOURNAL)?.iter()? {
+        result.map_err(|error| told(operation, &self.path, error))
+    }
+}
+
+fn opening(error: DatabaseError, path: &str) -> StoreError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
+        other => told("open", path, other.into()),
+    }
+}
+
+fn told(operation: &'static str, path: &str, error: redb::Error) -> StoreError {
+    match error {
+        redb::Error::Io(error) => StoreError::io(operation, path, &error),
+        redb::Error::Corrupted(reason) => StoreError::Damaged { path: path.to_owned(), reason },
+        other => StoreError::Io { operation, path: path.to_owned(), reason: other.to_string() },
+    }
+}
+
+/// Gives a new database its tables and an old one the present format, in one transaction.
+fn prepare(database: &Database) -> Result<(), redb::Error> {
+    let found = read_format(database)?;
+    if found == Some(FORMAT) {
+        return Ok(());
+    }
+    let transaction = database.begin_write()?;
+    match found {
+        Some(found) => migrations::migrate(&transaction, found)?,
+        None => {
+            transaction.open_table(SERVICES)?;
+            transaction.open_table(REQUESTS)?;
+            transaction.open_table(JOURNAL)?;
+            migrations::stamp_program(&transaction)?;
+        }
+    }
+    transaction.open_table(META)?.insert(KEY_FORMAT, FORMAT.to_string().as_bytes())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The format of a store; `None`: it has none yet.
+pub(super) fn read_format(database: &Database) -> Result<Option<u32>, redb::Error> {
+    let table = match database.begin_read()?.open_table(META) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        other => other?,
+    };
+    let stamp = table.get(KEY_FORMAT)?;
+    Ok(stamp.map(|value| {
+        // A stamp that is no number is of no format this program knows.
+        std::str::from_utf8(value.value()).ok().and_then(|text| text.parse().ok()).unwrap_or(u32::MAX)
+    }))
+}
+
+/// What the file holds, before it is decoded.
+pub(super) fn read_raw(database: &Database) -> Result<Raw, redb::Error> {
+    let transaction = database.begin_read()?;
+    let counters = transaction.open_table(META)?.get(KEY_COUNTERS)?.map(|value| value.value().to_vec());
+    let mut raw = Raw { counters, ..Raw::default() };
+    for (table, rows) in [(SERVICES, &mut raw.services), (REQUESTS, &mut raw.requests)] {
+        for row in transaction.open_table(table)?.iter()? {
             let (key, value) = row?;
-            raw.journal.push((key.value().0, value.value().to_vec()));
+            rows.push((key.value(), value.value().to_vec()));
         }
-        Ok(raw)
     }
+    for row in transaction.open_table(JOURNAL)?.iter()? {
+        let (key, value) = row?;
+        raw.journal.push((key.value().0, value.value().to_vec()));
+    }
+    Ok(raw)
+}
 
-    fn write_all(&self, changes: &[Encoded<'_>]) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
-        for (change, bytes) in changes {
-            apply(&transaction, change, bytes)?;
-        }
-        transaction.commit()?;
-        Ok(())
+fn write_all(database: &Database, changes: &[Encoded<'_>]) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    for (change, bytes) in changes {
+        apply(&transaction, change, bytes)?;
     }
+    transaction.commit()?;
+    Ok(())
 }
 
 /// A change and the bytes of its value; empty where it has none.
@@ -150,39 +224,69 @@ type Encoded<'a> = (&'a Change, Vec<u8>);
 
 /// What the file holds, before it is decoded.
 #[derive(Default)]
-struct Raw {
+pub(super) struct Raw {
     counters: Option<Vec<u8>>,
     services: Vec<(u128, Vec<u8>)>,
     requests: Vec<(u128, Vec<u8>)>,
     journal: Vec<(u128, Vec<u8>)>,
 }
 
-impl Store for FileStore {
-    fn load_all(&self) -> Result<Contents, StoreError> {
-        let raw = self.read_raw().map_err(|error| self.io("read", error))?;
+impl Raw {
+    /// What it says. `unreadable` is told of each value that says nothing; what it returns ends the reading.
+    pub(super) fn decode(
+        self,
+        mut unreadable: impl FnMut(StoreError) -> Result<(), StoreError>,
+    ) -> Result<Contents, StoreError> {
         let mut contents = Contents::default();
-        if let Some(bytes) = raw.counters {
-            contents.counters = decode("counter", 0, &bytes)?;
+        if let Some(bytes) = self.counters {
+            match decode("counter", 0, &bytes) {
+                Ok(counters) => contents.counters = counters,
+                Err(error) => unreadable(error)?,
+            }
         }
-        for (key, bytes) in raw.services {
-            contents.services.insert(ServiceId::new(Uuid::from_u128(key)), decode("service", key, &bytes)?);
+        for (key, bytes) in self.services {
+            match decode("service", key, &bytes) {
+                Ok(service) => {
+                    contents.services.insert(ServiceId::new(Uuid::from_u128(key)), service);
+                }
+                Err(error) => unreadable(error)?,
+            }
         }
-        for (key, bytes) in raw.requests {
-            contents.requests.insert(RequestId::new(Uuid::from_u128(key)), decode("request", key, &bytes)?);
+        for (key, bytes) in self.requests {
+            match decode("request", key, &bytes) {
+                Ok(request) => {
+                    contents.requests.insert(RequestId::new(Uuid::from_u128(key)), request);
+                }
+                Err(error) => unreadable(error)?,
+            }
         }
-        for (key, bytes) in raw.journal {
-            let journal = contents.journals.entry(InstanceId::new(Uuid::from_u128(key))).or_default();
-            journal.push(decode("journal record of instance", key, &bytes)?);
+        for (key, bytes) in self.journal {
+            match decode("journal record of instance", key, &bytes) {
+                Ok(record) => {
+                    let journal = contents.journals.entry(InstanceId::new(Uuid::from_u128(key)));
+                    journal.or_default().push(record);
+                }
+                Err(error) => unreadable(error)?,
+            }
         }
         Ok(contents)
+    }
+}
+
+impl Store for FileStore {
+    fn load_all(&self) -> Result<Contents, StoreError> {
+        self.with("read", read_raw)?.decode(Err)
     }
 
     fn write(&self, changes: &[Change]) -> Result<(), StoreError> {
         let encoded = changes.iter().map(|change| Ok((change, encode(change)?)));
-        let encoded: Vec<Encoded<'_>> = encoded
-            .collect::<Result<_, serde_json::Error>>()
-            .map_err(|error| self.io("encode a record for", error))?;
-        self.write_all(&encoded).map_err(|error| self.io("write", error))
+        let encoded: Result<Vec<Encoded<'_>>, serde_json::Error> = encoded.collect();
+        let encoded = encoded.map_err(|error| StoreError::Io {
+            operation: "encode a record for",
+            path: self.path.clone(),
+            reason: error.to_string(),
+        })?;
+        self.with("write", |database| write_all(database, &encoded))
     }
 }
 

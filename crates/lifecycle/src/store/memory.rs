@@ -2,12 +2,19 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Change, Contents, Store, StoreError};
+use super::{Change, Contents, Manner, Store, StoreError};
 
 /// Keeps records in memory. Clone the `Arc` around it to hand the same records to a second orchestrator.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     contents: Mutex<Contents>,
+}
+
+impl From<Contents> for MemoryStore {
+    /// A store that holds this already.
+    fn from(contents: Contents) -> Self {
+        Self { contents: Mutex::new(contents) }
+    }
 }
 
 impl MemoryStore {
@@ -47,5 +54,9 @@ impl Store for MemoryStore {
             }
         }
         Ok(())
+    }
+
+    fn manner(&self) -> Manner {
+        Manner { waits: false, ..Manner::default() }
     }
 }

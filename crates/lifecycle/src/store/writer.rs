@@ -9,9 +9,6 @@ use tokio::task::JoinHandle;
 use super::{Change, Store, StoreError};
 use crate::error::{ErrorCode, LifecycleError};
 
-/// Changes that go into one transaction at most: bounds what one commit holds in memory.
-const BATCH: usize = 512;
-
 type Reply = oneshot::Sender<Result<(), StoreError>>;
 
 enum Job {
@@ -67,6 +64,7 @@ impl Writer {
 
 async fn run(store: Arc<dyn Store>, mut jobs: mpsc::UnboundedReceiver<Job>) {
     let mut open = true;
+    let gather = store.manner().gather;
     while open && let Some(first) = jobs.recv().await {
         let mut batch = Vec::new();
         let mut replies = Vec::new();
@@ -79,7 +77,7 @@ async fn run(store: Arc<dyn Store>, mut jobs: mpsc::UnboundedReceiver<Job>) {
                 }
                 Job::Close => open = false,
             }
-            next = if open && batch.len() < BATCH { jobs.try_recv().ok() } else { None };
+            next = if open && batch.len() < gather { jobs.try_recv().ok() } else { None };
         }
         commit(&store, batch, replies).await;
     }
@@ -89,15 +87,8 @@ async fn commit(store: &Arc<dyn Store>, batch: Vec<Change>, replies: Vec<Reply>)
     if batch.is_empty() && replies.is_empty() {
         return;
     }
-    let store = Arc::clone(store);
-    let result = match tokio::task::spawn_blocking(move || store.write(&batch)).await {
-        Ok(result) => result,
-        Err(error) => Err(StoreError::Io {
-            operation: "write",
-            path: String::new(),
-            reason: format!("the writing thread failed: {error}"),
-        }),
-    };
+    let result =
+        if store.manner().waits { write_aside(Arc::clone(store), batch).await } else { store.write(&batch) };
     if let Err(error) = &result
         && replies.is_empty()
     {
@@ -107,4 +98,12 @@ async fn commit(store: &Arc<dyn Store>, batch: Vec<Change>, replies: Vec<Reply>)
         // The caller may have gone; the change is made all the same.
         let _ = reply.send(result.clone());
     }
+}
+
+/// Writes on a thread where waiting for the disk does no harm.
+async fn write_aside(store: Arc<dyn Store>, batch: Vec<Change>) -> Result<(), StoreError> {
+    tokio::task::spawn_blocking(move || store.write(&batch)).await.unwrap_or_else(|error| {
+        let reason = format!("the writing thread failed: {error}");
+        Err(StoreError::Io { operation: "write", path: String::new(), reason })
+    })
 }

@@ -21,7 +21,7 @@ pub(super) fn refuse<T>(kind: ErrorKind, message: impl Into<String>) -> Result<T
     Err((kind, message.into()))
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub(super) script: Script,
     /// Calls so far that matched each fault of the script.
@@ -39,7 +39,7 @@ pub(super) struct State {
 }
 
 /// A container of the world; `spec` is `None` for one that somebody else made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Container {
     pub(super) id: u64,
     pub(super) engine: EngineId,
@@ -66,7 +66,7 @@ pub(super) struct OutputLine {
 }
 
 /// A port with the container's incarnation it was plugged into.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct PluggedPort {
     pub(super) spec: PortSpec,
     pub(super) container: u64,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::containers::SimulatedContainers;
 use super::faults::{Action, Fault, Operation, When};
+use super::moments::Observing;
 use super::script::Script;
 use super::state::{Container, Refusal, State};
 use crate::{ContainerSpec, PortBinding};
@@ -25,10 +26,12 @@ use crate::{
 /// their work, give the world to new ones, and the program has crashed and come back.
 #[derive(Debug)]
 pub struct World {
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     /// Counts the changes, for those who wait for one.
-    changes: watch::Sender<u64>,
-    began: Instant,
+    pub(super) changes: watch::Sender<u64>,
+    pub(super) began: Instant,
+    /// Who is told of the calls' effects.
+    pub(super) observer: Mutex<Option<Observing>>,
 }
 
 /// A call that a driver received.
@@ -102,7 +105,8 @@ impl World {
     /// A world that follows a script.
     #[must_use]
     pub fn with_script(script: Script) -> Arc<Self> {
-        let world = Self { state: Mutex::default(), changes: watch::Sender::new(0), began: Instant::now() };
+        let (changes, began) = (watch::Sender::new(0), Instant::now());
+        let world = Self { state: Mutex::default(), changes, began, observer: Mutex::default() };
         world.set_script(script);
         Arc::new(world)
     }
@@ -306,8 +310,10 @@ impl World {
         if let Some(fault) = fault.as_ref().filter(|fault| fault.when == When::Before) {
             return Err(error(strike(fault).await));
         }
+        self.tell(engine, operation, target, When::Before);
         let outcome = effect(&mut self.lock()).map_err(error);
         self.changed();
+        self.tell(engine, operation, target, When::After);
         match fault {
             Some(fault) if outcome.is_ok() => Err(error(strike(&fault).await)),
             _ => outcome,

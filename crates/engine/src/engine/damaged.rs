@@ -1,0 +1,92 @@
+//! Containers whose files cannot be read: nothing can be said of them but their names and, mostly, their labels. They
+//! are neither started nor stopped; they can be removed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, PoisonError};
+
+use super::Engine;
+use crate::error::{Context as _, EngineError};
+use crate::files::{read_json, remove_tree};
+use crate::namespaces::remove_network;
+use crate::process::Process;
+use crate::record::State;
+
+/// The file with a container's labels.
+pub(super) const LABELS: &str = "labels.json";
+
+/// A container whose files cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Its labels, if those can be read.
+    pub labels: Option<BTreeMap<String, String>>,
+    directory: PathBuf,
+}
+
+impl Engine {
+    /// The containers whose files cannot be read, by name.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<Damaged> {
+        self.damaged_ones().values().cloned().collect()
+    }
+
+    pub(super) fn damaged_ones(&self) -> MutexGuard<'_, BTreeMap<String, Damaged>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_damaged(&self, name: String, directory: PathBuf, error: &EngineError) {
+        let labels = read_json(&directory.join(LABELS)).ok().flatten();
+        let reason = match std::error::Error::source(error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        };
+        self.damaged_ones().insert(name.clone(), Damaged { name, reason, labels, directory });
+    }
+
+    /// Removes a damaged container; whether there was one of that name.
+    pub(super) fn remove_damaged(&self, name: &str) -> Result<bool, EngineError> {
+        let Some(Damaged { directory, .. }) = self.damaged_ones().get(name).cloned() else {
+            return Ok(false);
+        };
+        let state = read_json::<State>(&directory.join("state.json")).ok().flatten();
+        if let Some(State::Running(id)) = &state
+            && let Some(process) = Process::find(id)
+        {
+            process.end().context("end", &directory)?;
+        }
+        kill_inside(&directory)?;
+        self.cgroups.remove(name)?;
+        remove_network(&directory.join("network"))?;
+        remove_tree(&directory)?;
+        self.damaged_ones().remove(name);
+        // What it published is known by its name.
+        self.settle_ports()?;
+        Ok(true)
+    }
+}
+
+/// Kills what has the container's root file system, where no file says which processes those are.
+fn kill_inside(directory: &Path) -> Result<(), EngineError> {
+    // proc_pid_mountinfo(5): the options of an overlay, in a mount namespace that only the container has.
+    let root = format!("upperdir={}/upper", directory.display());
+    let has_root = |process: &Process| {
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", process.id.pid)).unwrap_or_default();
+        mounts.lines().any(|line| line.split([' ', ',']).any(|option| option == root))
+    };
+    for entry in fs::read_dir("/proc").context("list", Path::new("/proc"))? {
+        let name = entry.context("list", Path::new("/proc"))?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        // It is held before it is looked at, so that the one killed is the one that was looked at.
+        if let Ok(process) = Process::hold(pid)
+            && has_root(&process)
+        {
+            process.end().context("end", directory)?;
+        }
+    }
+    Ok(())
+}

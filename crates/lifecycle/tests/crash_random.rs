@@ -1,0 +1,185 @@
+//! Several clients at once on a host that takes its time and fails now and then, killed at moments of it. The order of
+//! things is the seed's; seeds are printed.
+//!
+//! `LLCM_CRASH_SEEDS=200` tries so many seeds; usual is a handful.
+
+mod common;
+mod crash_common;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crash_common::ledger::{Client, Ledger};
+use crash_common::scenario::{BUILT, CHAIN, EVERY};
+use crash_common::{Moment, Recording, check, life, setting};
+use futures_util::future::join_all;
+use llcm_lifecycle::store::memory::MemoryStore;
+use llcm_names::ServiceId;
+use llcm_runtime::simulated::{Fault, Latency, Operation, Script};
+
+/// SplitMix64.
+#[derive(Clone)]
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+
+    /// A place among so many.
+    fn pick(&mut self, length: usize) -> usize {
+        usize::try_from(self.roll(length as u64)).expect("less than a length")
+    }
+
+    fn another(&mut self) -> Self {
+        Self(self.roll(u64::MAX))
+    }
+}
+
+const OPERATIONS: [Operation; 15] = [
+    Operation::Taken,
+    Operation::Check,
+    Operation::EnsureImage,
+    Operation::BuildImage,
+    Operation::EnsureSegment,
+    Operation::Create,
+    Operation::Start,
+    Operation::Attach,
+    Operation::Exec,
+    Operation::Remove,
+    Operation::RemoveInstance,
+    Operation::ListContainers,
+    Operation::ListNetwork,
+    Operation::Prepare,
+    Operation::Teardown,
+];
+
+fn host(dice: &mut Dice) -> Script {
+    let mut script = Script { seed: dice.roll(u64::MAX), ..Script::default() };
+    for operation in OPERATIONS {
+        // The clock goes by milliseconds: hardly ever do two things happen at the same time, so that their order is
+        // the seed's.
+        let fixed = Duration::from_millis(2000 + dice.roll(40_000));
+        script = script.taking(operation, Latency { fixed, jitter: fixed / 2 });
+    }
+    for operation in [Operation::Attach, Operation::Create, Operation::Remove, Operation::ListNetwork] {
+        let fault = Fault::fail(operation).on_call(1 + dice.roll(40));
+        script = script.with(if dice.roll(2) == 0 { fault } else { fault.after() });
+    }
+    script
+}
+
+/// One client: works with what is its own, and with services that are everybody's.
+async fn work(client: Client, shared: Vec<ServiceId>, mut dice: Dice) {
+    let (mut services, mut instances) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(dice.roll(400_000))).await;
+        match dice.roll(8) {
+            0 => services.extend(client.push(&BUILT).await.ok().map(|service| service.id)),
+            1 if !services.is_empty() => {
+                // Refused while it has instances.
+                let _ = client.remove(services[0]).await;
+            }
+            2 | 3 if !instances.is_empty() => {
+                let index = dice.pick(instances.len());
+                client.down(instances[index]).await;
+            }
+            other => {
+                let all: Vec<_> = shared.iter().chain(&services).copied().collect();
+                let index = dice.pick(all.len());
+                // What it was to be made of may have gone.
+                let Ok(id) = client.begin(all[index]).await else { continue };
+                instances.push(id);
+                if other > 4 {
+                    client.made(id).await;
+                }
+            }
+        }
+    }
+}
+
+/// The moments that are kept of a seed's run, and what all of them were.
+fn moments(seed: u64) -> (Vec<Moment>, usize) {
+    let saps = seed % 2 == 1;
+    let settings = check::settings(saps);
+    let world = life::host();
+    let dir = crash_common::directory();
+    let runtime = life::runtime();
+    let result = runtime.block_on(async {
+        let mut dice = Dice(seed);
+        let keep = dice.another();
+        // One in twenty, at places of the seed's.
+        let wanted = Box::new(move |number| Dice(keep.0 ^ number as u64).roll(20) == 0);
+        let recording = Recording { gather: 1 + dice.pick(8), in_file: false, wanted };
+        let store = Arc::new(MemoryStore::default());
+        let life = life::start(
+            dir.path(),
+            &world,
+            store,
+            &settings,
+            recording,
+            Ledger { saps, ..Ledger::default() },
+        )
+        .await;
+        let mut shared = Vec::new();
+        for package in [&*EVERY, &*CHAIN] {
+            shared.push(life.client.push(package).await.expect("on-boarded").id);
+        }
+        world.set_script(host(&mut dice));
+        let clients = (0..3).map(|_| tokio::spawn(work(life.client.clone(), shared.clone(), dice.another())));
+        for ended in join_all(clients.collect::<Vec<_>>()).await {
+            ended.expect("no client panics");
+        }
+        (life.recorder.take(), life.recorder.seen())
+    });
+    runtime.shutdown_background();
+    result
+}
+
+#[test]
+fn killed_while_several_clients_are_served() {
+    let seeds = setting("LLCM_CRASH_SEEDS", 6) as u64;
+    let mut tried = 0;
+    for seed in 0..seeds {
+        let (moments, seen) = moments(seed);
+        println!("seed {seed}: {} of {seen} moments", moments.len());
+        for moment in moments {
+            let before = life::foreign(&moment.world, &life::installation(moment.dir.path()));
+            let recording = Recording { gather: 512, in_file: false, wanted: Box::new(|_| false) };
+            let all = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                life::next(&moment, &check::settings(moment.ledger.saps), recording, async |life, dir| {
+                    check::all(life, dir, &before).await;
+                });
+            }));
+            if let Err(panic) = all {
+                println!("seed {seed}, killed at {}", moment.what);
+                std::panic::resume_unwind(panic);
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 10 * seeds, "{tried}");
+}
+
+/// What kind of thing happens at each moment, without ids.
+fn kinds(moments: &[Moment]) -> Vec<String> {
+    let kind = |moment: &Moment| {
+        let text = moment.what.clone();
+        text.split([' ', '(', '{', '"']).take(5).collect::<Vec<_>>().join(" ")
+    };
+    moments.iter().map(kind).collect()
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    for seed in [3, 1_000_003] {
+        let ((one, seen), (other, also)) = (moments(seed), moments(seed));
+        assert_eq!(seen, also);
+        assert_eq!(kinds(&one), kinds(&other));
+    }
+    assert_ne!(kinds(&moments(3).0), kinds(&moments(4).0));
+}

@@ -1,0 +1,104 @@
+//! `llcm clean`: a killed server whose records are lost, and everything of it goes; what is others' stays.
+
+use serde_json::Value;
+
+use crate::engine::{On, on_each_engine};
+use crate::lab::{Lab, text};
+use crate::native::until;
+use crate::packages::{Unit, chain};
+
+const POINTS: &[&str] = &["{id: web, interface: ipv4, type: external, port: 80, publish: {80: 8080}}"];
+
+on_each_engine!(everything_goes_without_the_store_and_nothing_else);
+
+/// Runs `llcm clean`; whether it succeeded, and what it said.
+fn clean(lab: &Lab, more: &[&str]) -> (bool, String) {
+    let mut command = lab.program();
+    command.args(["clean", "--engine", lab.own_engine(), "--docker-host", &lab.docker_host, "--data-dir"]);
+    let out = command.arg(lab.data()).args(more).output().unwrap();
+    println!("clean {more:?}: {}", text(&out));
+    (out.status.success(), text(&out))
+}
+
+/// Nothing of a failed test stays.
+struct Cleaned<'lab>(&'lab Lab);
+
+impl Drop for Cleaned<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            clean(self.0, &[]);
+        }
+    }
+}
+
+/// Devices of the lab's network namespace, by `ip`.
+fn devices(lab: &Lab) -> Vec<String> {
+    let links: Value = serde_json::from_str(&lab.ok(&["ip", "-j", "link"])).unwrap();
+    let mut names: Vec<_> =
+        links.as_array().unwrap().iter().map(|it| it["ifname"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Network namespaces with names, by `ip`.
+fn namespaces(lab: &Lab, installation: &str) -> usize {
+    let listed = lab.ok(&["ip", "netns", "list"]);
+    listed.lines().filter(|line| line.starts_with(&format!("llcm-{installation}-"))).count()
+}
+
+fn everything_goes_without_the_store_and_nothing_else(on: On) {
+    let Some(lab) = Lab::new(on) else { return };
+    lab.image(&["example/vnf:1"]);
+    let _cleaned = Cleaned(&lab);
+    if on == On::Docker {
+        lab.docker(&["run", "-d", "--name", "foreign", "example/vnf:1", "sleep", "1000"]);
+    }
+    lab.ok(&["ip", "link", "add", "foreign0", "type", "veth", "peer", "name", "foreign1"]);
+    // Docker makes devices of its own for its containers.
+    let before = devices(&lab);
+    let units =
+        [Unit { points: POINTS, ..Unit::new("vnf0", "example/vnf:1") }, Unit::new("vnf1", "example/vnf:1")];
+    let package = chain(lab.dir.path(), "cleaned", &units);
+    let server = lab.serve(&[]);
+    let service = server.upload(&package);
+    server.instantiate(&service);
+    let installation = crate::look::installation(&lab);
+    if on != On::User {
+        assert!(namespaces(&lab, &installation) > 0, "there is something to be removed");
+    }
+    let (done, said) = clean(&lab, &[]);
+    assert!(!done && said.contains("another server runs on this data directory"), "{said}");
+    assert_eq!(lab.running().iter().filter(|it| it.name.starts_with("mn.")).count(), 2);
+
+    server.kill();
+    std::fs::remove_file(lab.data().join("store.redb")).unwrap();
+    let (done, said) = clean(&lab, &["--dry-run"]);
+    assert!(done, "{said}");
+    for name in ["mn.vnf0.vdu01.0", "mn.vnf1.vdu01.0"] {
+        assert!(said.contains(&format!("would remove container {name}")), "{said}");
+    }
+    assert!(said.contains("ports and"), "{said}");
+    assert!(!said.contains("foreign"), "{said}");
+    let mine = || lab.running().iter().filter(|it| it.name.starts_with("mn.")).count();
+    assert_eq!(mine(), 2, "it was only said");
+
+    let (done, said) = clean(&lab, &[]);
+    assert!(done && said.contains(&format!("nothing of installation {installation} is left")), "{said}");
+    if on == On::Docker {
+        assert_eq!(lab.docker(&["ps", "-a", "--format", "{{.Names}}"]).trim(), "foreign");
+        assert_eq!(lab.docker(&["ps", "--format", "{{.Names}}"]).trim(), "foreign", "and it runs");
+    } else {
+        assert_eq!(lab.leftovers_of_containers(), Vec::<String>::new());
+    }
+    assert_eq!(namespaces(&lab, &installation), 0);
+    until("the kernel has taken the devices apart", 5, || devices(&lab) == before);
+    let rules = lab.run(&["nft", "list", "ruleset"]);
+    assert!(!text(&rules).contains(&installation), "{}", text(&rules));
+
+    let (done, said) = clean(&lab, &["--data"]);
+    assert!(done && !lab.data().exists(), "{said}");
+    if on == On::Docker {
+        lab.docker(&["rm", "-f", "foreign"]);
+    }
+    std::fs::create_dir(lab.data()).unwrap();
+}
