@@ -23,6 +23,7 @@ mod packages;
 
 mod concurrency;
 mod docker_images;
+mod engine_trouble;
 mod failures;
 mod killed;
 mod kills;
@@ -34,6 +35,8 @@ mod registry;
 mod registry_embedded;
 mod saps;
 mod settings;
+mod shutdown;
 mod sonata;
 mod spanning;
 mod uploads;
+mod watched;

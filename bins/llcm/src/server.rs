@@ -54,6 +54,7 @@ impl Server {
             installation: Some(installation.to_string()),
             max_upload: config.settings.limits.compressed_bytes,
             upload_concurrency: config.upload_concurrency,
+            drain: config.settings.drain,
             hosts: config.allowed_hosts.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..ApiSettings::default()

@@ -15,6 +15,7 @@ mod values;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -180,6 +181,20 @@ impl RawConfig {
         settings.tango = dialect::settings(self.tango.as_deref(), &settings.placement).context("`tango`")?;
         settings.sonata =
             dialect::settings(self.sonata.as_deref(), &settings.placement).context("`sonata`")?;
+        set(&mut settings.heal, self.heal);
+        let deadlines = &mut settings.deadlines;
+        set(&mut deadlines.look, self.look_deadline.map(seconds));
+        set(&mut deadlines.change, self.change_deadline.map(seconds));
+        set(&mut deadlines.network, self.network_deadline.map(seconds));
+        set(&mut deadlines.image, self.image_deadline.map(seconds));
+        set(&mut settings.retry.first, self.retry_first.map(seconds));
+        set(&mut settings.retry.longest, self.retry_longest.map(seconds));
+        set(&mut settings.drain, self.drain_limit.map(seconds));
+        if settings.retry.first > settings.retry.longest {
+            bail!(
+                "retry_first is longer than retry_longest: the waits between tries grow from the first to the longest"
+            );
+        }
         Ok(settings)
     }
 
@@ -198,6 +213,11 @@ impl RawConfig {
         }
         Ok(placement)
     }
+}
+
+/// A time that is given as seconds.
+fn seconds(number: NonZeroU32) -> Duration {
+    Duration::from_secs(number.get().into())
 }
 
 /// Puts a value in the place of a default, when there is one.

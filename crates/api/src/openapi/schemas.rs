@@ -156,7 +156,9 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("created_at", moment()),
         ("progress", pair()),
         ("activity", about("The step that was begun last.")),
-        ("errors", list(text())),
+        ("errors", list(about("Oldest first; of very many the latest."))),
+        ("reasons", list(about("Why it is degraded now."))),
+        ("retry", or_null(of("Retry"))),
         ("warnings", list(of("Diagnostic"))),
         ("containers", list(of("Container"))),
         ("links", list(of("Link"))),
@@ -217,6 +219,7 @@ fn instances() -> Vec<(&'static str, Value)> {
     vec![
         ("NewInstance", object([("service", about("An id, a package's name, or `latest`."))])),
         ("Instance", instance),
+        ("Retry", object([("tries", integer()), ("next_at", moment())])),
         ("Container", container),
         ("ContainerState", state),
         ("Link", link),
@@ -244,6 +247,12 @@ fn streams() -> Vec<(&'static str, Value)> {
         object([("event", words(&["image"])), ("progress", progress)]),
         object([("event", words(&["step"])), ("instance", uuid()), ("step", text()), ("progress", pair())]),
         object([("event", words(&["state"])), ("instance", uuid()), ("state", words(STATES))]),
+        object([
+            ("event", words(&["container"])),
+            ("instance", uuid()),
+            ("container", about("Its name in the engine.")),
+            ("state", or_null(of("ContainerState"))),
+        ]),
         object([("event", words(&["missed"])), ("count", integer())]),
     ] });
     vec![("Command", command), ("OutputLine", line), ("Event", event)]

@@ -35,6 +35,7 @@ mod script;
 mod state;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod world;
 
 use std::sync::Arc;
