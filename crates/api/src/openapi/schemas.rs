@@ -146,6 +146,17 @@ const STATES: &[&str] = &[
 const REQUEST_TYPES: &[&str] = &["CREATE_SERVICE", "TERMINATE_SERVICE"];
 const REQUEST_STATUSES: &[&str] = &["NEW", "INSTANTIATING", "TERMINATING", "READY", "ERROR"];
 
+fn retry() -> Value {
+    object([("tries", integer()), ("next_at", moment())])
+}
+
+fn container_state() -> Value {
+    json!({ "anyOf": [
+        object([("state", words(&["created", "running", "paused"]))]),
+        object([("state", words(&["exited"])), ("code", or_null(integer()))]),
+    ] })
+}
+
 fn instances() -> Vec<(&'static str, Value)> {
     let instance = object([
         ("id", uuid()),
@@ -177,10 +188,6 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("management?", object([("interface", text()), ("address", or_null(text()))])),
         ("scripts", list(of("Script"))),
     ]);
-    let state = json!({ "anyOf": [
-        object([("state", words(&["created", "running", "paused"]))]),
-        object([("state", words(&["exited"])), ("code", or_null(integer()))]),
-    ] });
     let link = object([
         ("id", text()),
         ("kind", words(&["E-Line", "E-LAN", "E-Tree"])),
@@ -219,9 +226,9 @@ fn instances() -> Vec<(&'static str, Value)> {
     vec![
         ("NewInstance", object([("service", about("An id, a package's name, or `latest`."))])),
         ("Instance", instance),
-        ("Retry", object([("tries", integer()), ("next_at", moment())])),
+        ("Retry", retry()),
         ("Container", container),
-        ("ContainerState", state),
+        ("ContainerState", container_state()),
         ("Link", link),
         ("ServiceAccessPoint", sap),
         ("Script", script),
