@@ -96,6 +96,12 @@ impl Probe for HostProbe {
         Some(ran)
     }
 
+    async fn kill(&self, container: &EngineName) -> Option<()> {
+        let pid = self.pid(container).expect("the container runs").to_string();
+        assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success(), "kill {pid}");
+        Some(())
+    }
+
     async fn leftovers(&self, installation: &InstallationId) -> Option<Vec<String>> {
         let names = |directory: PathBuf| {
             let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();

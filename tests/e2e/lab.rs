@@ -158,12 +158,20 @@ impl Lab {
 
     /// The same with an engine and a place of Docker that are not the lab's own.
     pub(crate) fn serve_on(&self, engine: &str, docker_host: &str, extra: &[&str]) -> Server<'_> {
-        let child = self
-            .serve_command(engine, docker_host, extra)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.begin(self.serve_command(engine, docker_host, extra))
+    }
+
+    /// Starts `llcm serve` as users do who say nothing of their instances: they outlive it.
+    pub(crate) fn serve_lasting(&self, extra: &[&str]) -> Server<'_> {
+        let mut serve = self.program();
+        serve.args(["serve", "--listen", "127.0.0.1:5000", "--engine", self.own_engine(), "--data-dir"]);
+        serve.arg(self.data()).args(["--docker-host", &self.docker_host]).args(extra);
+        self.begin(serve)
+    }
+
+    /// Starts a server and waits until it answers.
+    fn begin(&self, mut serve: Command) -> Server<'_> {
+        let child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         *self.server.lock().unwrap() = Some(child.id());
         let mut server = Server { lab: self, child, data: self.data() };
         server.keep_output();
@@ -282,6 +290,20 @@ impl Server<'_> {
     /// The server's process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Asks the server to end; its exit code, and how long that took.
+    pub(crate) fn asked_to_end(mut self) -> (Option<i32>, Duration) {
+        let begun = Instant::now();
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        while begun.elapsed() < Duration::from_secs(60) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status.code(), begun.elapsed());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("llcm serve did not end within 60 s of SIGTERM");
     }
 
     /// Asks the server to end and waits for it.

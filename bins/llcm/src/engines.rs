@@ -96,7 +96,12 @@ pub(crate) fn docker_options(config: &Config) -> anyhow::Result<DockerOptions> {
         Some(host) => DockerOptions::socket_of_host(&host)?,
         None => DockerOptions::DEFAULT_SOCKET.into(),
     };
-    Ok(DockerOptions::new(socket, config.data_dir.join("helper")))
+    let mut options = DockerOptions::new(socket, config.data_dir.join("helper"));
+    // Those of the life-cycle count; these are the driver's own, behind them.
+    let deadlines = config.settings.deadlines;
+    options.deadlines.request = deadlines.change.max(deadlines.look);
+    options.deadlines.pull_silence = deadlines.image;
+    Ok(options)
 }
 
 fn registries(config: &Config) -> anyhow::Result<Registry> {

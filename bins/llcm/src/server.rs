@@ -63,6 +63,7 @@ impl Server {
             engine,
             installation: Some(installation.to_string()),
             max_upload: config.settings.limits.compressed_bytes,
+            drain: config.settings.drain,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..access.api.clone()
         };

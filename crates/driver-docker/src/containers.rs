@@ -10,13 +10,14 @@ use bollard::query_parameters::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use llcm_names::{EngineName, InstallationId, Owner};
 use llcm_runtime::{
-    AttachPoint, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, DriverResult, EngineInfo,
-    ErrorKind, Exec, ImageView, Logs, Offers, Progress, PullPolicy, Taken, labels,
+    AttachPoint, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, ContainerWatch, DriverResult,
+    EngineInfo, ErrorKind, Exec, ImageView, Logs, Offers, Progress, PullPolicy, Taken, labels,
 };
 
 use crate::create_body::{Held, create_body, needs_gate};
 use crate::driver::{DockerContainers, held_by};
 use crate::map_error::Attempt;
+use crate::watch::DockerWatch;
 use crate::{gate, images};
 
 /// How many containers are looked at at a time.
@@ -186,6 +187,10 @@ impl ContainerDriver for DockerContainers {
 
     async fn cleanup(&self, _installation: &InstallationId) -> DriverResult<()> {
         self.gate.remove()
+    }
+
+    fn watch(&self, installation: &InstallationId) -> Option<Box<dyn ContainerWatch>> {
+        Some(Box::new(DockerWatch::new(&self.client, installation)))
     }
 
     fn exec(&self) -> Option<&dyn Exec> {

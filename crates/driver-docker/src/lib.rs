@@ -48,6 +48,7 @@ mod raw;
 mod streams;
 mod taken;
 mod view;
+mod watch;
 
 pub use driver::DockerContainers;
 pub use options::{Deadlines, DockerOptions};

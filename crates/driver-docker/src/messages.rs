@@ -78,6 +78,11 @@ impl Message {
         }
     }
 
+    /// All of it.
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
     fn text(&self, key: &str) -> Option<&str> {
         self.value.get(key)?.as_str()
     }

@@ -74,7 +74,13 @@ impl Found {
         AttachPoint {
             netns: pid.map(|pid| format!("/proc/{pid}/ns/net").into()),
             engine: Some((engine.clone(), name.to_string())),
+            // To the nanosecond, and kept over restarts of the engine.
+            run: self.started_at().filter(|_| self.is_live()),
         }
+    }
+
+    fn started_at(&self) -> Option<String> {
+        self.response.state.as_ref()?.started_at.as_ref().map(ToString::to_string)
     }
 
     /// The container as the contract wants it.

@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use llcm_engine::{Damaged, Status};
 use llcm_names::{EngineName, InstallationId, Owner};
 use llcm_runtime::{
-    AttachPoint, Bind, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, DriverResult, EngineInfo,
-    ErrorKind, Exec, ImageView, Logs, Offers, Progress, PullPolicy, Taken, host, labels,
+    AttachPoint, Bind, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, ContainerWatch,
+    DriverResult, EngineInfo, ErrorKind, Exec, ImageView, Logs, Offers, Progress, PullPolicy, Taken, host,
+    labels,
 };
 
 use crate::driver::{EngineContainers, attach_point, damaged_view, held_by, owner_of, view};
 use crate::map_error::Attempt;
+use crate::watch::EngineWatch;
 use crate::{images, spec};
 
 #[async_trait]
@@ -70,7 +72,7 @@ impl ContainerDriver for EngineContainers {
         let wanted = spec::engine_spec(spec, &meant)?;
         make_binds(attempt, &spec.binds).await?;
         match self.call(attempt, move |engine| engine.create(wanted)).await {
-            Ok(made) => Ok(Some(attach_point(made.network, &spec.name))),
+            Ok(made) => Ok(Some(attach_point(made.network, &spec.name, &made.status))),
             Err(error) => {
                 // Perhaps the name is taken: by the same container already, or by another one?
                 let Some(found) = self.look(attempt, &spec.name).await? else { return Err(error) };
@@ -84,7 +86,7 @@ impl ContainerDriver for EngineContainers {
                 }
                 let text = spec.name.to_string();
                 let network = self.call(attempt, move |engine| engine.network(&text)).await?;
-                Ok(Some(attach_point(network, &spec.name)))
+                Ok(Some(attach_point(network, &spec.name, &found.status)))
             }
         }
     }
@@ -105,7 +107,7 @@ impl ContainerDriver for EngineContainers {
             }
         }
         let found = self.owned(attempt, owner, name).await?.ok_or_else(absent)?;
-        Ok(attach_point(found.network, name))
+        Ok(attach_point(found.network, name, &found.status))
     }
 
     async fn stop(&self, owner: &Owner, name: &EngineName, grace: Duration) -> DriverResult<()> {
@@ -178,6 +180,10 @@ impl ContainerDriver for EngineContainers {
             Ok(())
         })
         .await
+    }
+
+    fn watch(&self, installation: &InstallationId) -> Option<Box<dyn ContainerWatch>> {
+        Some(Box::new(EngineWatch::new(self, installation)))
     }
 
     fn exec(&self) -> Option<&dyn Exec> {

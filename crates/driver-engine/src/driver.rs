@@ -178,8 +178,19 @@ pub(crate) fn held_by(owner: Option<&Owner>) -> String {
 }
 
 /// How network drivers reach a container.
-pub(crate) fn attach_point(network: PathBuf, name: &EngineName) -> AttachPoint {
-    AttachPoint { netns: Some(network), engine: Some((EngineContainers::id(), name.to_string())) }
+pub(crate) fn attach_point(network: PathBuf, name: &EngineName, status: &Status) -> AttachPoint {
+    let run = match status {
+        Status::Running { pid } => Some(run(*pid)),
+        Status::Created | Status::Ended(_) => None,
+    };
+    AttachPoint { netns: Some(network), engine: Some((EngineContainers::id(), name.to_string())), run }
+}
+
+/// A process, told from later ones of the same number by when it began (proc(5), field 22 of `stat`).
+fn run(pid: i32) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    format!("{pid}.{}", after_name.split_whitespace().nth(19).unwrap_or_default())
 }
 
 /// A container as the contract describes it; `None` for one whose name no driver gives.
@@ -198,7 +209,7 @@ pub(crate) fn view(found: &Inspected) -> Option<ContainerView> {
         datacenter: labels::datacenter(label),
         image: label(labels::IMAGE).unwrap_or(&found.spec.image).clone(),
         state,
-        attach: runs.then(|| attach_point(found.network.clone(), &name)),
+        attach: runs.then(|| attach_point(found.network.clone(), &name, &found.status)),
         management_address: found.management.map(|address| address.to_string()),
         name,
     })

@@ -38,6 +38,7 @@ mod map_error;
 mod registry;
 mod source;
 mod spec;
+mod watch;
 
 pub use driver::{EngineContainers, EngineOptions};
 pub use registry::{Registry, RegistryDeadlines, RegistryOptions};

@@ -120,7 +120,7 @@ async fn join(
             host: None,
         };
         let netns = Path::new("/run/netns").join(&containers.0[index]);
-        network.attach(&spec, &AttachPoint { netns: Some(netns), engine: None }).await?;
+        network.attach(&spec, &AttachPoint { netns: Some(netns), engine: None, run: None }).await?;
     }
     Ok(())
 }

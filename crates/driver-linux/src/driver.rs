@@ -119,6 +119,12 @@ impl NetworkDriver for LinuxNetwork {
         self.run("detach port", target, SHORT, move |it| it.detach(&owner, &datacenter, port)).await?
     }
 
+    async fn set_port(&self, owner: &Owner, datacenter: &DcName, port: PortId, up: bool) -> DriverResult<()> {
+        let (owner, datacenter) = (owner.clone(), datacenter.clone());
+        let target = port.to_string();
+        self.run("set port", target, SHORT, move |it| it.set_port(&owner, &datacenter, port, up)).await?
+    }
+
     async fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {
         let owner = owner.clone();
         let target = segment.to_string();

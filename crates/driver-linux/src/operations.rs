@@ -17,7 +17,7 @@ use crate::netns::Netns;
 use crate::port::{configure, ensure_pair, join, raise};
 use crate::records::read_specs;
 use crate::removal::{delete_groups_where, delete_where, is_owned, is_unfinished};
-use crate::segment::{check, device_names, ensure_site};
+use crate::segment::{check, device_names, ensure_site, find};
 use crate::underlay::Datacenters;
 use crate::wiring::{Wire, sites};
 
@@ -165,6 +165,42 @@ impl Installation {
                 || parse_mark(&info.alias)
                     .is_some_and(|(holder, role)| holder == *owner && role == Role::Branch(port))
         })
+    }
+
+    /// Sets the data center's side of a port up or down.
+    pub(crate) fn set_port(
+        &self,
+        owner: &Owner,
+        datacenter: &DcName,
+        port: PortId,
+        up: bool,
+    ) -> DriverResult<()> {
+        // Not beside something that is done to the same port.
+        let state = self.state();
+        if state.records.ports().get(&port).is_some_and(|spec| spec.owner != *owner) {
+            return Err(conflict("set port", port, "it is another instance's"));
+        }
+        let name = port_device(port);
+        let device = match self.find_datacenter(datacenter)? {
+            Some(dc) => find(&dc, &name, owner)?.map(|info| (dc, info.device())),
+            None => None,
+        };
+        match device {
+            Some((dc, device)) => {
+                let change = link::Change { up: Some(up), ..Default::default() };
+                let set = dc.overlay.call("set port", &name, |socket| link::change(socket, device, &change));
+                match set {
+                    // It went with its container meanwhile.
+                    Err(error) if !up && error.kind == ErrorKind::NotFound => Ok(()),
+                    result => result,
+                }
+            }
+            None if up => {
+                let message = "there is no such port: attach it";
+                Err(DriverError::new(ErrorKind::NotFound, "set port", port.to_string(), message))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Removes a segment; its ports stay.

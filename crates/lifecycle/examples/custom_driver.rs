@@ -100,6 +100,18 @@ impl NetworkDriver for Drawing {
         Ok(())
     }
 
+    async fn set_port(&self, _owner: &Owner, _dc: &DcName, port: PortId, up: bool) -> DriverResult<()> {
+        if up && !self.paper().ports.contains_key(&port) {
+            return Err(DriverError::new(
+                ErrorKind::NotFound,
+                "set up",
+                port.to_string(),
+                "it was not drawn",
+            ));
+        }
+        Ok(())
+    }
+
     async fn remove_segment(&self, _owner: &Owner, segment: SegmentId) -> DriverResult<()> {
         self.paper().segments.remove(&segment);
         Ok(())

@@ -55,6 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match event {
             Event::Step { step, progress: (done, all), .. } => println!("  {done:>3}/{all} {step}"),
             Event::State { state, .. } => println!("  {state:?}"),
+            Event::Container { container, state, .. } => println!("  {container}: {state:?}"),
             Event::Image { progress } => println!("  {}: {}", progress.subject, progress.status),
         }
     }

@@ -55,6 +55,7 @@ pub(crate) async fn turn(core: &Core) -> Result<OwnedSemaphorePermit, LifecycleE
         )));
     }
     let turn = tokio::select! {
+        biased;
         turn = tokio::time::timeout(settings.instantiation_wait, Arc::clone(&admission.slots).acquire_owned()) => turn,
         () = core.closing.cancelled() => return core.check_open().and(Err(busy("the server shuts down".to_owned()))),
     };

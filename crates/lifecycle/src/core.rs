@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use llcm_names::{InstallationId, InstanceId, ServiceId};
+use llcm_runtime::HostSide;
 use tokio::sync::broadcast;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::admission::Admission;
@@ -23,7 +25,7 @@ use crate::requests::{RequestRecord, Requests};
 use crate::settings::{Dialect, Settings};
 use crate::store::writer::Writer;
 use crate::store::{Change, Counters};
-use llcm_runtime::HostSide;
+use crate::timed::Late;
 
 /// Events that a slow watcher may fall behind before it misses some.
 const EVENTS: usize = 4096;
@@ -60,7 +62,11 @@ pub(crate) struct Core {
     /// What came of shutting down, once that is over.
     pub(crate) ended: tokio::sync::Mutex<Option<Result<(), LifecycleError>>>,
     pub(crate) events: broadcast::Sender<Event>,
+    /// Calls that were given up.
+    pub(crate) late: Arc<Late>,
     state: Mutex<State>,
+    /// What waits for something else than this ends with this.
+    _closed_with_this: DropGuard,
 }
 
 /// The records in memory.
@@ -82,9 +88,11 @@ impl Core {
         facts: HostFacts,
         writer: Writer,
         state: State,
+        late: Arc<Late>,
     ) -> Self {
         let settings = [Dialect::Tango, Dialect::Sonata].map(|dialect| parts.settings.of(dialect));
         let admission = Admission::new(&parts.settings);
+        let closing = CancellationToken::new();
         Self {
             parts,
             settings,
@@ -98,10 +106,12 @@ impl Core {
             turn: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             runtime: tokio::runtime::Handle::current(),
-            closing: CancellationToken::new(),
+            _closed_with_this: closing.clone().drop_guard(),
+            closing,
             let_go: CancellationToken::new(),
             ended: tokio::sync::Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
+            late,
             state: Mutex::new(state),
         }
     }
@@ -123,6 +133,12 @@ impl Core {
         self.tasks.spawn_on(task, &self.runtime)
     }
 
+    /// Starts a task that nobody waits for. It must not hold this while it waits, and ends when [`Core::closing`] is
+    /// cancelled.
+    pub(crate) fn spawn_apart(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
     /// As [`Core::spawn`], for a task that belongs to an instance.
     pub(crate) fn spawn_tracked(
         &self,
@@ -132,10 +148,10 @@ impl Core {
         tracker.spawn_on(task, &self.runtime);
     }
 
-    /// Waits for all tasks, when no new ones are taken on.
-    pub(crate) async fn finish_tasks(&self) {
+    /// Waits for all tasks, when no new ones are taken on; false when they do not end in time.
+    pub(crate) async fn finish_tasks(&self, limit: Duration) -> bool {
         self.tasks.close();
-        self.tasks.wait().await;
+        tokio::time::timeout(limit, self.tasks.wait()).await.is_ok()
     }
 
     /// The records in memory. Held for moments only, never across an await.
@@ -263,8 +279,19 @@ impl Core {
         {
             let mut memory = instance.memory();
             for record in records {
-                if let Record::State { state, .. } = &record {
-                    events.push(Event::State { instance: instance.id, state: *state });
+                match &record {
+                    Record::State { state, .. } => {
+                        events.push(Event::State { instance: instance.id, state: *state });
+                    }
+                    Record::Container { container, seen } => {
+                        let (container, state) = (container.clone(), seen.as_ref().map(|seen| seen.state));
+                        match state {
+                            Some(state) => memory.seen.insert(container.clone(), state),
+                            None => memory.seen.remove(&container),
+                        };
+                        events.push(Event::Container { instance: instance.id, container, state });
+                    }
+                    _ => {}
                 }
                 memory.record.apply(record);
             }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use llcm_names::{ContainerName, EngineName, InstanceId};
 use llcm_runtime::{
-    ContainerView, DriverError, DriverResult, ErrorKind, ExecOutcome, ExecSpec, LogOptions, OutputSink,
+    ContainerState, ContainerView, DriverError, DriverResult, ErrorKind, ExecOutcome, ExecSpec, LogOptions,
+    OutputSink,
 };
 
 use crate::core::Core;
-use crate::engines;
 use crate::error::{ErrorCode, LifecycleError, code_of};
 use crate::instance::Instance;
 use crate::plan::{ContainerPlan, InstanceDocument};
 use crate::request::{InstanceState, InstanceView};
+use crate::{engines, watching};
 
 /// Containers that engines are asked about at the same time.
 const AT_ONCE: usize = 8;
@@ -41,14 +42,24 @@ pub(crate) async fn instance(
             ours.insert(name.clone(), view.state);
             management.extend(view.management_address.map(|address| (name.clone(), address)));
         }
-        missing = ours.len() < containers.len();
-        let mut memory = instance.memory();
-        memory.seen = ours;
-        memory.management = management;
+        let runs = |container: &ContainerPlan| {
+            ours.get(&container.spec.name).is_some_and(|state| *state == ContainerState::Running)
+        };
+        missing = !containers.iter().all(runs);
+        let before = {
+            let mut memory = instance.memory();
+            memory.management = management;
+            std::mem::replace(&mut memory.seen, ours.clone())
+        };
+        // Seen here before it was told.
+        let changed = containers.iter().map(|container| &container.spec.name);
+        let changed = changed.filter(|name| before.get(*name) != ours.get(*name)).cloned();
+        watching::look_at(core, &instance, changed);
     }
     let mut view = instance.view();
     if view.state == InstanceState::Running && missing {
         view.state = InstanceState::Degraded;
+        view.reasons = watching::reasons(&instance.plan, &instance.memory());
     }
     Ok(Some(view))
 }

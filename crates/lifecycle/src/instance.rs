@@ -13,6 +13,7 @@ use crate::error::{ErrorCode, LifecycleError};
 use crate::journal::InstanceRecord;
 use crate::plan::{ContainerPlan, InstancePlan};
 use crate::request::{InstanceState, InstanceView};
+use crate::watching::Watched;
 
 mod view;
 
@@ -33,6 +34,8 @@ pub(crate) struct Instance {
     pub(crate) scripts: TaskTracker,
     /// Says to the start scripts' tasks that nobody waits for the scripts any more.
     pub(crate) scripts_over: CancellationToken,
+    /// Woken when what is stuck is worth another try.
+    pub(crate) retry_now: tokio::sync::Notify,
     memory: Mutex<Memory>,
 }
 
@@ -48,6 +51,10 @@ pub(crate) struct Memory {
     pub(crate) progress: (usize, usize),
     /// The latest step that was begun, in words.
     pub(crate) activity: String,
+    /// What is watched.
+    pub(crate) watched: Watched,
+    /// Ends the wait for the next try, when somebody else tries before.
+    pub(crate) retry_over: CancellationToken,
 }
 
 impl Instance {
@@ -61,12 +68,15 @@ impl Instance {
             called_off: CancellationToken::new(),
             scripts: TaskTracker::new(),
             scripts_over: CancellationToken::new(),
+            retry_now: tokio::sync::Notify::new(),
             memory: Mutex::new(Memory {
                 record,
                 seen: BTreeMap::new(),
                 management: BTreeMap::new(),
                 progress: (0, 0),
                 activity: String::new(),
+                watched: Watched::default(),
+                retry_over: CancellationToken::new(),
             }),
         }
     }

@@ -17,7 +17,7 @@ use crate::plan::{self, HostFacts, InstancePlan, PlanRequest, PlanState, contain
 use crate::request::{InstanceState, RequestType, RequestView, ServiceRef};
 use crate::requests::RequestRecord;
 use crate::store::{Change, Counters};
-use crate::{admission, engines, ground, saga};
+use crate::{admission, engines, ground, retry, saga};
 
 /// Plans an instance and records it, and begins to make it.
 pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestView, LifecycleError> {
@@ -212,20 +212,18 @@ async fn unwind(core: &Arc<Core>, instance: &Arc<Instance>, mut error: Lifecycle
     records.extend(error.others.iter().map(|message| Record::Error { message: message.clone() }));
     core.record_fact(instance, records).await;
     let taken_down = saga::take_down(core, instance).await;
-    let end = match (taken_down.clean, instance.called_off.is_cancelled()) {
-        (false, _) => InstanceState::Stuck,
-        (true, true) => InstanceState::Terminated,
-        (true, false) => InstanceState::Failed,
+    let end = match instance.called_off.is_cancelled() {
+        true => InstanceState::Terminated,
+        false => InstanceState::Failed,
     };
-    let records = taken_down.errors.iter().map(|message| Record::Error { message: message.clone() });
-    let records = records.chain([core.enter(instance, end)]).collect();
-    if end == InstanceState::Stuck {
-        error
-            .message
-            .push_str("; taking down what was made did not finish: terminate the instance to try again");
+    retry::conclude(core, instance, &taken_down, end).await;
+    if !taken_down.clean {
+        error.message.push_str(
+            "; taking down what was made did not finish: it is tried again by itself, or at once when the instance \
+             is terminated",
+        );
     }
     error.others.extend(taken_down.errors);
-    core.record_fact(instance, records).await;
     error
 }
 

@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use llcm_names::{ContainerName, DcName, InstanceId, RequestId, ServiceId};
-use llcm_runtime::EngineId;
+use llcm_names::{ContainerName, DcName, EngineName, InstanceId, RequestId, ServiceId};
+use llcm_runtime::{ContainerState, EngineId};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::plan::InstancePlan;
-use crate::request::{InstanceState, ScriptRun};
+use crate::request::{InstanceState, RetryView, ScriptRun};
 use crate::step::Step;
 
 /// Something that happened to an instance.
@@ -52,6 +52,15 @@ pub enum Record {
         /// What, for people.
         message: String,
     },
+    /// A container was started, or was seen to do something else than before.
+    Container {
+        /// Its name in the engine.
+        container: EngineName,
+        /// What it does; `None`: the engine has no such container.
+        seen: Option<Seen>,
+    },
+    /// Taking it down did not finish, and is tried again.
+    Retry(RetryView),
     /// A script began or ended.
     Script {
         /// The container it runs in.
@@ -60,6 +69,18 @@ pub enum Record {
         run: ScriptRun,
     },
 }
+
+/// What is known of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// What it does.
+    pub state: ContainerState,
+    /// The run of it that its ports are plugged into ([`llcm_runtime::AttachPoint::run`]).
+    pub run: Option<String>,
+}
+
+/// Errors of one instance that are kept in memory and shown: the latest ones.
+pub const ERRORS_KEPT: usize = 100;
 
 /// The beginning of an instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -124,6 +145,12 @@ pub struct InstanceRecord {
     pub errors: Vec<String>,
     /// The scripts that ran or run, by container, in the order they began.
     pub scripts: BTreeMap<ContainerName, Vec<ScriptRun>>,
+    /// Its containers, as they were last seen; one that was never started is not there, nor is one that has gone.
+    pub containers: BTreeMap<EngineName, Seen>,
+    /// How it is gone on with it when it is stuck.
+    pub retry: Option<RetryView>,
+    /// Whether it is taken down because it could not be made, and not because somebody asked for it.
+    pub unwinding: bool,
 }
 
 impl InstanceRecord {
@@ -138,6 +165,9 @@ impl InstanceRecord {
             steps: BTreeMap::new(),
             errors: Vec::new(),
             scripts: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            retry: None,
+            unwinding: false,
         }
     }
 
@@ -160,6 +190,11 @@ impl InstanceRecord {
             Record::State { state, at } => {
                 self.state = state;
                 self.since = at;
+                match state {
+                    InstanceState::Unwinding => self.unwinding = true,
+                    InstanceState::Terminating => self.unwinding = false,
+                    _ => {}
+                }
             }
             Record::Intent { step } => {
                 if self.steps.insert(step.clone(), StepStatus::Begun).is_none() {
@@ -173,7 +208,18 @@ impl InstanceRecord {
                 // The text is shown through the `Error` record of the failed operation.
                 self.steps.insert(step, StepStatus::Failed);
             }
-            Record::Error { message } => self.errors.push(message),
+            Record::Error { message } => {
+                self.errors.push(message);
+                let excess = self.errors.len().saturating_sub(ERRORS_KEPT);
+                self.errors.drain(..excess);
+            }
+            Record::Container { container, seen: Some(seen) } => {
+                self.containers.insert(container, seen);
+            }
+            Record::Container { container, seen: None } => {
+                self.containers.remove(&container);
+            }
+            Record::Retry(retry) => self.retry = Some(retry),
             Record::Script { container, run } => {
                 let runs = self.scripts.entry(container).or_default();
                 match runs.iter_mut().find(|known| same_run(known, &run)) {

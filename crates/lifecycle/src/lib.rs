@@ -60,11 +60,16 @@
 //! - **Undo is derived**, from the steps that have an intent ([`step::TakeDown`]); a new step does not compile
 //!   until somebody has said what takes it back.
 //! - **Work belongs to the server.** A caller that drops its future changes nothing; shutting down drains.
+//! - **Time.** Every call of a driver has a deadline ([`deadlines`]); what was given up and has its effect later is
+//!   found and removed. What is stuck is tried again, later and later, until it is gone.
+//! - **Watched.** What happens to containers behind its back is seen, shown and written down: a restarted one is plugged
+//!   in again, and with [`Settings::heal`] one that has ended is started again.
 //! - **Recovery** is observe, decide ([`recovery::decide`], pure), execute; then the first request is answered.
 //!
 //! # Suggested reading order
 //! [`request`], [`settings`] and [`parts`] (what goes in and out), [`orchestrator`], [`plan`], [`step`], [`journal`], `saga`
 //! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`] and `images`, `auto`,
+//! `watching` (what happens in between), `retry` and `strays` (what did not end), `timed` (drivers with deadlines),
 //! [`recovery`], [`store`], `ground` (the network that instances stand on), [`script`].
 
 mod admission;
@@ -73,6 +78,7 @@ pub mod catalog;
 pub mod clean;
 pub mod clock;
 mod core;
+pub mod deadlines;
 mod engines;
 pub mod error;
 mod ground;
@@ -91,15 +97,20 @@ pub mod plan;
 pub mod recovery;
 pub mod request;
 pub mod requests;
+mod retry;
 mod saga;
 pub mod script;
 pub mod settings;
 pub mod state;
 pub mod step;
 pub mod store;
+mod strays;
 mod terminate;
+mod timed;
+mod watching;
 
 pub use clock::{Clock, IdSource, SystemClock, SystemIds, Timestamp};
+pub use deadlines::{Backoff, Deadlines};
 pub use error::{ErrorCode, LifecycleError};
 pub use orchestrator::Orchestrator;
 pub use parts::Parts;

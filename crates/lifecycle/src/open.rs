@@ -15,7 +15,8 @@ use crate::plan::HostFacts;
 use crate::store::file::{self, FileStore};
 use crate::store::writer::Writer;
 use crate::store::{Store, StoreError};
-use crate::{engines, ground, onboard, recovery, requests, terminate};
+use crate::timed::{self, Late};
+use crate::{engines, ground, onboard, recovery, requests, strays, terminate, watching};
 
 /// The store in a data directory, made where there never was one; the directory is this process's as long as it is open.
 pub(crate) async fn file_store(parts: &Parts) -> Result<Arc<dyn Store>, LifecycleError> {
@@ -46,6 +47,9 @@ pub(crate) async fn open(parts: Parts, store: Arc<dyn Store>) -> Result<Arc<Core
     })
     .await?;
 
+    let late = Arc::new(Late::default());
+    let backend = timed::backend(parts.backend, parts.settings.deadlines, &late);
+    let parts = Parts { backend, ..parts };
     let infos = engines::info(&parts.backend).await.complete()?;
     for (_, info) in &infos {
         info.warnings.iter().for_each(|warning| log::warn!("{}: {warning}", info.name));
@@ -57,10 +61,12 @@ pub(crate) async fn open(parts: Parts, store: Arc<dyn Store>) -> Result<Arc<Core
     let mut facts = facts(&infos);
     facts.missing_limits = missing_limits(&infos, &parts.backend, &parts.topology);
     facts.without_management = without_management(&parts.backend, &parts.topology);
-    let mut core = Core::new(parts, installation, facts, Writer::start(store), state);
+    let mut core = Core::new(parts, installation, facts, Writer::start(store), state, late);
     core.not_emulated = report.not_emulated;
     let core = Arc::new(core);
     recovery::recover(&core, unusable).await?;
+    strays::begin(&core);
+    watching::begin(&core);
     Ok(core)
 }
 
@@ -129,12 +135,21 @@ fn none_left(core: &Core) -> bool {
 
 async fn end(core: &Arc<Core>, stop_instances: bool) -> Result<(), LifecycleError> {
     // Whoever was planning when the server began to close has been waited for.
-    drop(core.allocation.lock().await);
+    let limit = core.parts.settings.drain;
+    // What takes longer is waited for with the rest, below.
+    drop(tokio::time::timeout(limit, core.allocation.lock()).await);
     let mut errors = Vec::new();
     if stop_instances {
         errors = terminate_all(core).await;
     }
-    core.finish_tasks().await;
+    if !core.finish_tasks(limit).await {
+        // Without the store no further step is begun; the records say how far it came.
+        core.writer.close().await;
+        let message = format!(
+            "what was going on has not finished within {limit:?} (setting drain_limit): the next start goes on with it"
+        );
+        return Err(LifecycleError { others: errors, ..LifecycleError::new(ErrorCode::Stuck, message) });
+    }
     core.let_go.cancel();
     let instances: Vec<_> = core.state().instances.values().cloned().collect();
     for instance in instances {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
-use llcm_names::{EngineName, InstanceId, Owner};
-use llcm_runtime::{ContainerView, DriverResult, EngineId};
+use llcm_names::InstanceId;
+use llcm_runtime::{ContainerView, EngineId};
 
 use crate::core::{Core, State};
 use crate::error::LifecycleError;
@@ -17,7 +17,7 @@ use crate::journal::{InstanceRecord, Record};
 use crate::request::{InstanceState, RequestType, ScriptRun};
 use crate::requests::RequestRecord;
 use crate::store::{Change, Contents};
-use crate::{engines, saga, script};
+use crate::{engines, retry, script, strays, watching};
 
 pub mod decide;
 
@@ -67,15 +67,21 @@ pub(crate) async fn recover(core: &Arc<Core>, unusable: Vec<InstanceId>) -> Resu
 async fn observe(core: &Core) -> Result<Observed, LifecycleError> {
     let backend = &core.parts.backend;
     let listed = engines::list_owned(core).await.complete()?;
-    let in_engine = |(engine, views): (EngineId, Vec<ContainerView>)| {
-        views.into_iter().map(move |view| (engine.clone(), view))
-    };
-    let containers = listed.into_iter().flat_map(in_engine).collect();
+    let containers = with_engines(listed);
     let objects = backend.network().list_owned(&core.installation).await?;
     Ok(Observed { containers, objects })
 }
 
-fn known(core: &Core) -> BTreeMap<InstanceId, Known> {
+/// Each container with its engine.
+pub(crate) fn with_engines(listed: Vec<(EngineId, Vec<ContainerView>)>) -> Vec<(EngineId, ContainerView)> {
+    let in_engine = |(engine, views): (EngineId, Vec<ContainerView>)| {
+        views.into_iter().map(move |view| (engine.clone(), view))
+    };
+    listed.into_iter().flat_map(in_engine).collect()
+}
+
+/// What the records say now.
+pub(crate) fn known(core: &Core) -> BTreeMap<InstanceId, Known> {
     let state = core.state();
     let mut known: BTreeMap<_, _> = state
         .instances
@@ -102,15 +108,10 @@ fn known(core: &Core) -> BTreeMap<InstanceId, Known> {
 
 async fn execute(core: &Arc<Core>, decision: Decision) {
     match decision {
-        Decision::Keep { instance, seen, missing } => {
+        Decision::Keep { instance, found } => {
             let Some(instance) = core.instance(instance) else { return };
-            instance.memory().seen = seen;
             let mut records = close_scripts(core, &instance);
-            let state = if missing.is_empty() { InstanceState::Running } else { InstanceState::Degraded };
-            if instance.state() != state {
-                records.push(core.enter(&instance, state));
-                records.extend(missing.into_iter().map(|message| Record::Error { message }));
-            }
+            records.extend(watching::taken_over(core, &instance, found));
             core.record_fact(&instance, records).await;
         }
         Decision::TakeDown { instance } => {
@@ -121,28 +122,12 @@ async fn execute(core: &Arc<Core>, decision: Decision) {
             core.state().instances.remove(&instance);
             core.writer.write_later(vec![Change::Forget(instance)]);
         }
-        Decision::Remove { owner, containers } => {
-            log::warn!("removing what is left of instance {}, of which there is no record", owner.instance);
-            let backend = &core.parts.backend;
-            if let Err(errors) = backend.network().remove_instance(&owner).await {
-                errors.iter().for_each(|error| log::error!("{error}"));
-            }
-            for (engine, name) in containers {
-                if let Err(error) = remove_stray(core, &engine, &owner, &name).await {
-                    log::error!("{error}");
-                }
-            }
-        }
+        Decision::Remove { owner, containers } => strays::remove(core, &owner, containers).await,
     }
 }
 
-async fn remove_stray(core: &Core, engine: &EngineId, owner: &Owner, name: &EngineName) -> DriverResult<()> {
-    let engine = engines::named(&core.parts.backend, Some(engine))?;
-    engine.remove(owner, name).await.map_err(|error| engine.told(error))
-}
-
 /// The ends of scripts that nobody saw.
-fn close_scripts(core: &Core, instance: &Instance) -> Vec<Record> {
+pub(crate) fn close_scripts(core: &Core, instance: &Instance) -> Vec<Record> {
     let now = core.parts.clock.now();
     let memory = instance.memory();
     let runs = memory.record.scripts.iter();
@@ -161,32 +146,19 @@ fn close_scripts(core: &Core, instance: &Instance) -> Vec<Record> {
 
 async fn take_down(core: &Arc<Core>, instance: &Arc<Instance>) {
     let _operation = instance.operation.lock().await;
-    let (during, end) = match (instance.state(), instance.called_off.is_cancelled()) {
-        (InstanceState::Planned | InstanceState::Creating | InstanceState::Unwinding, called_off) => {
-            let end = if called_off { InstanceState::Terminated } else { InstanceState::Failed };
-            (InstanceState::Unwinding, end)
+    if matches!(instance.state(), InstanceState::Planned | InstanceState::Creating | InstanceState::Unwinding)
+    {
+        let mut records = Vec::new();
+        if instance.state() != InstanceState::Unwinding {
+            records.push(core.enter(instance, InstanceState::Unwinding));
         }
-        _ => (InstanceState::Terminating, InstanceState::Terminated),
-    };
-    let mut records = close_scripts(core, instance);
-    if instance.state() != during {
-        records.push(core.enter(instance, during));
+        if !instance.called_off.is_cancelled() {
+            let message = "the server was stopped while the instance was being created".to_owned();
+            records.push(Record::Error { message });
+        }
+        core.record_fact(instance, records).await;
     }
-    if end == InstanceState::Failed {
-        let message = "the server was stopped while the instance was being created".to_owned();
-        records.push(Record::Error { message });
-    }
-    core.record_fact(instance, records).await;
-    let taken_down = saga::take_down(core, instance).await;
-    let end = if taken_down.clean { end } else { InstanceState::Stuck };
-    let mut records: Vec<_> =
-        taken_down.errors.into_iter().map(|message| Record::Error { message }).collect();
-    records.push(core.enter(instance, end));
-    core.record_fact(instance, records).await;
-    if end == InstanceState::Terminated {
-        core.state().instances.remove(&instance.id);
-        core.writer.write_later(vec![Change::Forget(instance.id)]);
-    }
+    retry::take_down(core, instance).await;
 }
 
 /// Ends the requests that were at work when the earlier run ended, by what has become of their instances.

@@ -124,8 +124,12 @@ pub struct InstanceView {
     pub progress: (usize, usize),
     /// The latest step that was begun, in words.
     pub activity: String,
-    /// Errors, oldest first.
+    /// Errors, oldest first; of very many the latest.
     pub errors: Vec<String>,
+    /// Why it is degraded now, each in words.
+    pub reasons: Vec<String>,
+    /// When taking it down is tried again; only while it is stuck.
+    pub retry: Option<RetryView>,
     /// Warnings of the plan.
     pub warnings: Vec<Diagnostic>,
     /// Its containers, in starting order.
@@ -134,6 +138,15 @@ pub struct InstanceView {
     pub links: Vec<LinkStatus>,
     /// Its service access points, in the order of the NSD's connection points.
     pub saps: Vec<SapDocument>,
+}
+
+/// How it is gone on with an instance that is stuck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryView {
+    /// How often it was tried in vain.
+    pub tries: u32,
+    /// When it is tried again, unless somebody terminates the instance before.
+    pub next_at: Timestamp,
 }
 
 /// A container of an instance.
@@ -267,6 +280,15 @@ pub enum Event {
         step: String,
         /// Done so far and in all.
         progress: (usize, usize),
+    },
+    /// A container changed its state.
+    Container {
+        /// The instance.
+        instance: InstanceId,
+        /// The container's name in the engine.
+        container: EngineName,
+        /// What it does now; `None`: the engine has no such container any more.
+        state: Option<ContainerState>,
     },
     /// An instance changed its state.
     State {

@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
@@ -31,6 +32,9 @@ use crate::journal::Record;
 use crate::plan::ContainerPlan;
 use crate::request::Event;
 use crate::step::{Site, Step, Steps, TakeDown, apply};
+
+/// How long it is waited for the effect of a call that was given up, before nothing is called left.
+const SETTLING: Duration = Duration::from_secs(1);
 
 /// Segments that are made at the same time.
 const SEGMENTS_AT_ONCE: usize = 8;
@@ -117,6 +121,7 @@ impl Run<'_> {
             let work = self.step(&step, &mut point);
             let done = if step.can_be_left() {
                 tokio::select! {
+                    biased;
                     done = work => done,
                     () = self.over.cancelled() => continue,
                 }
@@ -205,8 +210,16 @@ pub(crate) async fn take_down(core: &Arc<Core>, instance: &Arc<Instance>) -> Tak
     instance.memory().progress = (0, undo.len());
     let removal = async {
         let unreachable = engines::unreachable(core, instance, &undo.containers);
-        let errors = remove(core, instance, undo).await;
-        let (left, mut unasked) = left_of(core, instance).await;
+        let mut errors = remove(core, instance, undo.clone()).await;
+        let (mut left, mut unasked) = left_of(core, instance).await;
+        if unasked.is_empty() && core.late.is_in_doubt(instance.id) {
+            // What was given up may come only now.
+            tokio::time::sleep(SETTLING).await;
+            if !left.is_empty() || !left_of(core, instance).await.0.is_empty() {
+                errors.extend(remove(core, instance, undo).await);
+            }
+            (left, unasked) = left_of(core, instance).await;
+        }
         unasked.extend(unreachable);
         (errors, (left, unasked))
     };

@@ -44,6 +44,7 @@ pub(crate) fn launch(
     let task = async move {
         let given_up = async {
             let why = tokio::select! {
+                biased;
                 () = owned.scripts_over.cancelled() => "the container was taken down while the script ran",
                 () = shared.let_go.cancelled() => SERVER_STOPPED,
             };
@@ -120,6 +121,7 @@ async fn execute(
     };
     let mut sink = tail.clone();
     let outcome = tokio::select! {
+        biased;
         outcome = exec(core, instance, container, &spec, &mut sink) => outcome.map_err(|error| error.to_string()),
         why = given_up => Err(why),
     };

@@ -10,6 +10,8 @@ use llcm_names::ServiceId;
 use llcm_netplan::PoolConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::deadlines::{Backoff, Deadlines};
+
 mod dialect;
 
 pub use dialect::DialectSettings;
@@ -203,6 +205,14 @@ pub struct Settings {
     pub pools: PoolSettings,
     /// See [`SapSettings`].
     pub saps: SapSettings,
+    /// Whether a container that has ended, or was removed by somebody else, is started again.
+    pub heal: bool,
+    /// How long calls to drivers may take.
+    pub deadlines: Deadlines,
+    /// How long it is waited before a take-down that did not finish, or a start that failed, is tried again.
+    pub retry: Backoff,
+    /// How long shutting down waits for what is going on.
+    pub drain: Duration,
     /// Whether E-Lines carry frames both ways; `None`: in dialect `tango` they do, in `sonata` they do not.
     pub bidirectional_chain: Option<bool>,
     /// Whether links that join management connection points only are left to the engine: its own interface in each
@@ -243,6 +253,10 @@ impl Default for Settings {
             limits: llcm_packaging::Limits::default(),
             pools: PoolSettings::default(),
             saps: SapSettings::default(),
+            heal: false,
+            deadlines: Deadlines::default(),
+            retry: Backoff::default(),
+            drain: Duration::from_secs(60),
             bidirectional_chain: None,
             docker_management: false,
             auto_deploy: false,

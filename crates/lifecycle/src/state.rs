@@ -10,7 +10,8 @@
 //!             v  v         v
 //!         Failed Terminated            (both: nothing is left)
 //! ```
-//! `Unwinding -> Terminated` is a creation that was called off by a request to terminate. A server that was
+//! What is stuck after a failed creation is tried again by itself as `Stuck -> Unwinding`, by request as
+//! `Stuck -> Terminating`. `Unwinding -> Terminated` is a creation that was called off by a request to terminate. A server that was
 //! killed leaves instances in `Planned`, `Creating` and `Unwinding`; the next one takes them down.
 
 use crate::request::InstanceState;
@@ -27,7 +28,7 @@ impl InstanceState {
             }
             Self::Unwinding => matches!(next, Self::Failed | Self::Terminated | Self::Stuck),
             Self::Terminating => matches!(next, Self::Terminated | Self::Stuck),
-            Self::Stuck => matches!(next, Self::Terminating),
+            Self::Stuck => matches!(next, Self::Terminating | Self::Unwinding),
             Self::Terminated | Self::Failed => false,
         }
     }

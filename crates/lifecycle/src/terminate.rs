@@ -11,7 +11,7 @@ use crate::journal::Record;
 use crate::request::{InstanceState, RequestType, RequestView};
 use crate::requests::RequestRecord;
 use crate::store::Change;
-use crate::{ground, saga, script};
+use crate::{ground, retry, saga, script};
 
 /// Records the wish and begins to take the instance down.
 pub(crate) async fn begin(core: Arc<Core>, id: InstanceId) -> Result<RequestView, LifecycleError> {
@@ -72,20 +72,13 @@ async fn take_down(
         script::run_stop_scripts(core, instance).await;
     }
     let taken_down = saga::take_down(core, instance).await;
-    let mut records: Vec<_> =
-        taken_down.errors.iter().map(|message| Record::Error { message: message.clone() }).collect();
+    retry::conclude(core, instance, &taken_down, InstanceState::Terminated).await;
     if taken_down.clean {
-        for error in &taken_down.errors {
-            log::warn!("instance {} is gone, with errors on the way: {error}", instance.id);
-        }
-        records.push(core.enter(instance, InstanceState::Terminated));
-        core.record_fact(instance, records).await;
         return Ok(());
     }
-    records.push(core.enter(instance, InstanceState::Stuck));
-    core.record_fact(instance, records).await;
     let message = format!(
-        "taking down instance {} did not finish: {}; terminate it again to try again",
+        "taking down instance {} did not finish: {}; it is tried again by itself, or at once when it is terminated \
+         again",
         instance.id,
         taken_down.errors.join("; ")
     );

@@ -106,12 +106,8 @@ async fn commands_output_and_states_come_from_the_container_s_own_engine() {
         llcm.logs(instance.id, &container.name, LogOptions::default(), &mut out).await.unwrap();
         assert_eq!(out, b"ready\n");
     }
-    assert!(rig.world.exit(&instance.containers[1].engine_name, 1));
     let seen = llcm.instance(instance.id).await.unwrap().unwrap();
     assert_eq!(seen.state, InstanceState::Running);
-    let exited = ContainerState::Exited { code: Some(1) };
-    let states: Vec<_> = seen.containers.iter().map(|container| container.state.unwrap()).collect();
-    assert_eq!(states, [ContainerState::Running, exited, ContainerState::Running]);
     let expected = ["sim", OTHER, "sim"];
     for operation in [Operation::Exec, Operation::Logs, Operation::Inspect] {
         assert_eq!(engines_called(&rig, operation), expected, "{operation:?}");
@@ -129,6 +125,12 @@ async fn commands_output_and_states_come_from_the_container_s_own_engine() {
     for error in [exec, logs, inspect] {
         assert!(error.message.ends_with("engine other: it is away"), "{error}");
     }
+    assert!(rig.world.exit(&instance.containers[1].engine_name, 1));
+    let seen = llcm.instance(instance.id).await.unwrap().unwrap();
+    assert_eq!(seen.state, InstanceState::Degraded);
+    let exited = ContainerState::Exited { code: Some(1) };
+    let states: Vec<_> = seen.containers.iter().map(|container| container.state.unwrap()).collect();
+    assert_eq!(states, [ContainerState::Running, exited, ContainerState::Running]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::{Rig, push, run};
 use llcm_lifecycle::journal::{InstanceRecord, Record, StepStatus};
 use llcm_lifecycle::plan::ContainerPlan;
-use llcm_lifecycle::recovery::decide::{Decision, Known, Observed, decide};
+use llcm_lifecycle::recovery::decide::{Decision, Found, Known, Observed, decide};
 use llcm_lifecycle::request::InstanceState;
 use llcm_lifecycle::step::{Site, Step, Steps, TakeDown};
 use llcm_lifecycle::store::file::FileStore;
@@ -17,7 +17,7 @@ use llcm_lifecycle::store::memory::MemoryStore;
 use llcm_lifecycle::store::{Change, Contents, Store, StoreError};
 use llcm_lifecycle::{Orchestrator, Parts};
 use llcm_names::{EngineName, InstanceId, Owner};
-use llcm_runtime::{ContainerState, EngineId, simulated};
+use llcm_runtime::{ContainerState, ContainerView, EngineId, simulated};
 use llcm_testkit::{demo_chain, every_step};
 
 /// A run of a service with every kind of step, as a store sees it.
@@ -166,8 +166,12 @@ async fn decisions_after_a_restart() {
     let journal = memory.load_all().unwrap().journals.remove(&id).unwrap();
     let record = InstanceRecord::fold(journal).unwrap();
     let plan = &record.planned.plan;
+    let run = |view: &ContainerView| view.attach.as_ref().and_then(|point| point.run.clone());
     let seen: BTreeMap<_, _> =
-        observed.containers.iter().map(|(_, view)| (view.name.clone(), view.state)).collect();
+        observed.containers.iter().map(|(_, view)| (view.name.clone(), (view.state, run(view)))).collect();
+    // What was written down when they were started is what is seen.
+    let written = record.containers.iter().map(|(name, it)| (name.clone(), (it.state, it.run.clone())));
+    assert_eq!(written.collect::<BTreeMap<_, _>>(), seen);
     let engines = record.planned.engines.clone();
     assert_eq!(engines.values().map(|engine| engine.0.as_str()).collect::<Vec<_>>(), ["sim", "sim"]);
     let known = |state, to_be_terminated| {
@@ -176,11 +180,12 @@ async fn decisions_after_a_restart() {
             Known { state, plan: Arc::clone(plan), engines: engines.clone(), to_be_terminated },
         )])
     };
-    let keep = |missing: Vec<String>| Decision::Keep { instance: id, seen: seen.clone(), missing };
+    let found = Found { containers: seen.clone(), ..Found::default() };
+    let keep = || Decision::Keep { instance: id, found: found.clone() };
     let take_down = Decision::TakeDown { instance: id };
 
     for state in [InstanceState::Running, InstanceState::Degraded] {
-        assert_eq!(decide(&known(state, false), &observed), [keep(vec![])]);
+        assert_eq!(decide(&known(state, false), &observed), [keep()]);
         assert_eq!(decide(&known(state, true), &observed), std::slice::from_ref(&take_down));
     }
     for state in [
@@ -213,29 +218,36 @@ async fn decisions_after_a_restart() {
     let mut less = observed.clone();
     less.objects.remove(0);
     less.objects.pop();
-    let [Decision::Keep { missing, .. }] = &decide(&known(InstanceState::Running, false), &less)[..] else {
+    let [Decision::Keep { found, .. }] = &decide(&known(InstanceState::Running, false), &less)[..] else {
         panic!("it is kept")
     };
-    assert_eq!(missing.len(), 2, "{missing:?}");
-    assert!(missing[0].contains("interface") && missing[1].contains("link"), "{missing:?}");
+    assert_eq!((found.unplugged.len(), found.lost.len()), (1, 1), "{found:?}");
+    // That the interfaces of one that does not run are gone goes without saying.
+    for (_, view) in &mut less.containers {
+        view.state = ContainerState::Exited { code: None };
+    }
+    let [Decision::Keep { found, .. }] = &decide(&known(InstanceState::Running, false), &less)[..] else {
+        panic!("it is kept")
+    };
+    assert_eq!((found.unplugged.len(), found.lost.len()), (0, 1), "{found:?}");
 
-    // What its engine cannot read is there, and is told of.
+    // What its engine cannot read is there.
     let mut damaged = observed.clone();
     damaged.containers[0].1.state = ContainerState::Damaged;
-    let [Decision::Keep { missing, seen, .. }] = &decide(&known(InstanceState::Running, false), &damaged)[..]
-    else {
+    let [Decision::Keep { found, .. }] = &decide(&known(InstanceState::Running, false), &damaged)[..] else {
         panic!("it is kept")
     };
-    assert!(missing.len() == 1 && missing[0].contains("is damaged"), "{missing:?}");
-    assert_eq!(seen.get(&damaged.containers[0].1.name), Some(&ContainerState::Damaged));
+    let (state, _) = &found.containers[&damaged.containers[0].1.name];
+    assert_eq!(*state, ContainerState::Damaged);
 
     // In another engine than that of its data center a container cannot be worked with.
     let mut moved = observed.clone();
     moved.containers[0].0 = EngineId::new("other");
-    let [Decision::Keep { missing, .. }] = &decide(&known(InstanceState::Running, false), &moved)[..] else {
+    let [Decision::Keep { found, .. }] = &decide(&known(InstanceState::Running, false), &moved)[..] else {
         panic!("it is kept")
     };
-    assert_eq!(missing, &[format!("container {} is missing", moved.containers[0].1.name)]);
+    assert!(!found.containers.contains_key(&moved.containers[0].1.name), "{found:?}");
+    assert_eq!(found.containers.len(), seen.len() - 1);
 
     // The same name under another owner is not our container.
     let mut stolen = observed.clone();
@@ -243,8 +255,9 @@ async fn decisions_after_a_restart() {
     stolen.containers[0].1.owner = Some(other.clone());
     let name: (EngineId, EngineName) = (EngineId::new("sim"), stolen.containers[0].1.name.clone());
     let decisions = decide(&known(InstanceState::Running, false), &stolen);
-    let [Decision::Keep { missing, .. }, Decision::Remove { owner, containers }] = &decisions[..] else {
+    let [Decision::Keep { found, .. }, Decision::Remove { owner, containers }] = &decisions[..] else {
         panic!("{decisions:?}")
     };
-    assert_eq!((missing.len(), owner, containers.as_slice()), (1, &other, [name].as_slice()));
+    let missing = seen.len() - found.containers.len();
+    assert_eq!((missing, owner, containers.as_slice()), (1, &other, [name].as_slice()));
 }

@@ -146,12 +146,13 @@ async fn states_are_asked_from_the_engine() {
     assert!(rig.world.exit(&first.engine_name, 7));
     let asked = llcm.instance(instance.id).await.unwrap().unwrap();
     assert_eq!(asked.containers[0].state, Some(ContainerState::Exited { code: Some(7) }));
-    assert_eq!(asked.state, InstanceState::Running, "a VNF that ends is not missing");
+    assert_eq!(asked.state, InstanceState::Degraded);
+    assert_eq!(asked.reasons, [format!("container {} has exited with code 7", first.engine_name)]);
     assert!(rig.world.lose(&second.engine_name));
     let asked = llcm.instance(instance.id).await.unwrap().unwrap();
     assert_eq!((asked.state, asked.containers[1].state), (InstanceState::Degraded, None));
 
-    rig.world.add_fault(Fault::fail(Operation::Inspect).kind(ErrorKind::Unavailable));
+    rig.world.add_fault(Fault::fail(Operation::Inspect).kind(ErrorKind::Unavailable).always());
     assert_eq!(llcm.instance(instance.id).await.unwrap_err().code, ErrorCode::EngineUnavailable);
     down(&llcm, instance.id).await.unwrap();
     assert_eq!(llcm.instance(instance.id).await.unwrap(), None);

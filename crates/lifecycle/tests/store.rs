@@ -142,6 +142,10 @@ impl NetworkDriver for Panicking {
         self.0.detach(owner, datacenter, port).await
     }
 
+    async fn set_port(&self, owner: &Owner, datacenter: &DcName, port: PortId, up: bool) -> DriverResult<()> {
+        self.0.set_port(owner, datacenter, port, up).await
+    }
+
     async fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {
         self.0.remove_segment(owner, segment).await
     }

@@ -32,13 +32,17 @@ pub struct AttachPoint {
     pub netns: Option<PathBuf>,
     /// The container in its engine: the engine and the container's name there.
     pub engine: Option<(EngineId, String)>,
+    /// A word of the engine's that no other run of the container has: what was plugged into another run is gone. `None`
+    /// before the start.
+    #[serde(default)]
+    pub run: Option<String>,
 }
 
 impl AttachPoint {
     /// That of a port of the host ([`crate::PortSpec::host`]): there is no container.
     #[must_use]
     pub const fn host() -> Self {
-        Self { netns: None, engine: None }
+        Self { netns: None, engine: None, run: None }
     }
 }
 

@@ -123,6 +123,17 @@ impl Backend {
         Ok(self)
     }
 
+    /// The same, each driver inside of another one, which must offer and need what the inner one does.
+    #[must_use]
+    pub fn wrapped(
+        self,
+        containers: impl FnMut(Arc<dyn ContainerDriver>) -> Arc<dyn ContainerDriver>,
+        network: impl FnOnce(Arc<dyn NetworkDriver>) -> Arc<dyn NetworkDriver>,
+    ) -> Self {
+        let engines = self.engines.into_iter().map(containers).collect();
+        Self { engines, datacenters: self.datacenters, network: network(self.network) }
+    }
+
     /// The default container driver: that of all data centers that have none of their own.
     #[must_use]
     pub fn containers(&self) -> &Arc<dyn ContainerDriver> {

@@ -8,7 +8,7 @@ use llcm_names::{DcName, EngineName, InstallationId, Owner};
 use serde::{Deserialize, Serialize};
 
 use crate::capability::{Exec, Logs};
-use crate::{AttachPoint, BuildSpec, ContainerSpec, DriverResult, Offers, PullPolicy, Taken};
+use crate::{AttachPoint, BuildSpec, ContainerSpec, ContainerWatch, DriverResult, Offers, PullPolicy, Taken};
 
 /// Runs containers in an engine. See the crate's page for the rules that all methods follow.
 #[async_trait]
@@ -105,6 +105,13 @@ pub trait ContainerDriver: Send + Sync {
     /// `Failed`.
     async fn cleanup(&self, _installation: &InstallationId) -> DriverResult<()> {
         Ok(())
+    }
+
+    /// Begins to tell what happens to this installation's containers, whoever brings it about; nothing is asked before the
+    /// watch is waited on. It reconnects by itself and says so. `None`, the default: this driver cannot; callers then look
+    /// from time to time.
+    fn watch(&self, _installation: &InstallationId) -> Option<Box<dyn ContainerWatch>> {
+        None
     }
 
     /// Running commands in containers, where the engine can.

@@ -39,13 +39,15 @@
 //!   them; a driver that cannot know tells nothing, and then the clash shows when a container is made.
 //! - **Asked first.** `check` tells before anything is made whether a container can be run here; what it refuses is
 //!   named.
+//! - **Watched.** `watch` tells what happens to containers behind the caller's back, with a word for every gap; an attach
+//!   point tells one run of a container from the next, so that whoever looks again knows whether to plug it in again.
 //! - **Errors** say what was done to what ([`DriverError`]), with the kind the caller branches on.
 //! - **Cancellation.** Every await may be the last: a dropped future leaves at worst a marked object, which
 //!   the matching removal removes.
 //! - **Optional powers** (exec, logs) are traits of their own, reached through `Option`.
 //!
 //! Suggested reading order: [`container_spec`], [`container`], [`network_spec`], [`network`], [`attach`],
-//! [`taken`], [`capability`], [`mod@reference`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`]
+//! [`taken`], [`watch`], [`capability`], [`mod@reference`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`]
 //! are for drivers.
 
 pub mod attach;
@@ -64,6 +66,7 @@ pub mod network_spec;
 pub mod reference;
 pub mod simulated;
 pub mod taken;
+pub mod watch;
 
 pub use attach::{AttachPoint, EngineId, Needs, Offers};
 pub use backend::{Backend, Incompatible};
@@ -80,3 +83,4 @@ pub use network::{HostSide, LinkView, NetworkDriver, NetworkObject, PortView, Pr
 pub use network_spec::{HostPort, Neighbour, PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
 pub use reference::ImageReference;
 pub use taken::{HeldPort, Taken};
+pub use watch::{ContainerChange, ContainerEvent, ContainerWatch};

@@ -56,6 +56,13 @@ pub trait NetworkDriver: Send + Sync {
     /// `Failed`.
     async fn detach(&self, owner: &Owner, datacenter: &DcName, port: PortId) -> DriverResult<()>;
 
+    /// Sets the data center's side of a port up or down: a port that is down carries nothing either way, and keeps
+    /// everything else. [`NetworkDriver::attach`] sets it up. A port that is not there is down.
+    ///
+    /// # Errors
+    /// `NotFound` when a port that is not there is to be set up; `Conflict` for another owner's.
+    async fn set_port(&self, owner: &Owner, datacenter: &DcName, port: PortId, up: bool) -> DriverResult<()>;
+
     /// Removes a segment everywhere. Its ports stay, unplugged.
     ///
     /// # Errors

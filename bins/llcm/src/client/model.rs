@@ -53,6 +53,10 @@ pub(crate) struct Instance {
     #[serde(default)]
     pub(crate) errors: Vec<String>,
     #[serde(default)]
+    pub(crate) reasons: Vec<String>,
+    #[serde(default)]
+    pub(crate) retry: Option<Retry>,
+    #[serde(default)]
     pub(crate) warnings: Vec<Diagnostic>,
     #[serde(default)]
     pub(crate) containers: Vec<Container>,
@@ -60,6 +64,13 @@ pub(crate) struct Instance {
     pub(crate) links: Vec<Link>,
     #[serde(default)]
     pub(crate) saps: Vec<Sap>,
+}
+
+/// When taking down a stuck instance is tried again.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Retry {
+    pub(crate) tries: u64,
+    pub(crate) next_at: String,
 }
 
 /// A container of an instance.

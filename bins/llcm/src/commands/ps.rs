@@ -93,6 +93,15 @@ pub(crate) fn show(instance: &Instance) -> anyhow::Result<()> {
             tell_script(&container.name, script)?;
         }
     }
+    for reason in &instance.reasons {
+        output::line(format_args!("degraded: {reason}"))?;
+    }
+    if let Some(retry) = &instance.retry {
+        output::line(format_args!(
+            "stuck: taking it down was tried {} times, and is tried again at {}, or at once with `llcm down`",
+            retry.tries, retry.next_at
+        ))?;
+    }
     for error in &instance.errors {
         output::line(format_args!("error: {error}"))?;
     }

@@ -38,8 +38,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let server = Server::open(&config, &ground).await?;
         server.run(stop).await
     })?;
-    // The engine is closed with the last of its tasks.
-    drop(runtime);
+    // The engine is closed with the last of its tasks; what hangs in the kernel is not waited for.
+    runtime.shutdown_timeout(config.settings.drain);
     ground.leave(idle)?;
     log::info!("done");
     Ok(ExitCode::SUCCESS)

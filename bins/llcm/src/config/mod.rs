@@ -175,6 +175,20 @@ impl RawConfig {
         set(&mut settings.instantiation_wait, self.instantiation_wait.map(seconds));
         set(&mut settings.max_instances, self.max_instances.and_then(|count| count.get().try_into().ok()));
         set(&mut settings.min_free_disk, self.min_free_disk.map(|size| size.0));
+        set(&mut settings.heal, self.heal);
+        let deadlines = &mut settings.deadlines;
+        set(&mut deadlines.look, self.look_deadline.map(|count| seconds(count.get())));
+        set(&mut deadlines.change, self.change_deadline.map(|count| seconds(count.get())));
+        set(&mut deadlines.network, self.network_deadline.map(|count| seconds(count.get())));
+        set(&mut deadlines.image, self.image_deadline.map(|count| seconds(count.get())));
+        set(&mut settings.retry.first, self.retry_first.map(|count| seconds(count.get())));
+        set(&mut settings.retry.longest, self.retry_longest.map(|count| seconds(count.get())));
+        set(&mut settings.drain, self.drain_limit.map(|count| seconds(count.get())));
+        if settings.retry.first > settings.retry.longest {
+            bail!(
+                "retry_first is longer than retry_longest: the waits between tries grow from the first to the longest"
+            );
+        }
         Ok(settings)
     }
 
@@ -195,6 +209,7 @@ impl RawConfig {
     }
 }
 
+/// A time that is given as seconds.
 fn seconds(count: u32) -> Duration {
     Duration::from_secs(count.into())
 }

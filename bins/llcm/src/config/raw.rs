@@ -192,6 +192,30 @@ pub(crate) struct RawConfig {
     /// Largest IP packet of VNF interfaces, in bytes. [default: 1500]
     #[arg(long, env = "LLCM_MTU", value_name = "BYTES", value_parser = clap::value_parser!(u32).range(576..=9000))]
     pub(crate) mtu: Option<u32>,
+    /// Start containers again that have ended or were removed by somebody else.
+    #[arg(long, env = "LLCM_HEAL", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) heal: Option<bool>,
+    /// Seconds that asking an engine or the kernel may take. [default: 30]
+    #[arg(long, env = "LLCM_LOOK_DEADLINE", value_name = "SECONDS")]
+    pub(crate) look_deadline: Option<NonZeroU32>,
+    /// Seconds that making, starting, wiring or removing one thing may take. [default: 120]
+    #[arg(long, env = "LLCM_CHANGE_DEADLINE", value_name = "SECONDS")]
+    pub(crate) change_deadline: Option<NonZeroU32>,
+    /// Seconds that preparing or removing a network as a whole may take. [default: 300]
+    #[arg(long, env = "LLCM_NETWORK_DEADLINE", value_name = "SECONDS")]
+    pub(crate) network_deadline: Option<NonZeroU32>,
+    /// Seconds of silence after which fetching or building an image is given up. [default: 600]
+    #[arg(long, env = "LLCM_IMAGE_DEADLINE", value_name = "SECONDS")]
+    pub(crate) image_deadline: Option<NonZeroU32>,
+    /// Seconds before what could not be taken down or started is tried again; then twice as long each time. [default: 2]
+    #[arg(long, env = "LLCM_RETRY_FIRST", value_name = "SECONDS")]
+    pub(crate) retry_first: Option<NonZeroU32>,
+    /// Seconds between two such tries at most. [default: 300]
+    #[arg(long, env = "LLCM_RETRY_LONGEST", value_name = "SECONDS")]
+    pub(crate) retry_longest: Option<NonZeroU32>,
+    /// Seconds that ending waits for requests, and then for what they have begun. [default: 60]
+    #[arg(long, env = "LLCM_DRAIN_LIMIT", value_name = "SECONDS")]
+    pub(crate) drain_limit: Option<NonZeroU32>,
     /// Capabilities that packages may ask for. [default: NET_ADMIN,NET_RAW,NET_BIND_SERVICE,SYS_NICE,IPC_LOCK]
     #[arg(long, env = "LLCM_ALLOWED_CAPABILITIES", value_name = "NAMES", value_delimiter = ',')]
     pub(crate) allowed_capabilities: Option<Vec<String>>,
@@ -289,6 +313,7 @@ impl RawConfig {
             eline_pool, elan_pool, bidirectional_chain, sap_pool, deploy_saps, sap, sap_image, sap_vnfd, sap_nat,
             docker_management, auto_deploy, auto_delete, env_dir, results_dir,
             build_images, force_pull, tango, sonata, start_concurrency, stop_grace, mtu, allowed_capabilities,
+            heal, look_deadline, change_deadline, network_deadline, image_deadline, retry_first, retry_longest, drain_limit,
             allowed_devices, allowed_ipc_modes, max_upload, max_unpacked, max_descriptor,
             max_entries, max_ratio, max_depth, upload_concurrency, upload_deadline, min_free_disk, instantiations, instantiation_queue, instantiation_wait, max_instances,
             max_connections, header_timeout, body_timeout, tls_timeout, audit_size, audit_files, best_effort, stop_instances, log,

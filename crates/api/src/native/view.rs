@@ -10,7 +10,7 @@ use llcm_lifecycle::Dialect;
 use llcm_lifecycle::plan::document::SapDocument;
 use llcm_lifecycle::request::{
     ContainerStatus, FunctionView, InstanceState, InstanceView, LinkStatus, ManagementStatus, RequestStatus,
-    RequestType, RequestView, ScriptRun, ServiceView,
+    RequestType, RequestView, RetryView, ScriptRun, ServiceView,
 };
 use llcm_names::{
     ContainerName, DcName, EngineName, FunctionId, InstanceId, PackageHash, RequestId, ServiceId, Ssiid,
@@ -113,8 +113,14 @@ pub struct Instance {
     pub progress: (usize, usize),
     /// The latest step that was begun, in words.
     pub activity: String,
-    /// Errors, oldest first.
+    /// Errors, oldest first; of very many the latest.
     pub errors: Vec<String>,
+    /// Why it is degraded now, each in words.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// When taking it down is tried again; only while it is stuck.
+    #[serde(default)]
+    pub retry: Option<Retry>,
     /// Warnings of the plan.
     pub warnings: Vec<Diagnostic>,
     /// Its containers, in starting order.
@@ -138,13 +144,15 @@ impl From<InstanceView> for Instance {
             progress,
             activity,
             errors,
+            reasons,
+            retry,
             warnings,
             containers,
             links,
             saps,
         } = view;
         let containers = containers.into_iter().map(Container::from).collect();
-        let created_at = created_at.into();
+        let (created_at, retry) = (created_at.into(), retry.map(Retry::from));
         Self {
             id,
             service_id,
@@ -155,11 +163,29 @@ impl From<InstanceView> for Instance {
             progress,
             activity,
             errors,
+            reasons,
+            retry,
             warnings,
             containers,
             links,
             saps,
         }
+    }
+}
+
+/// See [`RetryView`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// How often it was tried in vain.
+    pub tries: u32,
+    /// When it is tried again, unless somebody terminates the instance before.
+    pub next_at: Moment,
+}
+
+impl From<RetryView> for Retry {
+    fn from(view: RetryView) -> Self {
+        let RetryView { tries, next_at } = view;
+        Self { tries, next_at: next_at.into() }
     }
 }
 

@@ -165,6 +165,17 @@ const STATES: &[&str] = &[
 const REQUEST_TYPES: &[&str] = &["CREATE_SERVICE", "TERMINATE_SERVICE"];
 const REQUEST_STATUSES: &[&str] = &["NEW", "INSTANTIATING", "TERMINATING", "READY", "ERROR"];
 
+fn retry() -> Value {
+    object([("tries", integer()), ("next_at", moment())])
+}
+
+fn container_state() -> Value {
+    json!({ "anyOf": [
+        object([("state", words(&["created", "running", "paused", "damaged"]))]),
+        object([("state", words(&["exited"])), ("code", or_null(integer()))]),
+    ] })
+}
+
 fn instances() -> Vec<(&'static str, Value)> {
     let instance = object([
         ("id", uuid()),
@@ -175,7 +186,9 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("created_at", moment()),
         ("progress", pair()),
         ("activity", about("The step that was begun last.")),
-        ("errors", list(text())),
+        ("errors", list(about("Oldest first; of very many the latest."))),
+        ("reasons", list(about("Why it is degraded now."))),
+        ("retry", or_null(of("Retry"))),
         ("warnings", list(of("Diagnostic"))),
         ("containers", list(of("Container"))),
         ("links", list(of("Link"))),
@@ -194,10 +207,6 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("management?", object([("interface", text()), ("address", or_null(text()))])),
         ("scripts", list(of("Script"))),
     ]);
-    let state = json!({ "anyOf": [
-        object([("state", words(&["created", "running", "paused", "damaged"]))]),
-        object([("state", words(&["exited"])), ("code", or_null(integer()))]),
-    ] });
     let link = object([
         ("id", text()),
         ("kind", words(&["E-Line", "E-LAN", "E-Tree"])),
@@ -236,8 +245,9 @@ fn instances() -> Vec<(&'static str, Value)> {
     vec![
         ("NewInstance", object([("service", about("An id, a package's name, or `latest`."))])),
         ("Instance", instance),
+        ("Retry", retry()),
         ("Container", container),
-        ("ContainerState", state),
+        ("ContainerState", container_state()),
         ("Link", link),
         ("ServiceAccessPoint", sap),
         ("Script", script),
@@ -263,6 +273,12 @@ fn streams() -> Vec<(&'static str, Value)> {
         object([("event", words(&["image"])), ("progress", progress)]),
         object([("event", words(&["step"])), ("instance", uuid()), ("step", text()), ("progress", pair())]),
         object([("event", words(&["state"])), ("instance", uuid()), ("state", words(STATES))]),
+        object([
+            ("event", words(&["container"])),
+            ("instance", uuid()),
+            ("container", about("Its name in the engine.")),
+            ("state", or_null(of("ContainerState"))),
+        ]),
         object([("event", words(&["missed"])), ("count", integer())]),
     ] });
     vec![("Command", command), ("OutputLine", line), ("Event", event)]

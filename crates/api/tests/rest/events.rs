@@ -9,6 +9,7 @@ use actix_web::{App, http};
 use futures_util::future::poll_fn;
 use llcm_api::configure;
 use llcm_lifecycle::request::{Event, InstanceState};
+use llcm_runtime::ContainerState;
 use llcm_testkit::demo_chain;
 use tokio::time::Instant;
 
@@ -41,7 +42,7 @@ async fn what_happens_is_told_as_it_happens() {
     server.post("/packages", demo_chain().build()).await;
     let mut watch = Watch::of(&server).await;
     assert_eq!(server.post("/instantiations", "{}").await.status, 201);
-    let (mut states, mut steps) = (Vec::new(), 0);
+    let (mut states, mut steps, mut started) = (Vec::new(), 0, 0);
     while states.last() != Some(&InstanceState::Running) {
         match serde_json::from_str(&watch.line().await.unwrap()).unwrap() {
             Event::State { state, .. } => states.push(state),
@@ -49,10 +50,15 @@ async fn what_happens_is_told_as_it_happens() {
                 assert!(done <= all && !step.is_empty());
                 steps += 1;
             }
+            Event::Container { state, .. } => {
+                assert_eq!(state, Some(ContainerState::Running));
+                started += 1;
+            }
             Event::Image { .. } => {}
         }
     }
     assert!(states.contains(&InstanceState::Creating), "{states:?}");
+    assert_eq!(started, 3, "containers that were told to run");
     assert!(steps >= 9, "three containers are created, started and attached: {steps}");
 }
 

@@ -82,6 +82,9 @@ async fn a_container_that_cannot_be_removed_is_stuck_until_it_can() {
     let mut log = Transcript::of(&server);
     log.step(Method::DELETE, "/instantiations", "{}").await;
     log.step(Method::GET, "/instantiations", "").await;
+    let stuck = server.get("/api/llcm/v1/instances").await;
+    assert_eq!((&stuck[0]["state"], &stuck[0]["retry"]["tries"]), (&"stuck".into(), &1.into()), "{stuck}");
+    assert!(stuck[0]["errors"].to_string().contains("device is busy"), "{stuck}");
     server.world.clear_faults();
     log.step(Method::DELETE, "/instantiations", "{}").await;
     log.step(Method::GET, "/instantiations", "").await;

@@ -109,6 +109,10 @@ fn events_and_lines_of_output_of_all_kinds() {
     ] {
         holds(Event::State { instance, state }, "Event");
     }
+    for state in [None, Some(ContainerState::Paused), Some(ContainerState::Exited { code: Some(1) })] {
+        let container = EngineName::parse("mn.vnf0.vdu01.0").unwrap();
+        holds(Event::Container { instance, container, state }, "Event");
+    }
     holds(json!({ "event": "missed", "count": 3 }), "Event");
     for stream in [OutputStream::Stdout, OutputStream::Stderr] {
         holds(OutputLine::Output { stream, data: "AP8K".to_owned() }, "OutputLine");

@@ -54,7 +54,7 @@ async fn the_driver_keeps_the_contract() {
     let options = DockerOptions::new(socket, bed.home.path().join("helper"));
     let factory = DockerFactory { options, host, excluded };
     let not_seen: Vec<_> = factory.excluded.iter().map(|(name, _)| *name).collect();
-    for part in ["containers::", "commands::"] {
+    for part in ["containers::", "commands::", "watch::"] {
         let report = run_matching(&factory, part).await;
         println!("{report}");
         report.verdict(&not_seen).unwrap();

@@ -54,6 +54,28 @@ impl Probe for HostProbe {
         Some(running.stdout == b"true\n")
     }
 
+    async fn kill(&self, container: &EngineName) -> Option<()> {
+        let pid = pid(container).to_string();
+        let killed = std::process::Command::new("kill").args(["-KILL", &pid]).status();
+        assert!(killed.unwrap().success(), "kill {pid}");
+        Some(())
+    }
+
+    async fn restart(&self, container: &EngineName) -> Option<()> {
+        docker(&["restart", "--time", "1", container.as_str()]);
+        Some(())
+    }
+
+    async fn pause(&self, container: &EngineName, paused: bool) -> Option<()> {
+        docker(&[if paused { "pause" } else { "unpause" }, container.as_str()]);
+        Some(())
+    }
+
+    async fn remove(&self, container: &EngineName) -> Option<()> {
+        docker(&["rm", "--force", container.as_str()]);
+        Some(())
+    }
+
     async fn leftovers(&self, installation: &InstallationId) -> Option<Vec<String>> {
         let label = format!("label=llcm.installation={installation}");
         let ids = docker(&["ps", "--all", "--quiet", "--filter", &label]);

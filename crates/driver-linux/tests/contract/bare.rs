@@ -29,7 +29,7 @@ pub(crate) fn netns(name: &EngineName) -> String {
 }
 
 fn point(name: &EngineName) -> AttachPoint {
-    AttachPoint { netns: Some(Path::new("/run/netns").join(netns(name))), engine: None }
+    AttachPoint { netns: Some(Path::new("/run/netns").join(netns(name))), engine: None, run: None }
 }
 
 fn run(command: &str) -> DriverResult<()> {

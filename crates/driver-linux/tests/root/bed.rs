@@ -171,7 +171,7 @@ impl Bed {
     }
 
     pub(crate) fn point(&self, container: &str) -> AttachPoint {
-        AttachPoint { netns: Some(netns_path(&self.netns(container))), engine: None }
+        AttachPoint { netns: Some(netns_path(&self.netns(container))), engine: None, run: None }
     }
 
     pub(crate) async fn attach(&self, instance: &Instance, plug: &Plug<'_>) -> PortView {

@@ -98,7 +98,8 @@ async fn the_hosts_own_network_is_not_touched() {
     let Some(bed) = Bed::new(&single()).await else { return };
     let instance = bed.instance(0);
     let spec = bed.port(&instance, &Plug { segments: &[], ..PLUG });
-    let point = llcm_runtime::AttachPoint { netns: Some("/proc/self/ns/net".into()), engine: None };
+    let point =
+        llcm_runtime::AttachPoint { netns: Some("/proc/self/ns/net".into()), engine: None, run: None };
     let error = bed.network().attach(&spec, &point).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
     assert!(error.message.contains("host's network"), "{error}");

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Instance, Memory};
 use crate::plan::document::SapDocument;
 use crate::plan::{ContainerPlan, LinkPlan};
-use crate::request::{ContainerStatus, InstanceView, LinkStatus, ManagementStatus};
+use crate::request::{ContainerStatus, InstanceState, InstanceView, LinkStatus, ManagementStatus};
+use crate::watching::reasons;
 
 pub(super) fn view(instance: &Instance) -> InstanceView {
     let plan = &instance.plan;
@@ -23,6 +24,8 @@ pub(super) fn view(instance: &Instance) -> InstanceView {
         progress: memory.progress,
         activity: memory.activity.clone(),
         errors: record.errors.clone(),
+        reasons: if record.state == InstanceState::Degraded { reasons(plan, &memory) } else { Vec::new() },
+        retry: record.retry.filter(|_| record.state == InstanceState::Stuck),
         warnings: plan.warnings.clone(),
         containers,
         links: plan.links.iter().map(link_status).collect(),

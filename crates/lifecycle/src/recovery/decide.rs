@@ -38,10 +38,8 @@ pub enum Decision {
     Keep {
         /// The instance.
         instance: InstanceId,
-        /// Its containers, as they were seen.
-        seen: BTreeMap<EngineName, ContainerState>,
-        /// What of it is not there, in words; anything: it is degraded.
-        missing: Vec<String>,
+        /// What of it is there.
+        found: Found,
     },
     /// The instance is taken down: it was not wanted any more, or never came to be.
     TakeDown {
@@ -60,6 +58,17 @@ pub enum Decision {
         /// The containers, with the engine of each; ports and segments go by their owner.
         containers: Vec<(EngineId, EngineName)>,
     },
+}
+
+/// What is there of an instance that goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Its containers, with what tells their runs apart while they run.
+    pub containers: BTreeMap<EngineName, (ContainerState, Option<String>)>,
+    /// Containers that run, and some of whose interfaces are not there.
+    pub unplugged: BTreeSet<EngineName>,
+    /// Links and interfaces of the host that are not there, in words.
+    pub lost: BTreeSet<String>,
 }
 
 /// Decides about every known instance and everything observed. What carries no mark is not even observed.
@@ -91,22 +100,15 @@ pub fn decide(known: &BTreeMap<InstanceId, Known>, observed: &Observed) -> Vec<D
 fn keep(instance: InstanceId, known: &Known, observed: &Observed) -> Decision {
     let plan = &known.plan;
     let ours = observed.containers.iter().filter(|(_, view)| view.owner.as_ref() == Some(&plan.owner));
-    let listed: BTreeMap<_, _> = ours.map(|(engine, view)| (&view.name, (engine, view.state))).collect();
-    let mut seen = BTreeMap::new();
-    let mut missing = Vec::new();
+    let listed: BTreeMap<_, _> = ours.map(|(engine, view)| (&view.name, (engine, view))).collect();
+    let mut found = Found::default();
     for container in &plan.containers {
         let name = &container.spec.name;
         let engine = known.engines.get(container.datacenter());
-        match listed.get(name).filter(|(lists, _)| engine.is_none_or(|engine| engine == *lists)) {
-            Some((_, state)) => {
-                if *state == ContainerState::Damaged {
-                    missing.push(format!(
-                        "container {name} is damaged: its engine cannot read what it knew of it"
-                    ));
-                }
-                seen.insert(name.clone(), *state);
-            }
-            None => missing.push(format!("container {name} is missing")),
+        let listed = listed.get(name).filter(|(lists, _)| engine.is_none_or(|engine| engine == *lists));
+        if let Some((_, view)) = listed {
+            let run = view.attach.as_ref().and_then(|point| point.run.clone());
+            found.containers.insert(name.clone(), (view.state, run));
         }
     }
     let mut ports = BTreeSet::new();
@@ -117,19 +119,22 @@ fn keep(instance: InstanceId, known: &Known, observed: &Observed) -> Decision {
             NetworkObject::Segment { id, .. } => segments.insert(*id),
         };
     }
-    for port in plan.ports().filter(|port| !ports.contains(&port.id)) {
-        missing.push(match port.host {
-            None => format!("interface {} of container {} is missing", port.ifname, port.container),
-            Some(_) => format!("interface {} of the host is missing", port.ifname),
-        });
-    }
-    for link in plan.links.iter().filter(|link| !segments.contains(&link.segment.id)) {
-        missing.push(format!("link {} is missing", link.id));
-    }
-    Decision::Keep { instance, seen, missing }
+    // Those of a container that does not run went with it.
+    let runs = |name: &EngineName| {
+        found.containers.get(name).is_some_and(|(state, _)| *state == ContainerState::Running)
+    };
+    let lost = plan.ports().filter(|port| !ports.contains(&port.id) && runs(&port.container));
+    found.unplugged = lost.map(|port| port.container.clone()).collect();
+    let lost = plan.links.iter().filter(|link| !segments.contains(&link.segment.id));
+    found.lost = lost.map(|link| format!("link {} is missing", link.id)).collect();
+    let lost = plan.host_ports().filter(|port| !ports.contains(&port.id));
+    found.lost.extend(lost.map(|port| format!("interface {} of the host is missing", port.ifname)));
+    Decision::Keep { instance, found }
 }
 
-fn strays(known: &BTreeMap<InstanceId, Known>, observed: &Observed) -> Vec<Decision> {
+/// What belongs to no live instance.
+#[must_use]
+pub fn strays(known: &BTreeMap<InstanceId, Known>, observed: &Observed) -> Vec<Decision> {
     let live = |owner: &Owner| known.get(&owner.instance).is_some_and(|known| known.state.is_live());
     let mut strays: BTreeMap<Owner, Vec<(EngineId, EngineName)>> = BTreeMap::new();
     for (engine, view) in &observed.containers {

@@ -11,6 +11,7 @@ use crate::engines;
 use crate::error::{LifecycleError, code_of};
 use crate::images;
 use crate::instance::Instance;
+use crate::journal::{Record, Seen};
 use crate::plan::ContainerPlan;
 use crate::script;
 
@@ -60,9 +61,12 @@ async fn perform(
         }
         Step::StartContainer { container } => {
             let engine = engines::of(core, instance, find(instance, step, container)?)?;
+            instance.memory().watched.expect_start(container);
             let started = engine.start(instance.owner(), container).await;
-            *point = Some(started.map_err(|error| engine.told(error))?);
-            instance.memory().seen.insert(container.clone(), ContainerState::Running);
+            let started = started.map_err(|error| engine.told(error))?;
+            let seen = Some(Seen { state: ContainerState::Running, run: started.run.clone() });
+            core.record_later(instance, Record::Container { container: container.clone(), seen });
+            *point = Some(started);
             Ok(())
         }
         Step::AttachPort { container, port } => {

@@ -18,6 +18,7 @@ use llcm_testkit::PackageBuilder;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+pub(crate) mod late;
 pub(crate) mod twice;
 pub(crate) mod two;
 

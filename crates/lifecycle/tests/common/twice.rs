@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use llcm_names::{DcName, EngineName, InstallationId, Owner, PortId, SegmentId};
 use llcm_runtime::simulated::{SimulatedContainers, SimulatedNetwork, World};
 use llcm_runtime::{
-    AttachPoint, Backend, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, DriverError,
-    DriverResult, EngineInfo, Exec, ImageView, LinkView, Logs, Needs, NetworkDriver, NetworkObject, Offers,
-    PortSpec, PortView, PrepareReport, Progress, PullPolicy, SegmentSpec, Taken,
+    AttachPoint, Backend, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, ContainerWatch,
+    DriverError, DriverResult, EngineInfo, Exec, ImageView, LinkView, Logs, Needs, NetworkDriver,
+    NetworkObject, Offers, PortSpec, PortView, PrepareReport, Progress, PullPolicy, SegmentSpec, Taken,
 };
 use llcm_topology::Topology;
 
@@ -86,6 +86,10 @@ impl ContainerDriver for Twice<SimulatedContainers> {
         self.0.taken(installation).await
     }
 
+    fn watch(&self, installation: &InstallationId) -> Option<Box<dyn ContainerWatch>> {
+        self.0.watch(installation)
+    }
+
     fn exec(&self) -> Option<&dyn Exec> {
         ContainerDriver::exec(&self.0)
     }
@@ -119,6 +123,11 @@ impl NetworkDriver for Twice<SimulatedNetwork> {
     async fn detach(&self, owner: &Owner, datacenter: &DcName, port: PortId) -> DriverResult<()> {
         self.0.detach(owner, datacenter, port).await?;
         self.0.detach(owner, datacenter, port).await
+    }
+
+    async fn set_port(&self, owner: &Owner, datacenter: &DcName, port: PortId, up: bool) -> DriverResult<()> {
+        self.0.set_port(owner, datacenter, port, up).await?;
+        self.0.set_port(owner, datacenter, port, up).await
     }
 
     async fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use llcm_lifecycle::Settings;
 use llcm_lifecycle::request::{InstanceState, InstanceView, RequestStatus};
 use llcm_lifecycle::settings::{SapKind, SapSettings};
+use llcm_lifecycle::{Deadlines, Settings};
 use llcm_names::{InstallationId, InstanceId};
 use llcm_runtime::simulated::World;
 
@@ -190,5 +190,8 @@ pub(crate) fn settings(saps: bool) -> Settings {
     let kinds = [("input", SapKind::External), ("output", SapKind::Internal), ("mgmt", SapKind::Management)];
     let kinds = kinds.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
     let saps = SapSettings { deploy: saps, kinds, ..SapSettings::default() };
-    Settings { build_images: true, start_concurrency: 2, saps, ..Settings::default() }
+    // The hosts here take their time; what is too late is tried elsewhere.
+    let hour = std::time::Duration::from_secs(3600);
+    let deadlines = Deadlines { look: hour, change: hour, network: hour, image: hour };
+    Settings { build_images: true, start_concurrency: 2, saps, deadlines, ..Settings::default() }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::bed::Bed;
 use super::report::{CaseResult, Checked, Outcome, Report, Stop};
-use super::{Factory, commands, containers, gate, networks, seconds, segments, world};
+use super::{Factory, commands, containers, gate, networks, seconds, segments, watch, world};
 
 /// How long one case may take, clean-up not included.
 pub const CASE_TIMEOUT: Duration = seconds(60);
@@ -66,6 +66,7 @@ const CASES: &[Case] = cases! {
         detach_removes_the_interface_and_may_be_repeated,
         a_port_of_a_removed_container_can_be_detached,
         another_owner_detaches_nothing,
+        a_port_that_is_not_there_is_down,
         removing_a_segment_leaves_its_ports,
         list_owned_tells_all_after_a_restart,
         remove_instance_spares_other_instances,
@@ -82,7 +83,16 @@ const CASES: &[Case] = cases! {
         instances_with_equal_addresses_do_not_meet,
         an_interface_may_be_on_several_links,
         a_removed_segment_carries_nothing,
-        detaching_one_end_spares_the_others;
+        detaching_one_end_spares_the_others,
+        a_port_set_down_is_silent_until_it_is_set_up;
+    watch:
+        an_end_is_told,
+        a_process_that_is_killed_is_told,
+        a_restart_behind_its_back_is_told,
+        pauses_are_told,
+        a_removal_behind_its_back_is_told,
+        others_are_not_told,
+        each_run_has_a_word_of_its_own;
     gate:
         the_process_waits_for_its_interfaces;
     world:

@@ -30,6 +30,7 @@ mod segments;
 mod simulated;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod world;
 
 use std::collections::BTreeMap;
@@ -182,6 +183,26 @@ pub trait Probe: Send + Sync {
 
     /// Whether a container that `make_foreign` made still runs; and removes it.
     async fn remove_foreign(&self, _name: &EngineName) -> Option<bool> {
+        None
+    }
+
+    /// Kills the first process of a running container, as somebody else would.
+    async fn kill(&self, _container: &EngineName) -> Option<()> {
+        None
+    }
+
+    /// Restarts a container, as another user of the engine would.
+    async fn restart(&self, _container: &EngineName) -> Option<()> {
+        None
+    }
+
+    /// Freezes the processes of a running container, or lets them go on, as another user of the engine would.
+    async fn pause(&self, _container: &EngineName, _paused: bool) -> Option<()> {
+        None
+    }
+
+    /// Removes a running container, as another user of the engine would.
+    async fn remove(&self, _container: &EngineName) -> Option<()> {
         None
     }
 

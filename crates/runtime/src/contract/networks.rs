@@ -190,6 +190,24 @@ pub(super) async fn another_owner_detaches_nothing(bed: &mut Bed<'_>) -> Checked
     Ok(())
 }
 
+pub(super) async fn a_port_that_is_not_there_is_down(bed: &mut Bed<'_>) -> Checked {
+    let (a, _, line) = pair(bed).await?;
+    let (owner, dc, id) = (&bed.owner, &a.spec.datacenter, PortId::new(1));
+    bed.network()?.set_port(owner, dc, id, false).await?;
+    let up = bed.network()?.set_port(owner, dc, id, true).await;
+    refused(up, ErrorKind::NotFound, "setting up a port that is not there")?;
+    bed.network()?.ensure_segment(&line).await?;
+    bed.plug(&a, &a.port(1, "eth1", "10.9.0.1/24", &[10])).await?;
+    for up in [false, true] {
+        let by_another = bed.network()?.set_port(&bed.other, dc, id, up).await;
+        refused(by_another, ErrorKind::Conflict, "another owner's setting")?;
+    }
+    bed.containers().remove(&a.spec.owner, &a.spec.name).await?;
+    // With the device or without it, as the kernel takes its time.
+    bed.network()?.set_port(owner, dc, id, false).await?;
+    Ok(())
+}
+
 pub(super) async fn removing_a_segment_leaves_its_ports(bed: &mut Bed<'_>) -> Checked {
     let (a, _, line) = pair(bed).await?;
     bed.network()?.remove_segment(&bed.owner, line.id).await?;

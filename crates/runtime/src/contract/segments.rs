@@ -231,3 +231,40 @@ pub(super) async fn the_host_can_be_an_end(bed: &mut Bed<'_>) -> Checked {
     ensure!(!bed.ping(&vnf, "10.9.0.1").await?, "an answer after detach");
     Ok(())
 }
+
+/// On a patch and on a bridge, within a data center and across two; the other members notice nothing.
+pub(super) async fn a_port_set_down_is_silent_until_it_is_set_up(bed: &mut Bed<'_>) -> Checked {
+    network(bed)?;
+    for (base, kind, far) in [
+        (1, E_LINE, false),
+        (11, SegmentKind::ELan, false),
+        (21, E_LINE, true),
+        (31, SegmentKind::ELan, true),
+    ] {
+        let there = if far { bed.far() } else { bed.near() };
+        let a = bed.vnf(&format!("a{base}"), bed.near()).await?;
+        let b = bed.vnf(&format!("b{base}"), there).await?;
+        let spec = segment(&bed.owner, base, kind, vec![a.end(base), b.end(base + 1)]);
+        bed.network()?.ensure_segment(&spec).await?;
+        bed.plug(&a, &a.port(base, "eth1", "10.9.0.1/24", &[base])).await?;
+        let port = b.port(base + 1, "eth1", "10.9.0.2/24", &[base]);
+        bed.plug(&b, &port).await?;
+        hears(bed, &a, "10.9.0.2", true, "a port that is up").await?;
+        for _ in 0..2 {
+            bed.network()?.set_port(&bed.owner, &b.spec.datacenter, port.id, false).await?;
+        }
+        hears(bed, &a, "10.9.0.2", false, "a port that was set down").await?;
+        hears(bed, &b, "10.9.0.1", false, "out of a port that was set down").await?;
+        for _ in 0..2 {
+            bed.network()?.set_port(&bed.owner, &b.spec.datacenter, port.id, true).await?;
+        }
+        hears(bed, &a, "10.9.0.2", true, "a port that was set up again").await?;
+        bed.network()?.set_port(&bed.owner, &b.spec.datacenter, port.id, false).await?;
+        bed.plug(&b, &port).await?;
+        hears(bed, &a, "10.9.0.2", true, "a port that was attached again").await?;
+        for vnf in [&a, &b] {
+            bed.containers().remove(&vnf.spec.owner, &vnf.spec.name).await?;
+        }
+    }
+    Ok(())
+}

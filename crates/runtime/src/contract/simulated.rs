@@ -123,6 +123,22 @@ impl Probe for World {
         Some(self.lose(name))
     }
 
+    async fn kill(&self, container: &EngineName) -> Option<()> {
+        self.exit(container, 137).then_some(())
+    }
+
+    async fn restart(&self, container: &EngineName) -> Option<()> {
+        Self::restart(self, container).then_some(())
+    }
+
+    async fn pause(&self, container: &EngineName, paused: bool) -> Option<()> {
+        if paused { Self::pause(self, container) } else { self.unpause(container) }.then_some(())
+    }
+
+    async fn remove(&self, container: &EngineName) -> Option<()> {
+        self.lose(container).then_some(())
+    }
+
     async fn leftovers(&self, installation: &InstallationId) -> Option<Vec<String>> {
         let snapshot = self.snapshot();
         let ours =

@@ -8,11 +8,13 @@ use llcm_names::{EngineName, InstallationId, Owner};
 use sha2::{Digest, Sha256};
 
 use super::faults::Operation;
-use super::state::{Container, Refusal, State, attach_point, held_by, refuse};
+use super::state::{Container, Refusal, State, held_by, refuse};
+use super::watch::SimulatedWatch;
 use super::world::World;
 use crate::{
-    AttachPoint, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, DriverResult, EngineId,
-    EngineInfo, ErrorKind, Exec, ImageView, Logs, Offers, Progress, ProgressEvent, PullPolicy, Taken,
+    AttachPoint, BuildSpec, ContainerDriver, ContainerSpec, ContainerView, ContainerWatch, DriverResult,
+    EngineId, EngineInfo, ErrorKind, Exec, ImageView, Logs, Offers, Progress, ProgressEvent, PullPolicy,
+    Taken,
 };
 
 /// Runs containers in a [`World`]. Several engines may share one: each has containers and images of its own, and
@@ -130,15 +132,14 @@ impl ContainerDriver for SimulatedContainers {
 
     async fn create(&self, spec: &ContainerSpec) -> DriverResult<Option<AttachPoint>> {
         let create = |state: &mut State| create(state, &self.engine, spec, self.early);
-        self.perform(Operation::Create, spec.name.as_str(), create).await?;
-        Ok(self.early.then(|| attach_point(&self.engine, &spec.name)))
+        let point = self.perform(Operation::Create, spec.name.as_str(), create).await?;
+        Ok(point.filter(|_| self.early))
     }
 
     async fn start(&self, owner: &Owner, name: &EngineName) -> DriverResult<AttachPoint> {
         let at = self.world.time();
         let start = |state: &mut State| start(state, &self.engine, owner, name, at);
-        self.perform(Operation::Start, name.as_str(), start).await?;
-        Ok(attach_point(&self.engine, name))
+        self.perform(Operation::Start, name.as_str(), start).await
     }
 
     async fn stop(&self, owner: &Owner, name: &EngineName, _grace: Duration) -> DriverResult<()> {
@@ -197,6 +198,10 @@ impl ContainerDriver for SimulatedContainers {
         self.perform(Operation::Cleanup, installation.as_str(), |_| Ok(())).await
     }
 
+    fn watch(&self, installation: &InstallationId) -> Option<Box<dyn ContainerWatch>> {
+        Some(Box::new(SimulatedWatch::new(&self.world, &self.engine, installation)))
+    }
+
     fn exec(&self) -> Option<&dyn Exec> {
         Some(self)
     }
@@ -244,15 +249,24 @@ fn make_image(state: &State, reference: &str) -> ImageView {
     }
 }
 
-fn create(state: &mut State, engine: &EngineId, spec: &ContainerSpec, early: bool) -> Result<(), Refusal> {
-    if let Some(container) = state.containers.get(&spec.name) {
+fn create(
+    state: &mut State,
+    engine: &EngineId,
+    spec: &ContainerSpec,
+    early: bool,
+) -> Result<Option<AttachPoint>, Refusal> {
+    if let Some(container) = state.containers.get_mut(&spec.name) {
         if container.engine != *engine {
             // Ports of the network know their container by its name alone.
             let message = format!("engine {} has a container of that name", container.engine);
             return refuse(ErrorKind::Conflict, message);
         }
         return match &container.spec {
-            Some(known) if known == spec => Ok(()),
+            Some(known) if known == spec => {
+                // An ended one gets a new namespace for its next start.
+                container.prepared = early && !container.is_live();
+                Ok(Some(container.attach_point(&spec.name)))
+            }
             Some(known) if known.owner == spec.owner => {
                 refuse(ErrorKind::Conflict, "exists already and was created with another specification")
             }
@@ -264,9 +278,10 @@ fn create(state: &mut State, engine: &EngineId, spec: &ContainerSpec, early: boo
     }
     state.next_container += 1;
     let mut container = Container::new(state.next_container, engine, &spec.image, Some(spec.clone()));
-    container.early = early;
+    container.prepared = early;
+    let point = container.attach_point(&spec.name);
     state.containers.insert(spec.name.clone(), container);
-    Ok(())
+    Ok(Some(point))
 }
 
 fn start(
@@ -275,12 +290,12 @@ fn start(
     owner: &Owner,
     name: &EngineName,
     at: Duration,
-) -> Result<(), Refusal> {
+) -> Result<AttachPoint, Refusal> {
     let Some(container) = state.owned(engine, owner, name)? else {
         return refuse(ErrorKind::NotFound, "there is no container of that name");
     };
     if container.is_live() {
-        return Ok(());
+        return Ok(container.attach_point(name));
     }
     let Some(spec) = container.spec.clone() else {
         return refuse(ErrorKind::Conflict, held_by(None));
@@ -299,9 +314,11 @@ fn start(
             );
         }
     }
-    if let Some(container) = state.containers.get_mut(name) {
-        container.run();
-    }
+    let Some(container) = state.containers.get_mut(name) else {
+        return refuse(ErrorKind::NotFound, "there is no container of that name");
+    };
+    container.run();
+    let point = container.attach_point(name);
     state.begin_process(name, at);
-    Ok(())
+    Ok(point)
 }

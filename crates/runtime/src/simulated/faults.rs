@@ -46,6 +46,8 @@ pub enum Operation {
     Attach,
     /// `NetworkDriver::detach`; its target is the port's number.
     Detach,
+    /// `NetworkDriver::set_port`; its target is the port's number.
+    SetPort,
     /// `NetworkDriver::remove_segment`; its target is the segment's number.
     RemoveSegment,
     /// `NetworkDriver::remove_instance`; its target is the instance.
@@ -82,6 +84,7 @@ impl Operation {
             Self::EnsureSegment => "create segment",
             Self::Attach => "attach interface",
             Self::Detach => "detach port",
+            Self::SetPort => "set port",
             Self::RemoveSegment => "remove segment",
             Self::RemoveInstance => "remove network of instance",
             Self::ListNetwork => "list network objects",

@@ -36,6 +36,7 @@ mod script;
 mod state;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod world;
 
 use std::sync::Arc;

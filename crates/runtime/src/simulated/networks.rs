@@ -138,6 +138,24 @@ impl NetworkDriver for SimulatedNetwork {
         self.perform(Operation::Detach, &port.to_string(), detach).await
     }
 
+    async fn set_port(&self, owner: &Owner, datacenter: &DcName, port: PortId, up: bool) -> DriverResult<()> {
+        let set = |state: &mut State| {
+            let known = state.ports.get_mut(&(self.installation.clone(), port));
+            match known.filter(|known| known.spec.datacenter == *datacenter) {
+                Some(known) if known.spec.owner != *owner => {
+                    refuse(ErrorKind::Conflict, held_by(Some(&known.spec.owner)))
+                }
+                Some(known) => {
+                    known.up = up;
+                    Ok(())
+                }
+                None if up => refuse(ErrorKind::NotFound, "there is no such port: attach it"),
+                None => Ok(()),
+            }
+        };
+        self.perform(Operation::SetPort, &port.to_string(), set).await
+    }
+
     async fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {
         let remove = |state: &mut State| {
             let key = (self.installation.clone(), segment);
@@ -317,7 +335,7 @@ fn attach(
         return refuse(ErrorKind::Conflict, format!("the {whose} has another interface of that name"));
     }
     let joined = spec.segments.iter().copied().collect();
-    state.ports.insert(key, PluggedPort { spec: spec.clone(), container, incarnation, joined });
+    state.ports.insert(key, PluggedPort { spec: spec.clone(), container, incarnation, joined, up: true });
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use llcm_names::EngineName;
 
-use super::state::{PluggedPort, State};
+use super::state::{Container, PluggedPort, State};
 use super::world::World;
 use crate::{ContainerState, SegmentKind, SegmentSpec, TreeRole};
 
@@ -15,20 +15,21 @@ impl World {
     #[must_use]
     pub fn ping(&self, from: &EngineName, to: IpAddr) -> bool {
         let state = self.lock();
-        let runs = |name: &EngineName| {
-            state.containers.get(name).is_some_and(|it| it.state == ContainerState::Running)
-        };
-        if !runs(from) {
+        let found = |name: &EngineName| state.containers.get(name);
+        if !found(from).is_some_and(|it| it.state == ContainerState::Running) {
             return false;
         }
         let near = state.ports_of(from).filter(|port| {
-            port.spec.addresses.iter().any(|address| address.contains(to) && address.ip() != to)
+            port.up && port.spec.addresses.iter().any(|address| address.contains(to) && address.ip() != to)
         });
         near.into_iter().any(|near| {
             let answers = |far: &&PluggedPort| {
                 far.spec.addresses.iter().any(|address| address.ip() == to)
                     && state.is_alive(far)
-                    && (far.spec.host.is_some() || runs(&far.spec.container))
+                    && far.up
+                    // It is the kernel that answers: also for processes that are frozen.
+                    && (far.spec.host.is_some()
+                        || found(&far.spec.container).is_some_and(Container::is_live))
             };
             state
                 .ports

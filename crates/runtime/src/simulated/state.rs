@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) segments: BTreeMap<(InstallationId, SegmentId), SegmentSpec>,
     pub(super) ports: BTreeMap<(InstallationId, PortId), PluggedPort>,
     pub(super) execs: Vec<ExecRecord>,
+    /// Whether nobody hears what happens to containers.
+    pub(super) deaf: bool,
 }
 
 /// A container of the world; `spec` is `None` for one that somebody else made.
@@ -48,8 +50,8 @@ pub(super) struct Container {
     pub(super) state: ContainerState,
     /// Counts the starts: the network namespace of an earlier start is gone.
     pub(super) incarnation: u64,
-    /// Whether there is a network namespace before the first start.
-    pub(super) early: bool,
+    /// Whether there is a network namespace for the next start already.
+    pub(super) prepared: bool,
     /// Whether the container's own process has begun since the last start: it is held back until the
     /// interfaces of the spec are there.
     pub(super) began: bool,
@@ -73,14 +75,16 @@ pub(super) struct PluggedPort {
     pub(super) incarnation: u64,
     /// The segments that it is joined to: those of its spec that have not been removed since.
     pub(super) joined: BTreeSet<SegmentId>,
+    /// Whether the data center's side is up.
+    pub(super) up: bool,
 }
 
 impl Container {
     pub(super) fn new(id: u64, engine: &EngineId, image: &str, spec: Option<ContainerSpec>) -> Self {
         let state = ContainerState::Created;
-        let (incarnation, early, began, management, output) = (0, false, false, None, Vec::new());
+        let (incarnation, prepared, began, management, output) = (0, false, false, None, Vec::new());
         let (engine, image) = (engine.clone(), image.to_owned());
-        Self { id, engine, image, spec, state, incarnation, early, began, management, output }
+        Self { id, engine, image, spec, state, incarnation, prepared, began, management, output }
     }
 
     pub(super) fn owner(&self) -> Option<&Owner> {
@@ -92,7 +96,7 @@ impl Container {
     }
 
     pub(super) fn has_namespace(&self) -> bool {
-        self.is_live() || (self.early && self.state == ContainerState::Created)
+        self.is_live() || self.prepared
     }
 
     /// The first process ends, and with it the network namespace and its interfaces.
@@ -101,9 +105,9 @@ impl Container {
         self.incarnation += 1;
     }
 
-    /// A start: the namespace that `create` made serves the first one, each later one gets a new one.
+    /// A start: in the namespace that `create` has made, else in a new one.
     pub(super) fn run(&mut self) {
-        if !(self.early && self.state == ContainerState::Created) {
+        if !std::mem::take(&mut self.prepared) {
             self.incarnation += 1;
         }
         self.state = ContainerState::Running;
@@ -118,7 +122,7 @@ impl Container {
             datacenter: self.spec.as_ref().map(|spec| spec.datacenter.clone()),
             image: self.image.clone(),
             state: self.state,
-            attach: self.has_namespace().then(|| attach_point(&self.engine, name)),
+            attach: self.has_namespace().then(|| self.attach_point(name)),
             management_address: self.management_address(),
         }
     }
@@ -135,6 +139,12 @@ impl Container {
         (asked && self.is_live()).then(|| format!("172.17.{}.{}", number / 256, number % 256))
     }
 
+    /// How it is reached while it has a network namespace.
+    pub(super) fn attach_point(&self, name: &EngineName) -> AttachPoint {
+        let run = self.is_live().then(|| format!("{:012x}.{}", self.id, self.incarnation));
+        AttachPoint { netns: None, engine: Some((self.engine.clone(), name.to_string())), run }
+    }
+
     pub(super) fn bindings(&self) -> &[PortBinding] {
         self.spec.as_ref().map_or(&[], |spec| &spec.published)
     }
@@ -144,10 +154,6 @@ impl Container {
             self.output.push(OutputLine { stream, at, bytes: line.as_bytes().to_vec() });
         }
     }
-}
-
-pub(super) fn attach_point(engine: &EngineId, name: &EngineName) -> AttachPoint {
-    AttachPoint { netns: None, engine: Some((engine.clone(), name.to_string())) }
 }
 
 impl State {

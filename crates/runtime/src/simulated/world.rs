@@ -93,6 +93,8 @@ pub struct PortSnapshot {
     pub spec: PortSpec,
     /// Whether the container's side is still there.
     pub alive: bool,
+    /// Whether the data center's side is up.
+    pub up: bool,
 }
 
 impl World {
@@ -177,7 +179,9 @@ impl World {
         Snapshot {
             containers: containers.collect(),
             segments: state.segments.values().cloned().collect(),
-            ports: ports.map(|p| PortSnapshot { spec: p.spec.clone(), alive: state.is_alive(p) }).collect(),
+            ports: ports
+                .map(|p| PortSnapshot { spec: p.spec.clone(), alive: state.is_alive(p), up: p.up })
+                .collect(),
             datacenters: state
                 .topologies
                 .iter()
@@ -250,6 +254,37 @@ impl World {
     /// The processes of a running container are frozen. Tells whether there was such a container.
     pub fn pause(&self, name: &EngineName) -> bool {
         self.alter(name, |container| container.state = ContainerState::Paused)
+    }
+
+    /// The processes of a paused container go on. Tells whether there was such a container.
+    pub fn unpause(&self, name: &EngineName) -> bool {
+        self.alter(name, |container| container.state = ContainerState::Running)
+    }
+
+    /// Somebody restarts a container of this program: its first process ends if it runs, and begins anew in a network
+    /// namespace without interfaces. Tells whether there was such a container.
+    pub fn restart(&self, name: &EngineName) -> bool {
+        let at = self.time();
+        let mut state = self.lock();
+        let found = state.containers.get_mut(name).filter(|it| it.spec.is_some());
+        let found = found.map(|container| {
+            if container.is_live() {
+                container.end(137);
+            }
+            container.run();
+        });
+        if found.is_some() {
+            state.begin_process(name, at);
+        }
+        drop(state);
+        self.changed();
+        found.is_some()
+    }
+
+    /// From now on nobody hears what happens to containers, or hears of it again; watches that were deaf tell of the gap.
+    pub fn set_deaf(&self, deaf: bool) {
+        self.lock().deaf = deaf;
+        self.changed();
     }
 
     /// The host loses a container behind the drivers' backs. Tells whether there was such a container.
