@@ -1,6 +1,8 @@
 //! What the targets share: loading a package with one hostile document, and what must hold then.
 
 pub mod http;
+pub mod image;
+pub mod plan;
 
 use std::collections::BTreeMap;
 

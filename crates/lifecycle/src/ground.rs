@@ -25,13 +25,24 @@ impl Ground {
     }
 }
 
-/// Makes the data centers and links exist. The caller holds [`Core::allocation`].
+/// Makes the data centers and links exist; where they cannot be made and nothing stands on them, what there is of
+/// them goes again. The caller holds [`Core::allocation`].
 pub(crate) async fn prepare(core: &Core) -> Result<(), LifecycleError> {
-    if !core.ground.prepared.load(Ordering::Acquire) {
-        core.parts.backend.network().prepare(&core.parts.topology).await?;
-        core.ground.prepared.store(true, Ordering::Release);
+    if core.ground.prepared.load(Ordering::Acquire) {
+        return Ok(());
     }
+    if let Err(error) = core.parts.backend.network().prepare(&core.parts.topology).await {
+        if !in_use(core) {
+            clear(core).await.iter().for_each(|error| log::warn!("{error}"));
+        }
+        return Err(error.into());
+    }
+    core.ground.prepared.store(true, Ordering::Release);
     Ok(())
+}
+
+fn in_use(core: &Core) -> bool {
+    core.state().instances.values().any(|instance| instance.state().is_live())
 }
 
 /// Removes the data centers and links, and what the container drivers keep for the installation as a whole,
@@ -39,7 +50,7 @@ pub(crate) async fn prepare(core: &Core) -> Result<(), LifecycleError> {
 pub(crate) async fn leave_if_unused(core: &Core) {
     // No instance can be planned meanwhile.
     let _allocation = core.allocation.lock().await;
-    if core.state().instances.values().any(|instance| instance.state().is_live()) {
+    if in_use(core) {
         return;
     }
     for error in clear(core).await {

@@ -65,6 +65,8 @@ pub(crate) async fn open(parts: Parts, store: Arc<dyn Store>) -> Result<Arc<Core
     core.not_emulated = report.not_emulated;
     let core = Arc::new(core);
     recovery::recover(&core, unusable).await?;
+    // Laid to see what the host can do, and for what runs still; where nothing does, the host is left as it was.
+    ground::leave_if_unused(&core).await;
     strays::begin(&core);
     watching::begin(&core);
     Ok(core)

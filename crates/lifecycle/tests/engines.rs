@@ -146,8 +146,9 @@ async fn a_failure_at_any_call_leaves_nothing_in_either_engine() {
         settle(&rig).await;
         rig.world.calls()
     };
-    // As with one engine, but that both are asked what is taken and for the image; then whether they can run each.
-    assert_eq!(calls.len(), 2 + 5 + 2 + 5 + 5 + 5 + 11 + 2, "{calls:?}");
+    // As with one engine, but that both are asked what is taken and for the image; then whether they can run each,
+    // and the data centers are made.
+    assert_eq!(calls.len(), 2 + 5 + 1 + 2 + 5 + 5 + 5 + 11 + 2, "{calls:?}");
     let rig = Rig::with(settings);
     let llcm = open_quick(&rig).await;
     let service = push(&llcm, &every_step()).await;
@@ -163,10 +164,11 @@ async fn a_failure_at_any_call_leaves_nothing_in_either_engine() {
                 let times = name.map(|name| error.message.matches(&name).count());
                 assert!(times.is_none_or(|times| times == 1), "{call:?}: {error}");
             };
-            if matches!(call.operation, Operation::Taken | Operation::Check) {
+            if matches!(call.operation, Operation::Taken | Operation::Check | Operation::Prepare) {
                 let error = llcm.instantiate(&ServiceRef::Latest).await.unwrap_err();
                 told(&error);
                 assert!(llcm.instances(true).is_empty());
+                assert!(rig.world.snapshot().datacenters.is_empty(), "{call:?}");
                 continue;
             }
             let (id, outcome) = up(&llcm, &service).await;

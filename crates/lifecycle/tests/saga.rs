@@ -33,6 +33,7 @@ async fn every_kind_of_call_is_made() {
     let counts = [
         (Operation::Taken, count(Operation::Taken)),
         (Operation::Check, count(Operation::Check)),
+        (Operation::Prepare, count(Operation::Prepare)),
         (Operation::EnsureImage, count(Operation::EnsureImage)),
         (Operation::EnsureSegment, count(Operation::EnsureSegment)),
         (Operation::Create, count(Operation::Create)),
@@ -40,8 +41,8 @@ async fn every_kind_of_call_is_made() {
         (Operation::Attach, count(Operation::Attach)),
         (Operation::Exec, count(Operation::Exec)),
     ];
-    assert_eq!(counts.map(|(_, count)| count), [1, 5, 1, 5, 5, 5, 11, 2], "{counts:?}");
-    assert_eq!(calls.len(), 1 + 5 + 1 + 5 + 5 + 5 + 11 + 2, "{calls:?}");
+    assert_eq!(counts.map(|(_, count)| count), [1, 5, 1, 1, 5, 5, 5, 11, 2], "{counts:?}");
+    assert_eq!(calls.len(), 1 + 5 + 1 + 1 + 5 + 5 + 5 + 11 + 2, "{calls:?}");
 }
 
 #[tokio::test]
@@ -57,11 +58,12 @@ async fn a_failure_at_any_call_leaves_nothing_and_names_step_and_cause() {
                 let fault = Fault::fail(call.operation).target(&call.target).message("the disk is on fire");
                 rig.world.clear_faults();
                 rig.world.add_fault(if after { fault.after() } else { fault });
-                if matches!(call.operation, Operation::Taken | Operation::Check) {
+                if matches!(call.operation, Operation::Taken | Operation::Check | Operation::Prepare) {
                     // Nothing is planned, and nothing is recorded.
                     let error = llcm.instantiate(&ServiceRef::Latest).await.unwrap_err();
                     assert!(error.message.contains("the disk is on fire"), "{error}");
                     assert!(llcm.instances(true).is_empty());
+                    assert!(rig.world.snapshot().datacenters.is_empty(), "{call:?}");
                     continue;
                 }
                 let (id, outcome) = up(&llcm, &service).await;

@@ -111,10 +111,28 @@ impl ImageStore {
         name: Option<&str>,
         origin: Option<&str>,
     ) -> Result<Vec<String>, EngineError> {
+        self.staged(|staging| self.load_by(staging, archive, name, origin))
+    }
+
+    /// Does something that unpacks into the staging directory, which is empty before and after: of what is refused,
+    /// nothing stays.
+    fn staged<T>(&self, work: impl FnOnce(&Path) -> Result<T, EngineError>) -> Result<T, EngineError> {
         let _lock = self.lock()?;
-        let staging = self.empty_staging()?;
+        let done = work(&self.empty_staging()?);
+        let emptied = self.empty_staging();
+        let done = done?;
+        emptied.map(|_empty| done)
+    }
+
+    fn load_by(
+        &self,
+        staging: &Path,
+        archive: &Path,
+        name: Option<&str>,
+        origin: Option<&str>,
+    ) -> Result<Vec<String>, EngineError> {
         let refused = |source| EngineError::Image { archive: archive.to_path_buf(), source };
-        let opened = Archive::open(archive, &staging, &self.limits).map_err(refused)?;
+        let opened = Archive::open(archive, staging, &self.limits).map_err(refused)?;
         let found = describe(&opened, &self.limits).map_err(refused)?;
         let distinct: BTreeSet<_> = found.iter().map(|it| it.id.as_str()).collect();
         if let (Some(name), true) = (name, distinct.len() > 1) {
@@ -127,7 +145,7 @@ impl ImageStore {
         let mut images = Vec::new();
         let mut new_layers = Vec::new();
         for described in found {
-            let unpacked = self.unpack_layers(&opened, &described, &staging, archive, &mut new_layers);
+            let unpacked = self.unpack_layers(&opened, &described, staging, archive, &mut new_layers);
             let layers = match unpacked {
                 Ok(layers) => layers,
                 Err(error) => {

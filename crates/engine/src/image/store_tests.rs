@@ -70,6 +70,25 @@ fn what_a_killed_program_was_unpacking_is_swept() {
     assert!(it.store.find("vnf:1").is_ok());
 }
 
+#[test]
+fn nothing_stays_of_what_is_refused() {
+    let it = Fixture::new();
+    let staging = it.directory.path().join("store/staging");
+    let left =
+        || fs::read_dir(&staging).unwrap().count() + fs::read_dir(it.store.layers_dir()).unwrap().count();
+    // It is found to be wrong when the first file is out already.
+    let mut torn = layer(&[file("first", "there"), file("second", "")]);
+    torn[1024] = b'?';
+    torn[1500..1504].copy_from_slice(b"junk");
+    let path = it.directory.path().join("rootfs.tar");
+    fs::write(&path, &torn).unwrap();
+    let error = it.store.import(&path, "x:1", super::ImageConfig::default()).unwrap_err();
+    assert!(matches!(error, EngineError::Image { .. }), "{error}");
+    assert_eq!(left(), 0);
+    assert!(it.load(&[&[file("../out", "")]]).is_err());
+    assert_eq!(left(), 0);
+}
+
 fn tar_file(it: &Fixture, items: &[super::tests::Item<'_>]) -> std::path::PathBuf {
     let path = it.directory.path().join("rootfs.tar");
     fs::write(&path, layer(items)).unwrap();

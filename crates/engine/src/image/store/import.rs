@@ -18,8 +18,16 @@ impl ImageStore {
     /// # Errors
     /// `Image` when the file is not in order; then nothing is in the store.
     pub fn import(&self, file: &Path, name: &str, config: ImageConfig) -> Result<String, EngineError> {
-        let _lock = self.lock()?;
-        let staging = self.empty_staging()?;
+        self.staged(|staging| self.import_by(staging, file, name, config))
+    }
+
+    fn import_by(
+        &self,
+        staging: &Path,
+        file: &Path,
+        name: &str,
+        config: ImageConfig,
+    ) -> Result<String, EngineError> {
         let refused = |source| EngineError::Image { archive: file.to_path_buf(), source };
         let stream = fs::File::open(file).context("open", file)?;
         let staged = staging.join("import");
