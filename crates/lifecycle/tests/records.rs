@@ -159,6 +159,25 @@ async fn every_step_has_its_intent_first_and_is_undone_by_it() {
     }
 }
 
+/// What its engine cannot read is there, as what it is.
+#[tokio::test]
+async fn a_damaged_container_is_kept() {
+    let rig = Rig::new();
+    let (memory, id, mut observed) = a_run(&rig).await;
+    let journal = memory.load_all().unwrap().journals.remove(&id).unwrap();
+    let planned = InstanceRecord::fold(journal).unwrap().planned;
+    let known = Known {
+        state: InstanceState::Running,
+        plan: planned.plan,
+        engines: planned.engines,
+        to_be_terminated: false,
+    };
+    observed.containers[0].1.state = ContainerState::Damaged;
+    let decisions = decide(&BTreeMap::from([(id, known)]), &observed);
+    let [Decision::Keep { found, .. }] = &decisions[..] else { panic!("{decisions:?}") };
+    assert_eq!(found.containers[&observed.containers[0].1.name].0, ContainerState::Damaged);
+}
+
 #[tokio::test]
 async fn decisions_after_a_restart() {
     let rig = Rig::new();
@@ -230,15 +249,6 @@ async fn decisions_after_a_restart() {
         panic!("it is kept")
     };
     assert_eq!((found.unplugged.len(), found.lost.len()), (0, 1), "{found:?}");
-
-    // What its engine cannot read is there.
-    let mut damaged = observed.clone();
-    damaged.containers[0].1.state = ContainerState::Damaged;
-    let [Decision::Keep { found, .. }] = &decide(&known(InstanceState::Running, false), &damaged)[..] else {
-        panic!("it is kept")
-    };
-    let (state, _) = &found.containers[&damaged.containers[0].1.name];
-    assert_eq!(*state, ContainerState::Damaged);
 
     // In another engine than that of its data center a container cannot be worked with.
     let mut moved = observed.clone();
