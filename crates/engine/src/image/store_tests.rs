@@ -82,7 +82,7 @@ fn nothing_stays_of_what_is_refused() {
     torn[1500..1504].copy_from_slice(b"junk");
     let path = it.directory.path().join("rootfs.tar");
     fs::write(&path, &torn).unwrap();
-    let error = it.store.import(&path, "x:1", super::ImageConfig::default()).unwrap_err();
+    let error = it.store.import(&path, "x:1", ImageConfig::default()).unwrap_err();
     assert!(matches!(error, EngineError::Image { .. }), "{error}");
     assert_eq!(left(), 0);
     assert!(it.load(&[&[file("../out", "")]]).is_err());
