@@ -102,3 +102,29 @@ fn everything_goes_without_the_store_and_nothing_else(on: On) {
     }
     std::fs::create_dir(lab.data()).unwrap();
 }
+
+/// The whole data directory is lost, the installation's id with it.
+#[test]
+fn everything_goes_without_the_data_directory() {
+    let Some(lab) = Lab::new(On::Docker) else { return };
+    lab.image(&["example/vnf:1"]);
+    let package = chain(lab.dir.path(), "lost", &[Unit::new("vnf0", "example/vnf:1")]);
+    let server = lab.serve(&[]);
+    let service = server.upload(&package);
+    server.instantiate(&service);
+    let installation = crate::look::installation(&lab);
+    let (done, said) = clean(&lab, &["--installation", "0badc0de"]);
+    assert!(!done && said.contains(&format!("is of installation {installation}, not 0badc0de")), "{said}");
+    server.kill();
+    std::fs::remove_dir_all(lab.data()).unwrap();
+    let (done, said) = clean(&lab, &[]);
+    assert!(done && said.contains("no server has ever run here"), "{said}");
+    assert_eq!(lab.running().len(), 1);
+    let marks = lab.docker(&["ps", "--format", "{{.Label \"llcm.installation\"}}"]);
+    assert_eq!(marks.trim(), installation);
+    let (done, said) = clean(&lab, &["--installation", &installation]);
+    assert!(done && said.contains(&format!("nothing of installation {installation} is left")), "{said}");
+    assert_eq!(lab.docker(&["ps", "-aq"]).trim(), "");
+    assert_eq!(namespaces(&lab, &installation), 0);
+    std::fs::create_dir_all(lab.data()).unwrap();
+}

@@ -25,6 +25,8 @@ const CLIENTS: u64 = 4;
 /// Instances that clients do not go beyond, each of three containers.
 const INSTANCES: usize = 5;
 const SERVICES: usize = 4;
+/// curl's exit code when nobody listens.
+const NO_CONNECTION: i32 = 7;
 /// A restart may take this long until the server answers, whatever it has to take down first.
 const RECOVERY: Duration = Duration::from_secs(20);
 
@@ -214,6 +216,10 @@ impl Client<'_> {
             .arg(format!("http://127.0.0.1:5000{path}"))
             .output()
             .unwrap();
+        if out.status.code() == Some(NO_CONNECTION) {
+            // Nobody was there to begin anything.
+            return Some((503, Value::Null));
+        }
         let printed = String::from_utf8_lossy(&out.stdout).into_owned();
         let (body, status) =
             printed.rsplit_once('\n').unwrap_or_else(|| panic!("curl {path}: {}", text(&out)));

@@ -119,7 +119,12 @@ fn read_all<T: DeserializeOwned>(dir: &Path) -> io::Result<Vec<T>> {
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
-            let spec = serde_json::from_slice(&fs::read(&path)?)
+            let bytes = match fs::read(&path) {
+                // Removed since the directory was listed: others work on other instances.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            let spec = serde_json::from_slice(&bytes)
                 .map_err(|error| io::Error::other(format!("{}: {error}; delete it", path.display())))?;
             found.push(spec);
         }
@@ -183,5 +188,23 @@ mod tests {
         fs::write(dir.path().join("segments/7.json"), b"{").unwrap();
         let error = Records::load(dir.path()).unwrap_err();
         assert!(error.message.contains("7.json"), "{error}");
+    }
+
+    #[test]
+    fn what_others_remove_meanwhile_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut records = Records::load(dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| (0..2000).try_for_each(|_| read_specs(dir.path()).map(drop)));
+            while !reader.is_finished() {
+                for id in 1..20 {
+                    records.put_segment(&segment(id, FIRST)).unwrap();
+                }
+                for id in 1..20 {
+                    records.remove_segment(SegmentId::try_from(id).unwrap()).unwrap();
+                }
+            }
+            reader.join().unwrap().unwrap();
+        });
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use llcm_driver_linux::LinuxNetwork;
 use llcm_lifecycle::clean::{self, Drivers, Marked};
 use llcm_lifecycle::installation::{find_installation_id, hold};
@@ -33,6 +33,10 @@ pub(crate) struct Args {
     /// Remove the data directory, too, when nothing else is left: packages, images and records.
     #[arg(long)]
     data: bool,
+    /// The installation's id, where the data directory is lost: what `ip netns` shows behind `llcm-`, and Docker in
+    /// the label `llcm.installation`.
+    #[arg(long, value_name = "ID", value_parser = InstallationId::parse)]
+    installation: Option<InstallationId>,
     /// The configuration file (YAML). [default: as for `llcm serve`]
     #[arg(long, env = "LLCM_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -45,21 +49,31 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.settings.without_empty_words().over(below).resolve()?;
     config.notes.iter().try_for_each(output::note)?;
     let data_dir = &config.data_dir;
-    let Some(id) = find_installation_id(data_dir).map_err(|error| anyhow!(told(&error)))? else {
+    let found = find_installation_id(data_dir).map_err(|error| anyhow!(told(&error)))?;
+    if let (Some(found), Some(given)) = (&found, &args.installation)
+        && found != given
+    {
+        bail!("{} is of installation {found}, not {given}: --data-dir names another one", data_dir.display());
+    }
+    // Without the directory, what is running keeps a lock of the network's.
+    let held = match found {
+        Some(_) => Some(hold(data_dir).map_err(|error| anyhow!(told(&error)))?),
+        None => None,
+    };
+    let Some(id) = found.clone().or(args.installation) else {
         output::line(format_args!(
             "{}: no server has ever run here, nothing is to be removed",
             data_dir.display()
         ))?;
         return Ok(ExitCode::SUCCESS);
     };
-    let held = hold(data_dir).map_err(|error| anyhow!(told(&error)))?;
     let ground = Ground::enter(&config)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let is_clean = runtime.block_on(clean_up(&config, &id, &ground, args.dry_run))?;
     // The engine is closed with the last of its tasks.
     drop(runtime);
     ground.leave(is_clean)?;
-    if is_clean && args.data {
+    if is_clean && args.data && found.is_some() {
         remove_data(data_dir, args.dry_run)?;
     } else if is_clean && !args.dry_run && data_dir.join(FILE).exists() {
         output::line("the records are kept: the next server shows instances that ran as degraded")?;
