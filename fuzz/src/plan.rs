@@ -8,12 +8,8 @@ use llcm_lifecycle::settings::{LinkRule, SapSettings};
 use llcm_lifecycle::{Dialect, Settings};
 use llcm_names::PackageHash;
 
-const NAPD: &str = "\
-name: fuzz
-package_content:
-- {source: nsd.yaml, content-type: application/vnd.5gtango.nsd}
-- {source: vnfd.yaml, content-type: application/vnd.5gtango.vnfd}
-";
+use crate::{NAPD, NAPD_PATH};
+
 const VNFD: &str = "\
 name: fw
 virtual_deployment_units:
@@ -31,7 +27,7 @@ virtual_links:
 /// When a plan is none that can be acted on.
 pub fn plan(bytes: &[u8]) {
     let files =
-        [("TOSCA-Metadata/NAPD.yaml", NAPD.as_bytes()), ("vnfd.yaml", VNFD.as_bytes()), ("nsd.yaml", bytes)];
+        [(NAPD_PATH, NAPD.as_bytes()), ("vnfd.yaml", VNFD.as_bytes()), ("nsd.yaml", bytes)];
     let files: BTreeMap<String, Vec<u8>> =
         files.into_iter().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect();
     let loaded = load(&files, &LoadOptions { build_images: true });

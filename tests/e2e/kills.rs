@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use llcm_testkit::Lots;
 use serde_json::Value;
 
 use crate::engine::{On, on_each_engine};
@@ -38,7 +39,7 @@ fn what_was_acknowledged_is_there_and_nothing_else(on: On) {
     println!("{on:?}: {kills} kills, LLCM_SEED={seed}");
     lab.image(&["llcm-test:latest"]);
     let package = demo_chain(&lab);
-    let mut lots = Lots(seed);
+    let mut lots = Lots::new(seed);
     let model = Mutex::new(Model::default());
     // So many milliseconds the load goes on before the server is killed, at most: long enough for all that happens.
     let load = if on == On::Docker { 6_000 } else { 1_500 };
@@ -47,11 +48,11 @@ fn what_was_acknowledged_is_there_and_nothing_else(on: On) {
     for kill in 0..kills {
         let over = AtomicBool::new(false);
         let moment = Duration::from_millis(50 + lots.below(load));
-        let seeds: Vec<u64> = (0..CLIENTS).map(|_| lots.next()).collect();
+        let seeds: Vec<u64> = (0..CLIENTS).map(|_| lots.draw()).collect();
         std::thread::scope(|scope| {
             for seed in seeds {
                 let (lab, package, model, over) = (&lab, package.to_str().unwrap(), &model, &over);
-                scope.spawn(move || Client { lab, package, model, lots: Lots(seed) }.work(over));
+                scope.spawn(move || Client { lab, package, model, lots: Lots::new(seed) }.work(over));
             }
             std::thread::sleep(moment);
             server.kill();
@@ -202,8 +203,7 @@ impl Client<'_> {
     }
 
     fn one_of(&mut self, all: &[String]) -> String {
-        let at = self.lots.below(all.len() as u64);
-        all[usize::try_from(at).unwrap()].clone()
+        all[self.lots.pick(all.len())].clone()
     }
 
     /// The status and the body of the reply; `None`: there was none.
@@ -342,21 +342,4 @@ fn ports(lab: &Lab) -> usize {
         ports.insert(name, links.as_array().unwrap().iter().filter(is_port).count());
     }
     ports.values().sum()
-}
-
-/// Numbers drawn by SplitMix64.
-#[derive(Debug)]
-struct Lots(u64);
-
-impl Lots {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
 }

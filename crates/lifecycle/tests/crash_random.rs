@@ -18,28 +18,7 @@ use futures_util::future::join_all;
 use llcm_lifecycle::store::memory::MemoryStore;
 use llcm_names::ServiceId;
 use llcm_runtime::simulated::{Fault, Latency, Operation, Script};
-
-/// SplitMix64.
-#[derive(Clone)]
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-
-    /// A place among so many.
-    fn pick(&mut self, length: usize) -> usize {
-        usize::try_from(self.roll(length as u64)).expect("less than a length")
-    }
-
-    fn another(&mut self) -> Self {
-        Self(self.roll(u64::MAX))
-    }
-}
+use llcm_testkit::Lots;
 
 const OPERATIONS: [Operation; 15] = [
     Operation::Taken,
@@ -59,27 +38,27 @@ const OPERATIONS: [Operation; 15] = [
     Operation::Teardown,
 ];
 
-fn host(dice: &mut Dice) -> Script {
-    let mut script = Script { seed: dice.roll(u64::MAX), ..Script::default() };
+fn host(dice: &mut Lots) -> Script {
+    let mut script = Script { seed: dice.draw(), ..Script::default() };
     for operation in OPERATIONS {
         // The clock goes by milliseconds: hardly ever do two things happen at the same time, so that their order is
         // the seed's.
-        let fixed = Duration::from_millis(2000 + dice.roll(40_000));
+        let fixed = Duration::from_millis(2000 + dice.below(40_000));
         script = script.taking(operation, Latency { fixed, jitter: fixed / 2 });
     }
     for operation in [Operation::Attach, Operation::Create, Operation::Remove, Operation::ListNetwork] {
-        let fault = Fault::fail(operation).on_call(1 + dice.roll(40));
-        script = script.with(if dice.roll(2) == 0 { fault } else { fault.after() });
+        let fault = Fault::fail(operation).on_call(1 + dice.below(40));
+        script = script.with(if dice.below(2) == 0 { fault } else { fault.after() });
     }
     script
 }
 
 /// One client: works with what is its own, and with services that are everybody's.
-async fn work(client: Client, shared: Vec<ServiceId>, mut dice: Dice) {
+async fn work(client: Client, shared: Vec<ServiceId>, mut dice: Lots) {
     let (mut services, mut instances) = (Vec::new(), Vec::new());
     for _ in 0..5 {
-        tokio::time::sleep(Duration::from_millis(dice.roll(400_000))).await;
-        match dice.roll(8) {
+        tokio::time::sleep(Duration::from_millis(dice.below(400_000))).await;
+        match dice.below(8) {
             0 => services.extend(client.push(&BUILT).await.ok().map(|service| service.id)),
             1 if !services.is_empty() => {
                 // Refused while it has instances.
@@ -111,10 +90,10 @@ fn moments(seed: u64) -> (Vec<Moment>, usize) {
     let dir = crash_common::directory();
     let runtime = life::runtime();
     let result = runtime.block_on(async {
-        let mut dice = Dice(seed);
-        let keep = dice.another();
+        let mut dice = Lots::new(seed);
+        let keep = dice.draw();
         // One in twenty, at places of the seed's.
-        let wanted = Box::new(move |number| Dice(keep.0 ^ number as u64).roll(20) == 0);
+        let wanted = Box::new(move |number| Lots::new(keep ^ number as u64).below(20) == 0);
         let recording = Recording { gather: 1 + dice.pick(8), in_file: false, wanted };
         let store = Arc::new(MemoryStore::default());
         let life = life::start(
@@ -131,7 +110,7 @@ fn moments(seed: u64) -> (Vec<Moment>, usize) {
             shared.push(life.client.push(package).await.expect("on-boarded").id);
         }
         world.set_script(host(&mut dice));
-        let clients = (0..3).map(|_| tokio::spawn(work(life.client.clone(), shared.clone(), dice.another())));
+        let clients = (0..3).map(|_| tokio::spawn(work(life.client.clone(), shared.clone(), dice.split())));
         for ended in join_all(clients.collect::<Vec<_>>()).await {
             ended.expect("no client panics");
         }

@@ -11,19 +11,7 @@ use futures_util::future::join_all;
 use llcm_lifecycle::Orchestrator;
 use llcm_lifecycle::request::{InstanceState, RequestStatus, ServiceRef};
 use llcm_runtime::simulated::{Fault, Latency, Operation, Script};
-use llcm_testkit::{demo_chain, every_step};
-
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
+use llcm_testkit::{Lots, demo_chain, every_step};
 
 const FAULTY: [Operation; 11] = [
     Operation::Taken,
@@ -39,41 +27,41 @@ const FAULTY: [Operation; 11] = [
     Operation::Teardown,
 ];
 
-fn host(dice: &mut Dice) -> Script {
-    let mut script = Script { seed: dice.roll(u64::MAX), ..Script::default() };
+fn host(dice: &mut Lots) -> Script {
+    let mut script = Script { seed: dice.draw(), ..Script::default() };
     for operation in FAULTY {
-        let millis = Duration::from_millis(1 + dice.roll(40));
+        let millis = Duration::from_millis(1 + dice.below(40));
         script = script.taking(operation, Latency { fixed: millis, jitter: millis });
-        for _ in 0..dice.roll(3) {
-            let fault = Fault::fail(operation).on_call(1 + dice.roll(30));
-            script = script.with(if dice.roll(2) == 0 { fault } else { fault.after() });
+        for _ in 0..dice.below(3) {
+            let fault = Fault::fail(operation).on_call(1 + dice.below(30));
+            script = script.with(if dice.below(2) == 0 { fault } else { fault.after() });
         }
     }
     script
 }
 
 /// One client: a few operations in a row, whatever comes of them.
-async fn client(llcm: Arc<Orchestrator>, mut dice: Dice) {
+async fn client(llcm: Arc<Orchestrator>, mut dice: Lots) {
     for _ in 0..4 {
-        tokio::time::sleep(Duration::from_millis(dice.roll(200))).await;
+        tokio::time::sleep(Duration::from_millis(dice.below(200))).await;
         let instances = llcm.instances(true);
         let services = llcm.services();
         // All of these may fail: the host is faulty, and others are faster.
-        match dice.roll(10) {
+        match dice.below(10) {
             0 => {
                 let _ = push_bytes(&llcm, &demo_chain().build()).await;
             }
             1 if !services.is_empty() => {
-                let index = usize::try_from(dice.roll(services.len() as u64)).unwrap_or(0);
+                let index = usize::try_from(dice.below(services.len() as u64)).unwrap_or(0);
                 let _ = llcm.remove_service(services[index].id).await;
             }
             2..=5 if !instances.is_empty() => {
-                let index = usize::try_from(dice.roll(instances.len() as u64)).unwrap_or(0);
+                let index = usize::try_from(dice.below(instances.len() as u64)).unwrap_or(0);
                 let _ = down(&llcm, instances[index].id).await;
             }
             _ => {
                 if let Ok(request) = llcm.instantiate(&ServiceRef::Latest).await
-                    && dice.roll(2) == 0
+                    && dice.below(2) == 0
                 {
                     let _ = llcm.wait(request.id).await;
                 }
@@ -93,14 +81,14 @@ async fn whatever_happens_everything_can_be_taken_down() {
     let (mut failed, mut stuck) = (0, 0);
     for seed in 0..15 {
         println!("seed {seed}");
-        let mut dice = Dice(seed);
+        let mut dice = Lots::new(seed);
         let rig = Rig::new();
         let llcm = rig.open_quick().await;
         for package in [demo_chain(), every_step()] {
             common::push(&llcm, &package).await;
         }
         rig.world.set_script(host(&mut dice));
-        let clients = (0..6).map(|_| tokio::spawn(client(Arc::clone(&llcm), Dice(dice.roll(u64::MAX)))));
+        let clients = (0..6).map(|_| tokio::spawn(client(Arc::clone(&llcm), Lots::new(dice.draw()))));
         for ended in join_all(clients.collect::<Vec<_>>()).await {
             ended.expect("no client panics");
         }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use llcm_testkit::Lots;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -40,7 +41,7 @@ struct Client {
     url: String,
     package: Arc<Vec<u8>>,
     known: Arc<Mutex<Known>>,
-    lots: u64,
+    lots: Lots,
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn two_hundred_clients_find_everything_as_they_left_it() {
                 url: server.url.clone(),
                 package: Arc::clone(&package),
                 known: Arc::clone(&known),
-                lots: seed.wrapping_mul(CLIENTS).wrapping_add(number),
+                lots: Lots::new(seed.wrapping_mul(CLIENTS).wrapping_add(number)),
             })
             .map(|client| tokio::spawn(client.work(end)))
             .collect();
@@ -131,7 +132,7 @@ fn median(values: &[u64]) -> u64 {
 impl Client {
     async fn work(mut self, end: Instant) {
         while Instant::now() < end {
-            match self.below(20) {
+            match self.lots.below(20) {
                 0 => self.upload().await,
                 1 => self.remove_service().await,
                 2..=4 => self.instantiate().await,
@@ -148,19 +149,11 @@ impl Client {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// SplitMix64.
-    fn below(&mut self, end: usize) -> usize {
-        self.lots = self.lots.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.lots ^ (self.lots >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
-    }
-
     fn one_of(&mut self, all: &[String]) -> Option<String> {
         if all.is_empty() {
             return None;
         }
-        let at = self.below(all.len());
+        let at = self.lots.pick(all.len());
         Some(all[at].clone())
     }
 
@@ -271,7 +264,7 @@ impl Client {
             (Method::DELETE, "/instantiations", b"{\"service_instance_uuid\": \"no such\"}", 404),
             (Method::GET, "/api/llcm/v1/instances/no-such", b"", 404),
         ];
-        let at = self.below(all.len());
+        let at = self.lots.pick(all.len());
         let (method, path, body, status) = all.into_iter().nth(at).unwrap();
         let body = (!body.is_empty()).then(|| body.to_vec());
         let fine: &[u16] = if path == "/packages" { &[status, 429, 503] } else { &[status] };
@@ -325,7 +318,7 @@ impl Client {
             "/api/llcm/v1/health",
             "/api/openapi.json",
         ];
-        let at = self.below(all.len());
+        let at = self.lots.pick(all.len());
         self.ask("look", (Method::GET, all[at]), None, &[200]).await;
     }
 }
