@@ -99,7 +99,7 @@ impl Lab {
     }
 
     /// A container's first process, if it runs.
-    fn find_pid(&self, container: &str) -> Option<String> {
+    pub(crate) fn find_pid(&self, container: &str) -> Option<String> {
         if self.is_in_docker(container) {
             let pid = self.docker(&["inspect", "-f", "{{.State.Pid}}", container]);
             return Some(pid.trim().to_owned()).filter(|pid| pid != "0");
