@@ -53,7 +53,7 @@ fn two_hundred_clients_find_everything_as_they_left_it() {
     let package = Arc::new(llcm_testkit::demo_chain().build());
     let script = dir.path().join("script.yml");
     std::fs::write(&script, SCRIPT).unwrap();
-    let settings = ["--simulated-script", script.to_str().unwrap()];
+    let settings = ["--simulated-script", script.to_str().unwrap(), "--header-timeout", "60"];
     let server = Server::start(&dir.path().join("data"), &settings);
     let known = Arc::new(Mutex::new(Known::default()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -114,7 +114,9 @@ fn plain() -> reqwest::Client {
     let tls =
         rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-    reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap()
+    // Well before the server ends a connection that nobody asks on.
+    let idle = Duration::from_secs(1);
+    reqwest::Client::builder().tls_backend_preconfigured(tls).pool_idle_timeout(idle).build().unwrap()
 }
 
 fn resident(pid: u32) -> u64 {
