@@ -191,7 +191,15 @@ pub(crate) fn settings(saps: bool) -> Settings {
     let kinds = kinds.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
     let saps = SapSettings { deploy: saps, kinds, ..SapSettings::default() };
     // The hosts here take their time; what is too late is tried elsewhere.
-    let hour = std::time::Duration::from_secs(3600);
-    let deadlines = Deadlines { look: hour, change: hour, network: hour, image: hour };
-    Settings { build_images: true, start_concurrency: 2, saps, deadlines, ..Settings::default() }
+    let long = std::time::Duration::from_secs(30 * 24 * 3600);
+    let deadlines = Deadlines { look: long, change: long, network: long, image: long };
+    let instantiation_wait = long;
+    Settings {
+        build_images: true,
+        start_concurrency: 2,
+        saps,
+        deadlines,
+        instantiation_wait,
+        ..Settings::default()
+    }
 }
