@@ -5,8 +5,8 @@ use crate::metadata::Member;
 /// The layers from the ground up. A crate may depend on crates of lower layers only; crates of one layer do
 /// not see one another.
 pub const LAYERS: &[&[&str]] = &[
-    &["llcm-names", "llcm-netlink", "llcm-pidfd"],
-    &["llcm-descriptors", "llcm-packaging", "llcm-topology", "llcm-engine", "llcm-access"],
+    &["llcm-names", "llcm-netlink", "llcm-pidfd", "llcm-tap"],
+    &["llcm-descriptors", "llcm-packaging", "llcm-topology", "llcm-engine", "llcm-access", "llcm-delayline"],
     &["llcm-placement", "llcm-netplan"],
     &["llcm-runtime"],
     &["llcm-lifecycle", "llcm-driver-docker", "llcm-driver-engine", "llcm-driver-linux"],

@@ -1,5 +1,7 @@
 //! Network devices: listing, changing and deleting them.
 
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
 use crate::socket::{NetlinkError, Socket};
 use crate::wire::{Attributes, Request, read_text, read_u32};
 
@@ -13,11 +15,13 @@ pub(crate) const IFLA_IFNAME: u16 = 3;
 pub(crate) const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
+const IFLA_TXQLEN: u16 = 13;
 pub(crate) const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 pub(crate) const IFLA_GROUP: u16 = 27;
 pub(crate) const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_EXT_MASK: u16 = 29;
+const IFLA_GSO_MAX_SEGS: u16 = 40;
 pub(crate) const IFLA_INFO_KIND: u16 = 1;
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 /// `IFF_UP`.
@@ -100,6 +104,12 @@ pub struct Change<'a> {
     pub mtu: Option<u32>,
     /// The bridge to join.
     pub master: Option<Device>,
+    /// The largest number of packets that a frame given to the device may stand for; 1: none that has to be cut.
+    pub gso_max_segs: Option<u32>,
+    /// The packets that may wait in the device's own queue.
+    pub queue: Option<u32>,
+    /// The namespace to move to.
+    pub netns: Option<BorrowedFd<'a>>,
     /// Set up or down; the kernel does it after all the rest.
     pub up: Option<bool>,
 }
@@ -124,6 +134,15 @@ pub fn change(socket: &mut Socket, device: Device, change: &Change<'_>) -> Resul
     }
     if let Some(master) = change.master {
         request.u32(IFLA_MASTER, master.0);
+    }
+    if let Some(count) = change.gso_max_segs {
+        request.u32(IFLA_GSO_MAX_SEGS, count);
+    }
+    if let Some(packets) = change.queue {
+        request.u32(IFLA_TXQLEN, packets);
+    }
+    if let Some(netns) = change.netns {
+        request.bytes(IFLA_NET_NS_FD, &netns.as_raw_fd().to_ne_bytes());
     }
     socket.call(&mut request)
 }

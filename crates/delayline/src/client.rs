@@ -1,0 +1,193 @@
+//! The other side of the helper's socket.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::Impairment;
+use crate::error::LineError;
+use crate::helper::Helper;
+use crate::lines::LineView;
+use crate::protocol::{Reply, Request, receive, send};
+
+/// How long the helper may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A helper that is asked over its socket, and started where there is none.
+#[derive(Debug)]
+pub(crate) struct Client {
+    helper: Helper,
+    socket: PathBuf,
+    connection: Mutex<Option<UnixStream>>,
+}
+
+impl Client {
+    pub(crate) fn new(helper: Helper, socket: PathBuf) -> Self {
+        Self { helper, socket, connection: Mutex::default() }
+    }
+
+    /// Asks what changes something. A helper is started if there is none.
+    pub(crate) fn put(
+        &self,
+        name: &str,
+        taps: [OwnedFd; 2],
+        impairments: [Impairment; 2],
+    ) -> Result<(), LineError> {
+        self.done(&Request::Put { name: name.to_owned(), impairments }, &taps)
+    }
+
+    pub(crate) fn set(&self, name: &str, impairments: [Impairment; 2]) -> Result<(), LineError> {
+        self.done(&Request::Set { name: name.to_owned(), impairments }, &[])
+    }
+
+    /// What no helper has is removed.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), LineError> {
+        let request = Request::Remove { name: name.to_owned() };
+        self.ask_one_that_runs(&request)?.map_or(Ok(()), expect_done)
+    }
+
+    /// The links of the helper; none when there is no helper.
+    pub(crate) fn list(&self) -> Result<Vec<LineView>, LineError> {
+        match self.ask_one_that_runs(&Request::List)? {
+            None => Ok(Vec::new()),
+            Some(Reply::Links(links)) => Ok(links),
+            Some(other) => Err(unexpected(&other)),
+        }
+    }
+
+    /// Waits until the helper that runs has ended; at once when none runs.
+    pub(crate) fn wait_for_end(&self) -> Result<(), LineError> {
+        let Some(mut stream) = connect(&self.socket).map_err(|error| said("connect", &error))? else {
+            return Ok(());
+        };
+        // It says nothing that it was not asked.
+        match stream.read(&mut [0]) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(()),
+            Err(error) => Err(said("wait", &error)),
+        }
+    }
+
+    fn done(&self, request: &Request, descriptors: &[OwnedFd]) -> Result<(), LineError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if connection.is_some() {
+            match exchange(&mut connection, request, descriptors) {
+                // It ended because it had nothing to do. A question may be asked twice: the answer is the same.
+                Err(error) => log::debug!("{error}; connecting anew"),
+                Ok(reply) => return expect_done(reply),
+            }
+        }
+        *connection = Some(match self.connect()? {
+            Some(stream) => stream,
+            None => self.start()?,
+        });
+        expect_done(exchange(&mut connection, request, descriptors)?)
+    }
+
+    fn ask_one_that_runs(&self, request: &Request) -> Result<Option<Reply>, LineError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if connection.is_some()
+            && let Ok(reply) = exchange(&mut connection, request, &[])
+        {
+            return Ok(Some(reply));
+        }
+        *connection = self.connect()?;
+        if connection.is_none() { Ok(None) } else { exchange(&mut connection, request, &[]).map(Some) }
+    }
+
+    fn connect(&self) -> Result<Option<UnixStream>, LineError> {
+        let connected = connect(&self.socket).and_then(|stream| {
+            if let Some(stream) = &stream {
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+            }
+            Ok(stream)
+        });
+        connected.map_err(|error| said("connect", &error))
+    }
+
+    /// Starts a helper with a socket to listen at, which is there before the helper is.
+    fn start(&self) -> Result<UnixStream, LineError> {
+        let listener = listen(&self.socket).map_err(|error| said("make its socket", &error))?;
+        let mut command = Command::new(&self.helper.program);
+        command.args(&self.helper.arguments).env_clear().current_dir("/");
+        command.stdin(OwnedFd::from(listener)).stdout(Stdio::null()).stderr(Stdio::null());
+        // What this program was given by its own caller is none of the helper's.
+        close_fds::set_fds_cloexec(3, &[]);
+        let mut child = command.spawn().map_err(|error| said("start it", &error))?;
+        drop(command);
+        let reap = move || match child.wait() {
+            Ok(status) if status.success() => log::debug!("the delay line's process has ended"),
+            Ok(status) => log::warn!("the delay line's process ended: {status}"),
+            Err(error) => log::warn!("the delay line's process: {error}"),
+        };
+        let reaper = std::thread::Builder::new().name("delay-line-end".to_owned()).spawn(reap);
+        reaper.map_err(|error| said("watch it", &error))?;
+        self.connect()?.ok_or_else(|| LineError::Helper("it ended at once".to_owned()))
+    }
+}
+
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// `None`: nobody listens there.
+fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
+    match UnixStream::connect(path) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Asks and hears the answer; a connection on which that fails is given up.
+fn exchange(
+    connection: &mut Option<UnixStream>,
+    request: &Request,
+    descriptors: &[OwnedFd],
+) -> Result<Reply, LineError> {
+    let Some(stream) = connection else { return Err(LineError::Helper("no connection".to_owned())) };
+    let answer = send(stream, request, descriptors).and_then(|()| receive::<Reply>(stream));
+    match answer {
+        Ok(Some((reply, _))) => Ok(reply),
+        Ok(None) => {
+            *connection = None;
+            Err(LineError::Helper("it has ended".to_owned()))
+        }
+        Err(error) => {
+            *connection = None;
+            Err(said("ask", &error))
+        }
+    }
+}
+
+fn expect_done(reply: Reply) -> Result<(), LineError> {
+    match reply {
+        Reply::Done => Ok(()),
+        Reply::Unknown(name) => Err(LineError::Unknown(name)),
+        Reply::Failed(message) => Err(LineError::Helper(message)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn unexpected(reply: &Reply) -> LineError {
+    LineError::Helper(format!("an answer to another question: {reply:?}"))
+}
+
+fn said(what: &str, error: &io::Error) -> LineError {
+    LineError::Helper(format!("{what}: {error}"))
+}

@@ -1,0 +1,409 @@
+//! A thread that moves the frames of some links.
+//!
+//! It sleeps in one epoll until a frame comes, the next one is due (a timerfd, which is exact to the kernel's high
+//! resolution timers, unlike the timeout of epoll), or it is told something.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use llcm_tap::{LARGEST, Offload, Tap};
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::io::Errno;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
+
+use crate::error::{Context as _, LineError};
+use crate::Impairment;
+use crate::line::{Line, Offer};
+use crate::lines::LineView;
+
+/// How long a worker may take to do what it is told.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Frames that are read from one device before others have their turn.
+const TURN: usize = 64;
+/// What events of the timer and of the bell carry; those of devices carry a number of their own.
+const TIMER: u64 = u64::MAX;
+const BELL: u64 = u64::MAX - 1;
+/// The longest that the end of a wait is spent awake, and so the largest lateness that is made up for.
+const AWAKE: Duration = Duration::from_micros(150);
+
+/// What a worker is told.
+pub(crate) enum Command {
+    Put { name: String, token: u64, taps: [Tap; 2], impairments: [Impairment; 2] },
+    Set { name: String, impairments: [Impairment; 2] },
+    Remove { name: String },
+    View,
+}
+
+/// What it answers once it has done it: the links, when it was asked for them.
+pub(crate) type Answer = io::Result<Vec<LineView>>;
+
+/// How a worker is reached. It ends when this goes.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    commands: Sender<(Command, Sender<Answer>)>,
+    bell: Arc<OwnedFd>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Tells the worker something, and waits until it is done.
+    pub(crate) fn tell(&self, command: Command) -> Result<Vec<LineView>, LineError> {
+        let (answer, answered) = channel();
+        let ended = || LineError::Helper("a thread has ended".to_owned());
+        self.commands.send((command, answer)).map_err(|_| ended())?;
+        if !ring(&self.bell) {
+            return Err(ended());
+        }
+        match answered.recv_timeout(PATIENCE) {
+            Ok(answer) => answer.during("watch TAP devices"),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(LineError::Helper("a thread does not answer".to_owned()))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // The worker ends when the channel has.
+        let (closed, _) = channel();
+        self.commands = closed;
+        ring(&self.bell);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("a thread of the delay line panicked");
+        }
+    }
+}
+
+fn ring(bell: &OwnedFd) -> bool {
+    // Full is as good as rung.
+    matches!(rustix::io::write(bell, &1_u64.to_ne_bytes()), Ok(_) | Err(Errno::AGAIN))
+}
+
+/// Starts a worker. `gone` is called with the names and tokens of links whose devices have gone.
+pub(crate) fn start(gone: impl Fn(&str, u64) + Send + 'static) -> Result<Handle, LineError> {
+    let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).during("make eventfd")?);
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
+        .during("make timerfd")?;
+    let events = epoll::create(epoll::CreateFlags::CLOEXEC).during("make epoll")?;
+    for (fd, number) in [(timer.as_fd(), TIMER), (bell.as_fd(), BELL)] {
+        epoll::add(&events, fd, epoll::EventData::new_u64(number), epoll::EventFlags::IN).during("watch")?;
+    }
+    let (sender, commands) = channel();
+    let mut worker = Worker {
+        commands,
+        bell: bell.clone(),
+        timer,
+        events,
+        origin: Instant::now(),
+        links: BTreeMap::new(),
+        numbers: BTreeMap::new(),
+        next: 0,
+        due: BTreeSet::new(),
+        armed: None,
+        late: Duration::ZERO,
+        gone: Box::new(gone),
+    };
+    let run = move || {
+        // Frames wait for this thread: as soon as the kernel lets it, it runs before others.
+        if let Err(error) = rustix::process::setpriority_process(None, -20) {
+            log::debug!("the delay line runs with usual priority: {error}");
+        }
+        if let Err(error) = worker.run() {
+            log::error!("the delay line ended: {error}");
+        }
+    };
+    let thread = std::thread::Builder::new().name("delay-line".to_owned()).spawn(run).during("start thread")?;
+    Ok(Handle { commands: sender, bell, thread: Some(thread) })
+}
+
+struct Worker {
+    commands: Receiver<(Command, Sender<Answer>)>,
+    bell: Arc<OwnedFd>,
+    timer: OwnedFd,
+    events: OwnedFd,
+    origin: Instant,
+    links: BTreeMap<u64, Link>,
+    numbers: BTreeMap<String, u64>,
+    next: u64,
+    /// When which direction has something to deliver.
+    due: BTreeSet<(Duration, Port)>,
+    /// What the timer is set to.
+    armed: Option<Duration>,
+    /// How much later than the timer this thread usually wakes up.
+    late: Duration,
+    gone: Box<dyn Fn(&str, u64) + Send>,
+}
+
+/// A link's number, and the end by which frames came in.
+type Port = (u64, usize);
+
+struct Link {
+    name: String,
+    token: u64,
+    taps: [Tap; 2],
+    /// By the end that frames came in by.
+    lines: [Line; 2],
+    scheduled: [Option<Duration>; 2],
+}
+
+impl Link {
+    fn view(&self) -> LineView {
+        LineView {
+            name: self.name.clone(),
+            impairments: [self.lines[0].impairment(), self.lines[1].impairment()],
+            counters: [self.lines[0].counters(), self.lines[1].counters()],
+        }
+    }
+}
+
+impl Worker {
+    fn run(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; LARGEST];
+        let mut ready = Vec::with_capacity(256);
+        loop {
+            let slept = self.wait(&mut ready)?;
+            let woken = self.now();
+            for event in ready.drain(..) {
+                match event.data.u64() {
+                    TIMER => self.expired(woken),
+                    BELL => {
+                        if !self.obey()? {
+                            return Ok(());
+                        }
+                    }
+                    port => self.read(port_of(port), &mut buffer, slept),
+                }
+            }
+            self.deliver();
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    /// Waits for something to do; true when it slept for it. What is due within moments is waited for awake: to be
+    /// woken takes longer.
+    fn wait(&mut self, ready: &mut Vec<epoll::Event>) -> io::Result<bool> {
+        let due = self.due.first().map(|(at, _)| *at);
+        let nothing = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let early = (self.late * 2).min(AWAKE);
+        loop {
+            let awake = due.is_some_and(|at| at <= self.now() + early);
+            if !awake {
+                self.arm(due.map(|at| at.saturating_sub(early)))?;
+            }
+            let timeout = awake.then_some(&nothing);
+            match epoll::wait(&self.events, rustix::buffer::spare_capacity(ready), timeout) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if !awake || !ready.is_empty() || due.is_some_and(|at| at <= self.now()) {
+                return Ok(!awake);
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Sets the timer, if it is not set so.
+    fn arm(&mut self, at: Option<Duration>) -> io::Result<()> {
+        if self.armed == at {
+            return Ok(());
+        }
+        self.armed = at;
+        // Zero would switch it off.
+        let left = at.map_or(Duration::ZERO, |at| at.saturating_sub(self.now()).max(Duration::from_nanos(1)));
+        let value = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
+        Ok(())
+    }
+
+    /// The timer woke us: how late is it?
+    fn expired(&mut self, woken: Duration) {
+        let mut count = [0; 8];
+        let expired = rustix::io::read(&self.timer, &mut count).is_ok();
+        if let Some(armed) = self.armed.take()
+            && expired
+        {
+            let late = woken.saturating_sub(armed).min(AWAKE);
+            self.late = (self.late * 7 + late) / 8;
+        }
+    }
+
+    /// Does what it was told; false when it is to end.
+    fn obey(&mut self) -> io::Result<bool> {
+        let mut count = [0; 8];
+        match rustix::io::read(&*self.bell, &mut count) {
+            Ok(_) | Err(Errno::AGAIN) => {}
+            Err(error) => return Err(error.into()),
+        }
+        loop {
+            let (command, answer) = match self.commands.try_recv() {
+                Ok(received) => received,
+                Err(TryRecvError::Empty) => return Ok(true),
+                Err(TryRecvError::Disconnected) => return Ok(false),
+            };
+            let mut views = Vec::new();
+            let done = match command {
+                Command::Put { name, token, taps, impairments } => self.put(name, token, taps, impairments),
+                Command::Set { name, impairments } => {
+                    self.set(&name, impairments);
+                    Ok(())
+                }
+                Command::Remove { name } => {
+                    self.remove(&name);
+                    Ok(())
+                }
+                Command::View => {
+                    views.extend(self.links.values().map(Link::view));
+                    Ok(())
+                }
+            };
+            // Who asked may have lost patience.
+            let _ = answer.send(done.map(|()| views));
+        }
+    }
+
+    fn put(
+        &mut self,
+        name: String,
+        token: u64,
+        taps: [Tap; 2],
+        impairments: [Impairment; 2],
+    ) -> io::Result<()> {
+        self.remove(&name);
+        let number = self.next;
+        self.next += 1;
+        for (end, tap) in taps.iter().enumerate() {
+            let data = epoll::EventData::new_u64(number_of((number, end)));
+            epoll::add(&self.events, tap, data, epoll::EventFlags::IN)?;
+        }
+        self.numbers.insert(name.clone(), number);
+        let lines = impairments.map(|it| Line::new(it, fastrand::u64(..)));
+        self.links.insert(number, Link { name, token, taps, lines, scheduled: [None, None] });
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, impairments: [Impairment; 2]) {
+        let Some(number) = self.numbers.get(name) else { return };
+        let Some(link) = self.links.get_mut(number) else { return };
+        for (end, impairment) in impairments.into_iter().enumerate() {
+            set_offload(link, end, impairment);
+            link.lines[end].set(impairment);
+            schedule(&mut self.due, *number, end, link);
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        let Some(number) = self.numbers.remove(name) else { return };
+        if let Some(link) = self.links.remove(&number) {
+            for tap in &link.taps {
+                // Closing would do, if nobody else had the descriptor; one whose device has gone may refuse.
+                if let Err(error) = epoll::delete(&self.events, tap) {
+                    log::debug!("link {name}: {error}");
+                }
+            }
+            for (end, at) in link.scheduled.into_iter().enumerate() {
+                if let Some(at) = at {
+                    self.due.remove(&(at, (number, end)));
+                }
+            }
+        }
+    }
+
+    /// Takes what a device has sent. What woke us up has been there for as long as waking up takes.
+    fn read(&mut self, (number, end): Port, buffer: &mut [u8], slept: bool) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        let lateness = if slept { self.late } else { Duration::ZERO };
+        for _ in 0..TURN {
+            let length = match link.taps[end].read(buffer) {
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    log::info!("link {} has gone: {error}", link.name);
+                    let (name, token) = (link.name.clone(), link.token);
+                    self.remove(&name);
+                    (self.gone)(&name, token);
+                    return;
+                }
+            };
+            let Some(frame) = buffer.get(..length) else { break };
+            let arrived = self.origin.elapsed().saturating_sub(lateness);
+            if link.lines[end].offer(frame, arrived) == Offer::Now && link.taps[1 - end].write(frame).is_err() {
+                link.lines[end].refused();
+            }
+        }
+        schedule(&mut self.due, number, end, link);
+    }
+
+    /// Delivers all that is due.
+    fn deliver(&mut self) {
+        loop {
+            let now = self.now();
+            let Some((at, (number, end))) = self.due.first().copied() else { return };
+            if at > now {
+                return;
+            }
+            let Some(link) = self.links.get_mut(&number) else {
+                self.due.pop_first();
+                continue;
+            };
+            // Not more than its turn, as long as frames come faster than they can be delivered.
+            for _ in 0..TURN {
+                let Some(frame) = link.lines[end].take(now) else { break };
+                if link.taps[1 - end].write(&frame).is_err() {
+                    link.lines[end].refused();
+                }
+            }
+            schedule(&mut self.due, number, end, link);
+        }
+    }
+}
+
+/// Notes when a direction has something to deliver next.
+fn schedule(due: &mut BTreeSet<(Duration, Port)>, number: u64, end: usize, link: &mut Link) {
+    let next = link.lines[end].due();
+    if link.scheduled[end] == next {
+        return;
+    }
+    if let Some(at) = link.scheduled[end] {
+        due.remove(&(at, (number, end)));
+    }
+    if let Some(at) = next {
+        due.insert((at, (number, end)));
+    }
+    link.scheduled[end] = next;
+}
+
+/// Frames that may get lost come one by one.
+fn set_offload(link: &Link, end: usize, impairment: Impairment) {
+    if let Err(error) = link.taps[end].set_offload(offload(impairment)) {
+        log::warn!("link {}: frames stay as large as they were: {error}", link.name);
+    }
+}
+
+/// How large the frames of a direction may be.
+pub(crate) fn offload(impairment: Impairment) -> Offload {
+    if impairment.loss_ppm > 0 { Offload::Packets } else { Offload::Tunnels }
+}
+
+fn number_of((number, end): Port) -> u64 {
+    number << 1 | u64::from(end == 1)
+}
+
+fn port_of(number: u64) -> Port {
+    (number >> 1, usize::from(number & 1 == 1))
+}
