@@ -65,7 +65,7 @@ fn losses_are_counted_and_can_be_switched() {
         });
         for _ in 0..1000 {
             a.send(b"x").unwrap();
-            std::thread::sleep(MS / 20);
+            std::thread::sleep(MS / 5);
         }
         lines.set(NAME, [Impairment::default(); 2]).unwrap();
         a.send(b"last").unwrap();
