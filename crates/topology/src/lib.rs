@@ -40,6 +40,7 @@
 //!     loss: 0.1%
 //!     mtu: 1500                 # largest IP packet of VNFs, 1280 to 9000 bytes
 //!     queue: 1000               # packets
+//!     up: false                 # the link is cut: it is there and carries nothing; without this key: true
 //!     forward: {delay: 20ms}    # from the first end to the second, where it differs
 //!     backward: {loss: 1%}      # and back
 //! ```

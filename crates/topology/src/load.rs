@@ -37,6 +37,14 @@ struct Loader {
     findings: Vec<Finding>,
 }
 
+/// A link as it is stated: its name may be missing.
+struct Stated {
+    name: Option<String>,
+    a: LinkEnd,
+    b: LinkEnd,
+    up: bool,
+}
+
 /// The entries of a map, by key.
 type Fields<'a> = BTreeMap<&'a str, &'a Node>;
 
@@ -143,10 +151,10 @@ impl Loader {
         if let Some(node) = fields.get("links") {
             for (position, item) in self.list("links", node).iter().enumerate() {
                 let path = format!("links[{position}]");
-                let Some((given, a, b)) = self.link(&path, item, &names) else { continue };
+                let Some(Stated { name: given, a, b, up }) = self.link(&path, item, &names) else { continue };
                 let name = given.unwrap_or_else(|| free_name(&a.dc, &b.dc, &link_names));
                 if link_names.insert(name.clone()) {
-                    links.push(Link { name, a, b });
+                    links.push(Link { name, a, b, up });
                 } else {
                     self.error(&path, Some(item), &format!("there is another link {name}"));
                 }
@@ -199,14 +207,20 @@ impl Loader {
         DcName::parse(text).map_err(|error| self.error(path, Some(node), &error.to_string())).ok()
     }
 
-    fn link(
-        &mut self,
-        path: &str,
-        node: &Node,
-        known: &BTreeSet<DcName>,
-    ) -> Option<(Option<String>, LinkEnd, LinkEnd)> {
-        const KEYS: [&str; 10] =
-            ["ends", "name", "bandwidth", "delay", "jitter", "loss", "mtu", "queue", "forward", "backward"];
+    fn link(&mut self, path: &str, node: &Node, known: &BTreeSet<DcName>) -> Option<Stated> {
+        const KEYS: [&str; 11] = [
+            "ends",
+            "name",
+            "bandwidth",
+            "delay",
+            "jitter",
+            "loss",
+            "mtu",
+            "queue",
+            "forward",
+            "backward",
+            "up",
+        ];
         let (ends_path, ends, fields) = if matches!(node.value, Value::List(_)) {
             (path.to_owned(), node, Fields::new())
         } else {
@@ -225,6 +239,7 @@ impl Loader {
             Some(loader.properties(&path, &fields, both))
         };
         let (forward, backward) = (direction(self, "forward"), direction(self, "backward"));
+        let up = self.quantity(path, &fields, "up", truth).unwrap_or(true);
         let name = match fields.get("name") {
             None => None,
             Some(node) => Some(self.text(&join(path, "name"), node)?.to_owned()),
@@ -247,7 +262,8 @@ impl Loader {
             self.error(&ends_path, Some(ends), &format!("the link joins {a} to itself"));
             return None;
         }
-        Some((name, LinkEnd { dc: a, egress: forward? }, LinkEnd { dc: b, egress: backward? }))
+        let (a, b) = (LinkEnd { dc: a, egress: forward? }, LinkEnd { dc: b, egress: backward? });
+        Some(Stated { name, a, b, up })
     }
 
     /// The properties that the fields set, over those given.
@@ -281,6 +297,11 @@ impl Loader {
         }
         base
     }
+}
+
+/// `true` and `false`, and nothing else that somebody may take for one of them.
+fn truth(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "expected true or false")
 }
 
 fn join(path: &str, key: &str) -> String {
