@@ -4,51 +4,60 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use llcm_names::DcName;
 
+use crate::change::NewLink;
 use crate::finding::{Finding, Severity};
 use crate::model::{Capacity, DataCenter, Link, LinkEnd, LinkProperties, Topology};
 use crate::units::{bandwidth_bps, cpu_milli, duration_us, loss_ppm, memory_bytes};
 use crate::yaml::{self, Node, Value};
 
+mod parts;
+mod schedule;
+
+pub use parts::{load_datacenter, load_link, load_link_change};
+pub use schedule::load_schedule;
+
 /// The MTU that IPv6 needs at least (RFC 8200, section 5), and the one that the underlay carries unfragmented.
 const MTU: std::ops::RangeInclusive<u32> = 1280..=9000;
 /// More data centers than one host can carry.
-const MAX_DATACENTERS: usize = 4096;
+pub(crate) const MAX_DATACENTERS: usize = 4096;
 
 /// Reads a topology file (see the crate's page). No topology comes back when any finding is an error; all
 /// findings come back together.
 #[must_use]
 pub fn load(bytes: &[u8]) -> (Option<Topology>, Vec<Finding>) {
     let mut loader = Loader::default();
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        loader.error("", None, "the file is not UTF-8 text: save it in the encoding UTF-8");
-        return (None, loader.findings);
-    };
-    let root = match yaml::read(text) {
-        Ok(root) => root,
-        Err(finding) => return (None, vec![finding]),
-    };
-    let topology = loader.topology(&root);
-    let failed = loader.findings.iter().any(|finding| finding.severity == Severity::Error);
-    (topology.filter(|_| !failed), loader.findings)
+    let topology = loader.read(bytes, Loader::topology);
+    (topology, loader.findings)
 }
 
 #[derive(Default)]
 struct Loader {
     findings: Vec<Finding>,
-}
-
-/// A link as it is stated: its name may be missing.
-struct Stated {
-    name: Option<String>,
-    a: LinkEnd,
-    b: LinkEnd,
-    up: bool,
+    /// Whether keys that are not known are errors: in what is an order, nobody reads warnings in time.
+    strict: bool,
 }
 
 /// The entries of a map, by key.
 type Fields<'a> = BTreeMap<&'a str, &'a Node>;
 
 impl Loader {
+    /// What a text says; `None` when any finding is an error.
+    fn read<T>(&mut self, bytes: &[u8], part: impl FnOnce(&mut Self, &Node) -> Option<T>) -> Option<T> {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            self.error("", None, "the file is not UTF-8 text: save it in the encoding UTF-8");
+            return None;
+        };
+        let read = match yaml::read(text) {
+            Ok(root) => part(self, &root),
+            Err(finding) => {
+                self.findings.push(finding);
+                None
+            }
+        };
+        let failed = self.findings.iter().any(|finding| finding.severity == Severity::Error);
+        read.filter(|_| !failed)
+    }
+
     fn add(&mut self, severity: Severity, path: &str, node: Option<&Node>, message: &str) {
         self.findings.push(Finding {
             severity,
@@ -74,8 +83,10 @@ impl Loader {
         let mut fields = Fields::new();
         for (key, value) in entries {
             if !known.contains(&key.as_str()) {
-                let message = format!("the key is not known and ignored; known are {}", known.join(", "));
-                self.add(Severity::Warning, &join(path, key), Some(value), &message);
+                let (severity, ignored) =
+                    if self.strict { (Severity::Error, "") } else { (Severity::Warning, " and ignored") };
+                let message = format!("the key is not known{ignored}; known are {}", known.join(", "));
+                self.add(severity, &join(path, key), Some(value), &message);
             } else if matches!(value.value, Value::Null) {
                 // As if it were not there.
             } else if fields.insert(key, value).is_some() {
@@ -151,7 +162,9 @@ impl Loader {
         if let Some(node) = fields.get("links") {
             for (position, item) in self.list("links", node).iter().enumerate() {
                 let path = format!("links[{position}]");
-                let Some(Stated { name: given, a, b, up }) = self.link(&path, item, &names) else { continue };
+                let Some(NewLink { name: given, a, b, up }) = self.link(&path, item, &names) else {
+                    continue;
+                };
                 let name = given.unwrap_or_else(|| free_name(&a.dc, &b.dc, &link_names));
                 if link_names.insert(name.clone()) {
                     links.push(Link { name, a, b, up });
@@ -207,7 +220,7 @@ impl Loader {
         DcName::parse(text).map_err(|error| self.error(path, Some(node), &error.to_string())).ok()
     }
 
-    fn link(&mut self, path: &str, node: &Node, known: &BTreeSet<DcName>) -> Option<Stated> {
+    fn link(&mut self, path: &str, node: &Node, known: &BTreeSet<DcName>) -> Option<NewLink> {
         const KEYS: [&str; 11] = [
             "ends",
             "name",
@@ -263,7 +276,7 @@ impl Loader {
             return None;
         }
         let (a, b) = (LinkEnd { dc: a, egress: forward? }, LinkEnd { dc: b, egress: backward? });
-        Some(Stated { name, a, b, up })
+        Some(NewLink { name, a, b, up })
     }
 
     /// The properties that the fields set, over those given.
@@ -309,7 +322,7 @@ fn join(path: &str, key: &str) -> String {
 }
 
 /// `dc1-dc2`, and `dc1-dc2.2` for a parallel link.
-fn free_name(a: &DcName, b: &DcName, taken: &BTreeSet<String>) -> String {
+pub(crate) fn free_name(a: &DcName, b: &DcName, taken: &BTreeSet<String>) -> String {
     let plain = format!("{a}-{b}");
     let numbered = (2_u32..).map(|number| format!("{plain}.{number}"));
     std::iter::once(plain.clone()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or(plain)
