@@ -133,6 +133,6 @@ fn topology() -> Outcome<Topology> {
     let end = |name| -> Outcome<LinkEnd> {
         Ok(LinkEnd { dc: DcName::parse(name)?, egress: LinkProperties::default() })
     };
-    let link = Link { name: "dc1-dc2".to_owned(), a: end("dc1")?, b: end("dc2")? };
+    let link = Link { name: "dc1-dc2".to_owned(), a: end("dc1")?, b: end("dc2")?, up: true };
     Ok(Topology { datacenters: vec![datacenter("dc1")?, datacenter("dc2")?], links: vec![link] })
 }

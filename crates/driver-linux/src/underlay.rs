@@ -141,11 +141,11 @@ fn ensure_link(
         };
         devices[end] = info.device();
         let mark = link_mark(installation, end, &link.name);
-        if info.up && info.mtu == mtu && info.alias == mark {
+        if info.up == link.up && info.mtu == mtu && info.alias == mark {
             continue;
         }
         let change =
-            link::Change { alias: Some(&mark), mtu: Some(mtu), up: Some(true), ..Default::default() };
+            link::Change { alias: Some(&mark), mtu: Some(mtu), up: Some(link.up), ..Default::default() };
         dc.underlay.call("set up link", &link.name, |socket| link::change(socket, info.device(), &change))?;
     }
     Ok(devices)

@@ -40,20 +40,25 @@
 //!     loss: 0.1%
 //!     mtu: 1500                 # largest IP packet of VNFs, 1280 to 9000 bytes
 //!     queue: 1000               # packets
+//!     up: false                 # the link is cut: it is there and carries nothing; without this key: true
 //!     forward: {delay: 20ms}    # from the first end to the second, where it differs
 //!     backward: {loss: 1%}      # and back
 //! ```
 //!
-//! Suggested reading order: [`model`], [`load`](mod@load), [`units`], [`paths`], [`finding`].
+//! Suggested reading order: [`model`], [`load`](mod@load), [`units`], [`paths`], [`change`], [`schedule`], [`finding`].
 
+pub mod change;
 pub mod finding;
 pub mod load;
 pub mod model;
 pub mod paths;
+pub mod schedule;
 pub mod units;
 mod yaml;
 
+pub use change::{Change, ChangeError, LinkChange, NewLink};
 pub use finding::{Finding, Severity};
-pub use load::load;
+pub use load::{load, load_datacenter, load_link, load_link_change, load_schedule};
 pub use model::{Capacity, DataCenter, Link, LinkEnd, LinkProperties, Topology, default_topology};
 pub use paths::{Hop, Path, Paths};
+pub use schedule::{Schedule, ScheduledChange};

@@ -4,43 +4,60 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use llcm_names::DcName;
 
+use crate::change::NewLink;
 use crate::finding::{Finding, Severity};
 use crate::model::{Capacity, DataCenter, Link, LinkEnd, LinkProperties, Topology};
 use crate::units::{bandwidth_bps, cpu_milli, duration_us, loss_ppm, memory_bytes};
 use crate::yaml::{self, Node, Value};
 
+mod parts;
+mod schedule;
+
+pub use parts::{load_datacenter, load_link, load_link_change};
+pub use schedule::load_schedule;
+
 /// The MTU that IPv6 needs at least (RFC 8200, section 5), and the one that the underlay carries unfragmented.
 const MTU: std::ops::RangeInclusive<u32> = 1280..=9000;
 /// More data centers than one host can carry.
-const MAX_DATACENTERS: usize = 4096;
+pub(crate) const MAX_DATACENTERS: usize = 4096;
 
 /// Reads a topology file (see the crate's page). No topology comes back when any finding is an error; all
 /// findings come back together.
 #[must_use]
 pub fn load(bytes: &[u8]) -> (Option<Topology>, Vec<Finding>) {
     let mut loader = Loader::default();
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        loader.error("", None, "the file is not UTF-8 text: save it in the encoding UTF-8");
-        return (None, loader.findings);
-    };
-    let root = match yaml::read(text) {
-        Ok(root) => root,
-        Err(finding) => return (None, vec![finding]),
-    };
-    let topology = loader.topology(&root);
-    let failed = loader.findings.iter().any(|finding| finding.severity == Severity::Error);
-    (topology.filter(|_| !failed), loader.findings)
+    let topology = loader.read(bytes, Loader::topology);
+    (topology, loader.findings)
 }
 
 #[derive(Default)]
 struct Loader {
     findings: Vec<Finding>,
+    /// Whether keys that are not known are errors: in what is an order, nobody reads warnings in time.
+    strict: bool,
 }
 
 /// The entries of a map, by key.
 type Fields<'a> = BTreeMap<&'a str, &'a Node>;
 
 impl Loader {
+    /// What a text says; `None` when any finding is an error.
+    fn read<T>(&mut self, bytes: &[u8], part: impl FnOnce(&mut Self, &Node) -> Option<T>) -> Option<T> {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            self.error("", None, "the file is not UTF-8 text: save it in the encoding UTF-8");
+            return None;
+        };
+        let read = match yaml::read(text) {
+            Ok(root) => part(self, &root),
+            Err(finding) => {
+                self.findings.push(finding);
+                None
+            }
+        };
+        let failed = self.findings.iter().any(|finding| finding.severity == Severity::Error);
+        read.filter(|_| !failed)
+    }
+
     fn add(&mut self, severity: Severity, path: &str, node: Option<&Node>, message: &str) {
         self.findings.push(Finding {
             severity,
@@ -66,8 +83,10 @@ impl Loader {
         let mut fields = Fields::new();
         for (key, value) in entries {
             if !known.contains(&key.as_str()) {
-                let message = format!("the key is not known and ignored; known are {}", known.join(", "));
-                self.add(Severity::Warning, &join(path, key), Some(value), &message);
+                let (severity, ignored) =
+                    if self.strict { (Severity::Error, "") } else { (Severity::Warning, " and ignored") };
+                let message = format!("the key is not known{ignored}; known are {}", known.join(", "));
+                self.add(severity, &join(path, key), Some(value), &message);
             } else if matches!(value.value, Value::Null) {
                 // As if it were not there.
             } else if fields.insert(key, value).is_some() {
@@ -143,10 +162,12 @@ impl Loader {
         if let Some(node) = fields.get("links") {
             for (position, item) in self.list("links", node).iter().enumerate() {
                 let path = format!("links[{position}]");
-                let Some((given, a, b)) = self.link(&path, item, &names) else { continue };
+                let Some(NewLink { name: given, a, b, up }) = self.link(&path, item, &names) else {
+                    continue;
+                };
                 let name = given.unwrap_or_else(|| free_name(&a.dc, &b.dc, &link_names));
                 if link_names.insert(name.clone()) {
-                    links.push(Link { name, a, b });
+                    links.push(Link { name, a, b, up });
                 } else {
                     self.error(&path, Some(item), &format!("there is another link {name}"));
                 }
@@ -199,14 +220,20 @@ impl Loader {
         DcName::parse(text).map_err(|error| self.error(path, Some(node), &error.to_string())).ok()
     }
 
-    fn link(
-        &mut self,
-        path: &str,
-        node: &Node,
-        known: &BTreeSet<DcName>,
-    ) -> Option<(Option<String>, LinkEnd, LinkEnd)> {
-        const KEYS: [&str; 10] =
-            ["ends", "name", "bandwidth", "delay", "jitter", "loss", "mtu", "queue", "forward", "backward"];
+    fn link(&mut self, path: &str, node: &Node, known: &BTreeSet<DcName>) -> Option<NewLink> {
+        const KEYS: [&str; 11] = [
+            "ends",
+            "name",
+            "bandwidth",
+            "delay",
+            "jitter",
+            "loss",
+            "mtu",
+            "queue",
+            "forward",
+            "backward",
+            "up",
+        ];
         let (ends_path, ends, fields) = if matches!(node.value, Value::List(_)) {
             (path.to_owned(), node, Fields::new())
         } else {
@@ -225,6 +252,7 @@ impl Loader {
             Some(loader.properties(&path, &fields, both))
         };
         let (forward, backward) = (direction(self, "forward"), direction(self, "backward"));
+        let up = self.quantity(path, &fields, "up", truth).unwrap_or(true);
         let name = match fields.get("name") {
             None => None,
             Some(node) => Some(self.text(&join(path, "name"), node)?.to_owned()),
@@ -247,7 +275,8 @@ impl Loader {
             self.error(&ends_path, Some(ends), &format!("the link joins {a} to itself"));
             return None;
         }
-        Some((name, LinkEnd { dc: a, egress: forward? }, LinkEnd { dc: b, egress: backward? }))
+        let (a, b) = (LinkEnd { dc: a, egress: forward? }, LinkEnd { dc: b, egress: backward? });
+        Some(NewLink { name, a, b, up })
     }
 
     /// The properties that the fields set, over those given.
@@ -283,12 +312,17 @@ impl Loader {
     }
 }
 
+/// `true` and `false`, and nothing else that somebody may take for one of them.
+fn truth(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "expected true or false")
+}
+
 fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// `dc1-dc2`, and `dc1-dc2.2` for a parallel link.
-fn free_name(a: &DcName, b: &DcName, taken: &BTreeSet<String>) -> String {
+pub(crate) fn free_name(a: &DcName, b: &DcName, taken: &BTreeSet<String>) -> String {
     let plain = format!("{a}-{b}");
     let numbered = (2_u32..).map(|number| format!("{plain}.{number}"));
     std::iter::once(plain.clone()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or(plain)

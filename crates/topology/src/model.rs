@@ -49,6 +49,14 @@ pub struct Link {
     pub a: LinkEnd,
     /// The other end, likewise.
     pub b: LinkEnd,
+    /// Whether it carries traffic. No path leads over a link that is down; it keeps its properties.
+    #[serde(default = "up")]
+    pub up: bool,
+}
+
+/// What a link is where nothing is said.
+fn up() -> bool {
+    true
 }
 
 /// One end of a link.
@@ -94,6 +102,7 @@ pub fn default_topology() -> Topology {
         name: format!("{}-{}", pair[0], pair[1]),
         a: end(&pair[0]),
         b: end(&pair[1]),
+        up: true,
     });
     Topology {
         links: links.collect(),
@@ -106,5 +115,20 @@ pub fn default_topology() -> Topology {
                 engine: None,
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Links were written down without it before it could be changed.
+    #[test]
+    fn a_link_is_up_where_nothing_is_said() {
+        let topology = default_topology();
+        let mut written = serde_json::to_value(&topology).unwrap();
+        let link = written["links"][0].as_object_mut().unwrap();
+        assert_eq!(link.remove("up"), Some(serde_json::Value::Bool(true)));
+        assert_eq!(serde_json::from_value::<Topology>(written).unwrap(), topology);
     }
 }

@@ -84,7 +84,7 @@ impl Add for Length {
 #[derive(Debug)]
 pub struct Paths<'a> {
     nodes: BTreeMap<&'a DcName, NodeIndex>,
-    /// Two edges for each link, in the order of the links.
+    /// Two edges for each link that is up, in the order of the links.
     graph: DiGraph<&'a DcName, Hop<'a>>,
     /// By source: the lengths to all that can be reached.
     lengths: Vec<OnceLock<BTreeMap<NodeIndex, Length>>>,
@@ -97,7 +97,7 @@ impl<'a> Paths<'a> {
         let mut graph = DiGraph::new();
         let nodes: BTreeMap<&DcName, NodeIndex> =
             topology.datacenters.iter().map(|dc| (&dc.name, graph.add_node(&dc.name))).collect();
-        for link in &topology.links {
+        for link in topology.links.iter().filter(|link| link.up) {
             for (from, to) in [(&link.a.dc, &link.b.dc), (&link.b.dc, &link.a.dc)] {
                 if let (Some(&source), Some(&target)) = (nodes.get(from), nodes.get(to)) {
                     graph.add_edge(source, target, Hop { link, from, to });
@@ -199,6 +199,19 @@ mod tests {
         let parallel = topology("  - [a, b]\n  - {ends: [b, a], name: second}\n  - [b, c]\n  - [c, d]\n");
         assert_eq!(walk(&parallel, "d", "a"), "c-d:c b-c:b a-b:a ");
         assert!(Paths::new(&parallel).is_connected());
+    }
+
+    #[test]
+    fn no_path_leads_over_a_link_that_is_down() {
+        let mut ring = topology("  - [a, b]\n  - [b, c]\n  - [c, a]\n  - {ends: [a, d], up: false}\n");
+        assert_eq!(walk(&ring, "a", "b"), "a-b:b ");
+        assert_eq!(walk(&ring, "a", "d"), "none");
+        ring.links[0].up = false;
+        assert_eq!(walk(&ring, "a", "b"), "c-a:c b-c:b ");
+        assert_eq!(walk(&ring, "b", "a"), "b-c:c c-a:a ");
+        ring.links[1].up = false;
+        assert_eq!(walk(&ring, "a", "b"), "none");
+        assert!(!Paths::new(&ring).is_connected());
     }
 
     #[test]

@@ -86,6 +86,65 @@ pub fn cpu_milli(text: &str) -> Result<u64, &'static str> {
     milli.filter(|_| unit.is_empty()).ok_or(EXPECTED)
 }
 
+/// Parses a point in time after a beginning, in microseconds: `1.5s`, `300ms`, `2min`, up to a day; 0 needs no unit.
+///
+/// # Errors
+/// What is expected instead.
+pub fn time_us(text: &str) -> Result<u64, &'static str> {
+    const EXPECTED: &str = "expected a time up to 24h, for example 1.5s";
+    let (number, unit) = split(text).ok_or(EXPECTED)?;
+    let factor = match unit {
+        "us" | "µs" => 1,
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "min" => 60_000_000,
+        "h" => 3_600_000_000,
+        "" if scaled(number, 1) == Some(0) => 1,
+        _ => return Err(EXPECTED),
+    };
+    scaled(number, factor).filter(|us| *us <= LONGEST_US).ok_or(EXPECTED)
+}
+
+/// The last point in time that [`time_us`] reads: a day.
+pub const LONGEST_US: u64 = 86_400_000_000;
+
+/// A bandwidth as [`bandwidth_bps`] reads it: `2.5Mbps`.
+#[must_use]
+pub fn show_bandwidth(bps: u64) -> String {
+    let units = [(1_000_000_000_000, "Tbps"), (1_000_000_000, "Gbps"), (1_000_000, "Mbps"), (1_000, "kbps")];
+    show(bps, units, "bps")
+}
+
+/// A duration as [`duration_us`] reads it: `1.5ms`.
+#[must_use]
+pub fn show_duration(us: u64) -> String {
+    if us == 0 { "0".to_owned() } else { show(us, [(1_000_000, "s"), (1_000, "ms")], "us") }
+}
+
+/// A loss as [`loss_ppm`] reads it: `0.1%`.
+#[must_use]
+pub fn show_loss(ppm: u32) -> String {
+    format!("{}%", decimal(u64::from(ppm), 10_000))
+}
+
+fn show<const N: usize>(number: u64, units: [(u64, &str); N], smallest: &str) -> String {
+    match units.into_iter().find(|(factor, _)| number >= *factor) {
+        Some((factor, unit)) => format!("{}{unit}", decimal(number, factor)),
+        None => format!("{number}{smallest}"),
+    }
+}
+
+/// `number / factor` without rounding; the factor is a power of ten.
+fn decimal(number: u64, factor: u64) -> String {
+    let (whole, rest) = (number / factor, number % factor);
+    if rest == 0 {
+        return whole.to_string();
+    }
+    let digits = usize::try_from(factor.ilog10()).unwrap_or_default();
+    let fraction = format!("{rest:0digits$}");
+    format!("{whole}.{}", fraction.trim_end_matches('0'))
+}
+
 /// A decimal number and what follows it.
 fn split(text: &str) -> Option<(&str, &str)> {
     let text = text.trim();
@@ -112,6 +171,26 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        for bps in [1, 999, 1_000, 2_500_000, 1_234_567_891, 100_000_000_000_000] {
+            assert_eq!(bandwidth_bps(&show_bandwidth(bps)), Ok(bps), "{}", show_bandwidth(bps));
+        }
+        for us in [0, 1, 1_000, 1_001, 1_500_000, 60_000_000] {
+            assert_eq!(duration_us(&show_duration(us)), Ok(us), "{}", show_duration(us));
+        }
+        for ppm in [0, 1, 10_000, 12_345, 1_000_000] {
+            assert_eq!(loss_ppm(&show_loss(ppm)), Ok(ppm), "{}", show_loss(ppm));
+        }
+        assert_eq!(
+            [show_bandwidth(2_500_000), show_duration(1_500), show_loss(1_000)],
+            ["2.5Mbps", "1.5ms", "0.1%"]
+        );
+        let times = ["0", "1.5s", "2min", "24h", "25h", "1", "-1s"].map(|text| time_us(text).ok());
+        let day = Some(LONGEST_US);
+        assert_eq!(times, [Some(0), Some(1_500_000), Some(120_000_000), day, None, None, None]);
+    }
 
     #[test]
     fn quantities_as_people_write_them() {

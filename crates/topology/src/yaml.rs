@@ -26,6 +26,18 @@ pub(crate) struct Node {
     pub(crate) column: u32,
 }
 
+impl Node {
+    /// Whether this is a map with a key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        matches!(&self.value, Value::Map(entries) if entries.iter().any(|(name, _)| name == key))
+    }
+
+    /// Whether this is a single value, written like this.
+    pub(crate) fn says(&self, word: &str) -> bool {
+        matches!(&self.value, Value::Scalar(text) if text == word)
+    }
+}
+
 /// A value. Numbers and booleans are texts: what they mean is for the reader to say.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {

@@ -322,6 +322,7 @@ pub(crate) fn topology(names: &[&str], links: &[(&str, &str, LinkProperties)]) -
         name: format!("{a}-{b}"),
         a: end(a, *properties),
         b: end(b, *properties),
+        up: true,
     };
     Topology { datacenters: names.iter().map(datacenter).collect(), links: links.iter().map(link).collect() }
 }

@@ -84,7 +84,8 @@ const CASES: &[Case] = cases! {
         an_interface_may_be_on_several_links,
         a_removed_segment_carries_nothing,
         detaching_one_end_spares_the_others,
-        a_port_set_down_is_silent_until_it_is_set_up;
+        a_port_set_down_is_silent_until_it_is_set_up,
+        a_cut_link_is_dark_until_it_is_back;
     watch:
         an_end_is_told,
         a_process_that_is_killed_is_told,

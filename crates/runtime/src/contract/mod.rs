@@ -223,7 +223,7 @@ pub fn line_of_three() -> Topology {
         engine: None,
     };
     let end = |name: &str| LinkEnd { dc: dc(name), egress: LinkProperties::default() };
-    let link = |a: &str, b: &str| Link { name: format!("{a}-{b}"), a: end(a), b: end(b) };
+    let link = |a: &str, b: &str| Link { name: format!("{a}-{b}"), a: end(a), b: end(b), up: true };
     Topology {
         datacenters: ["dc1", "dc2", "dc3"].map(datacenter).to_vec(),
         links: vec![link("dc1", "dc2"), link("dc2", "dc3")],

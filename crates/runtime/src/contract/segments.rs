@@ -268,3 +268,24 @@ pub(super) async fn a_port_set_down_is_silent_until_it_is_set_up(bed: &mut Bed<'
     }
     Ok(())
 }
+
+pub(super) async fn a_cut_link_is_dark_until_it_is_back(bed: &mut Bed<'_>) -> Checked {
+    let (a, b) = (bed.vnf("a", bed.near()).await?, bed.vnf("b", bed.far()).await?);
+    line_between(bed, &a, &b).await?;
+    let whole = bed.host().topology.clone();
+    let mut cut = whole.clone();
+    cut.links.iter_mut().for_each(|link| link.up = false);
+    // Whoever prepares a topology again finds what is cut as it is.
+    for _ in 0..2 {
+        network(bed)?.prepare(&cut).await?;
+        let links = network(bed)?.links().await?;
+        ensure_eq!(links.len(), whole.links.len(), "links that are cut are there");
+        ensure!(links.iter().all(|link| !link.up), "links that are cut are down: {links:?}");
+        hears(bed, &a, "10.9.0.2", false, "with all links cut").await?;
+    }
+    network(bed)?.prepare(&whole).await?;
+    let links = network(bed)?.links().await?;
+    ensure!(links.iter().all(|link| link.up), "links that are back are up: {links:?}");
+    eventually("an answer when the links are back", || bed.ping(&a, "10.9.0.2")).await?;
+    hears(bed, &b, "10.9.0.1", true, "the other way").await
+}

@@ -209,7 +209,7 @@ impl NetworkDriver for SimulatedNetwork {
                 .map(|link| LinkView {
                     name: link.name.clone(),
                     ends: [link.a.dc.clone(), link.b.dc.clone()],
-                    up: true,
+                    up: link.up,
                     emulated_by: ["recorded".to_owned(), "recorded".to_owned()],
                 })
                 .collect())

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use llcm_names::EngineName;
+use llcm_names::{DcName, EngineName, InstallationId};
+use llcm_topology::Paths;
 
 use super::state::{Container, PluggedPort, State};
 use super::world::World;
@@ -45,11 +46,20 @@ impl State {
     fn frames_pass(&self, from: &PluggedPort, to: &PluggedPort) -> bool {
         let installation = &from.spec.owner.installation;
         *installation == to.spec.owner.installation
+            && self.path_leads(installation, &from.spec.datacenter, &to.spec.datacenter)
             && from.joined.intersection(&to.joined).any(|id| {
                 self.segments
                     .get(&(installation.clone(), *id))
                     .is_some_and(|segment| segment_passes(segment, from, to))
             })
+    }
+}
+
+impl State {
+    /// Whether a path of links that are up leads from one data center to another.
+    fn path_leads(&self, installation: &InstallationId, from: &DcName, to: &DcName) -> bool {
+        let topology = self.topologies.get(installation);
+        from == to || topology.is_some_and(|topology| Paths::new(topology).between(from, to).is_some())
     }
 }
 

@@ -40,6 +40,7 @@ links:
     queue: 1000
     forward: {bandwidth: 10Mbps, loss: 0}
     backward: {delay: 20ms, jitter: 0}
+    up: false
 ";
     insta::assert_json_snapshot!(topology(file));
 }
@@ -102,6 +103,7 @@ fn what_is_no_topology_at_all_is_an_error() {
         ("datacenters: [dc1]\n---\na: b", "one document"),
         ("[a]: b", "a key must be a text"),
         ("a: &a [*a]", "error: 1:"),
+        ("datacenters: [a, b]\nlinks: [{ends: [a, b], up: no}]", "2:28: links[0].up: expected true or false"),
     ] {
         let found = findings(file).join("\n");
         assert!(found.contains(expected), "{file:?}: {found}");

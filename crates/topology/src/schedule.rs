@@ -1,0 +1,36 @@
+//! Changes of links over time, written out: every change with its time, repetitions unrolled.
+
+use std::collections::BTreeSet;
+
+use crate::change::LinkChange;
+
+/// The most changes that a schedule may have, repetitions unrolled.
+pub const MAX_CHANGES: usize = 10_000;
+
+/// Changes of links over time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// What it is called, for people.
+    pub name: Option<String>,
+    /// At least one, earliest first; those of one time in the order of the file.
+    pub changes: Vec<ScheduledChange>,
+}
+
+/// A change of a link at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduledChange {
+    /// Microseconds after the schedule's beginning.
+    pub at_us: u64,
+    /// The link.
+    pub link: String,
+    /// What becomes different.
+    pub change: LinkChange,
+}
+
+impl Schedule {
+    /// The links that it changes.
+    #[must_use]
+    pub fn links(&self) -> BTreeSet<&str> {
+        self.changes.iter().map(|change| change.link.as_str()).collect()
+    }
+}
