@@ -44,12 +44,13 @@
 //!     backward: {loss: 1%}      # and back
 //! ```
 //!
-//! Suggested reading order: [`model`], [`load`](mod@load), [`units`], [`paths`], [`finding`].
+//! Suggested reading order: [`model`], [`load`](mod@load), [`units`], [`paths`], [`trees`], [`finding`].
 
 pub mod finding;
 pub mod load;
 pub mod model;
 pub mod paths;
+pub mod trees;
 pub mod units;
 mod yaml;
 
@@ -57,3 +58,4 @@ pub use finding::{Finding, Severity};
 pub use load::load;
 pub use model::{Capacity, DataCenter, Link, LinkEnd, LinkProperties, Topology, default_topology};
 pub use paths::{Hop, Path, Paths};
+pub use trees::{Step, Trees};
