@@ -10,6 +10,7 @@ mod bare;
 mod embedded;
 mod engine;
 mod instantiate;
+mod network;
 mod requests;
 mod restart;
 mod server;
@@ -50,6 +51,7 @@ async fn run(asked: Vec<String>) -> Result<()> {
             "engine" => engine::run().await?,
             "alive" => alive::run().await?,
             "restart" => restart::run().await?,
+            "network-scale" => network::scale::run().await?,
             other => bail!("no benchmark {other:?}: there are {}", ALL.join(", ")),
         }
     }

@@ -1,5 +1,6 @@
 //! A data center: two namespaces, and its address among the others.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use llcm_names::{DcName, InstallationId};
@@ -46,23 +47,15 @@ impl Datacenter {
         Ok(Self { name: name.clone(), overlay, underlay, address })
     }
 
-    /// Makes a data center with an address that is not in `taken`.
+    /// Makes a data center with an address that no other one has.
     pub(crate) fn create(
         dir: &NetnsDir,
         installation: &InstallationId,
         name: &DcName,
-        taken: &[Ipv4Addr],
+        address: Ipv4Addr,
     ) -> DriverResult<Self> {
-        let address = (FIRST_ADDRESS..=LAST_ADDRESS)
-            .map(Ipv4Addr::from)
-            .find(|address| !taken.contains(address))
-            .ok_or_else(|| {
-                DriverError::new(ErrorKind::Invalid, "address data center", name.as_str(), "too many")
-            })?;
-        let overlay = dir.create(&overlay_namespace(installation, name))?;
-        overlay.set_parameters(&overlay_parameters())?;
-        let underlay = dir.create(&underlay_namespace(installation, name))?;
-        underlay.set_parameters(&underlay_parameters())?;
+        let overlay = dir.create(&overlay_namespace(installation, name), &overlay_parameters())?;
+        let underlay = dir.create(&underlay_namespace(installation, name), &underlay_parameters())?;
         underlay.call("address underlay", name.as_str(), |socket| {
             if let Some(lo) = link::find(socket, "lo")? {
                 link::change(socket, lo.device(), &link::Change { up: Some(true), ..Default::default() })?;
@@ -75,6 +68,40 @@ impl Datacenter {
             Ok(())
         })?;
         Ok(Self { name: name.clone(), overlay, underlay, address })
+    }
+
+    /// Whether both namespaces are still those that have the data center's names.
+    pub(crate) fn is_current(&self, dir: &NetnsDir) -> bool {
+        [&self.overlay, &self.underlay].into_iter().all(|netns| dir.holds(netns))
+    }
+}
+
+/// Addresses that no data center has, the lowest first.
+#[derive(Debug)]
+pub(crate) struct FreeAddresses {
+    taken: BTreeSet<Ipv4Addr>,
+    next: u32,
+}
+
+impl FreeAddresses {
+    /// All but those that are taken.
+    pub(crate) fn new(taken: BTreeSet<Ipv4Addr>) -> Self {
+        Self { taken, next: FIRST_ADDRESS }
+    }
+
+    /// One for a data center.
+    ///
+    /// # Errors
+    /// `Invalid` when there is none left.
+    pub(crate) fn take(&mut self, name: &DcName) -> DriverResult<Ipv4Addr> {
+        while self.next <= LAST_ADDRESS {
+            let address = Ipv4Addr::from(self.next);
+            self.next += 1;
+            if !self.taken.contains(&address) {
+                return Ok(address);
+            }
+        }
+        Err(DriverError::new(ErrorKind::Invalid, "address data center", name.as_str(), "too many"))
     }
 }
 

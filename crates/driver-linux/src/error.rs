@@ -49,7 +49,9 @@ fn kind_of(errno: Option<Errno>) -> ErrorKind {
         Some(Errno::EXIST) => ErrorKind::Conflict,
         Some(Errno::NODEV) => ErrorKind::NotFound,
         Some(Errno::OPNOTSUPP | Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT) => ErrorKind::Unsupported,
-        Some(Errno::AGAIN | Errno::TIMEDOUT | Errno::NOBUFS | Errno::NOMEM) => ErrorKind::Unavailable,
+        Some(Errno::AGAIN | Errno::TIMEDOUT | Errno::NOBUFS | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => {
+            ErrorKind::Unavailable
+        }
         _ => ErrorKind::Failed,
     }
 }

@@ -1,30 +1,37 @@
 //! Everything of one installation: its lock, its data centers, its records. Synchronous.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use llcm_names::{DcName, InstallationId};
+use llcm_names::{DcName, InstallationId, Owner};
+use llcm_netlink::{Device, LinkInfo};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, PrepareReport};
 use llcm_topology::Topology;
 use rustix::fs::{FlockOperation, flock};
 
-use crate::datacenter::Datacenter;
+use crate::canary::Canary;
+use crate::datacenter::{Datacenter, FreeAddresses};
 use crate::error::Context;
 use crate::host;
+use crate::limits::check_descriptors;
 use crate::names::{UNDERLAY, namespace_prefix, overlay_namespace, parse_mark, underlay_namespace};
 use crate::netns::NetnsDir;
 use crate::patch::Patches;
 use crate::records::Records;
-use crate::removal::{delete_where, is_unfinished};
+use crate::removal::{delete_where, in_each, is_unfinished};
+use crate::routing::Routing;
 use crate::trial::check_kernel;
-use crate::underlay::{self, Datacenters};
-use crate::wiring::View;
+use crate::underlay::{self, Applied, Datacenters};
+use crate::wiring::{View, is_remote, sites};
 
 /// The lock file's name in an installation's run directory.
 const LOCK: &str = "lock";
+/// Data centers whose namespaces end together.
+const ENDED_AT_ONCE: usize = 32;
 /// How often a lock file is made anew that its last holder removed meanwhile.
 const LOCK_ATTEMPTS: usize = 100;
 
@@ -36,6 +43,9 @@ pub(crate) struct Installation {
     pub(crate) run_dir: PathBuf,
     datacenters: Mutex<Datacenters>,
     state: Mutex<State>,
+    routing: Mutex<Option<Routing>>,
+    /// Held by what makes or removes data centers.
+    preparing: Mutex<()>,
     /// Set once the kernel was found to have what is needed, and what a crash left unmarked was removed.
     tried: OnceLock<()>,
     /// The locked file; unlocked when the driver goes.
@@ -47,6 +57,8 @@ pub(crate) struct Installation {
 pub(crate) struct State {
     pub(crate) records: Records,
     pub(crate) patches: Patches,
+    /// Instances that may have devices in data centers of which no record of theirs tells.
+    pub(crate) scattered: BTreeSet<Owner>,
 }
 
 impl State {
@@ -67,8 +79,10 @@ impl Installation {
             namespaces: NetnsDir(netns_dir),
             run_dir,
             datacenters: Mutex::default(),
+            routing: Mutex::default(),
+            preparing: Mutex::default(),
             tried: OnceLock::new(),
-            state: Mutex::new(State { records, patches: Patches::default() }),
+            state: Mutex::new(State { records, patches: Patches::default(), scattered: BTreeSet::new() }),
             lock,
         })
     }
@@ -101,71 +115,169 @@ impl Installation {
 
     /// All data centers that exist, whether this program has used them or not.
     pub(crate) fn all_datacenters(&self) -> DriverResult<Datacenters> {
+        self.open_all(datacenter_names(&self.namespaces, &self.id)?.iter())
+    }
+
+    /// Those data centers of some that exist.
+    pub(crate) fn open_all<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a DcName>,
+    ) -> DriverResult<Datacenters> {
         let mut found = BTreeMap::new();
-        for name in datacenter_names(&self.namespaces, &self.id)? {
-            if let Some(dc) = self.find_datacenter(&name)? {
-                found.insert(name, dc);
+        for name in names {
+            if let Some(dc) = self.find_datacenter(name)? {
+                found.insert(name.clone(), dc);
             }
         }
         Ok(found)
     }
 
-    /// Makes data centers and links those of a topology.
+    /// Makes data centers and links those of a topology, and routes those that its segments need.
+    ///
+    /// What is new is made first, then routes change, and only then goes what no route leads over any more.
     pub(crate) fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
+        let _alone = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
         let first = self.tried.get().is_none();
         if first {
             check_kernel()?;
         }
-        let named = |dc: &DcName| topology.datacenters.iter().any(|named| named.name == *dc);
-        for name in datacenter_names(&self.namespaces, &self.id)?.iter().filter(|name| !named(name)) {
-            self.remove_datacenter(name)?;
-        }
+        let wanted: BTreeSet<&DcName> = topology.datacenters.iter().map(|dc| &dc.name).collect();
+        let present: BTreeSet<DcName> = datacenter_names(&self.namespaces, &self.id)?.into_iter().collect();
         // What was opened may have been removed by somebody else in the meantime.
-        self.cache().clear();
-        let mut datacenters = self.all_datacenters()?;
-        for dc in &topology.datacenters {
-            if !datacenters.contains_key(&dc.name) {
-                self.remove_datacenter(&dc.name)?;
-                let taken: Vec<_> = datacenters.values().map(|dc| dc.address).collect();
-                let made = Datacenter::create(&self.namespaces, &self.id, &dc.name, &taken)?;
-                datacenters.insert(dc.name.clone(), Arc::new(made));
-            }
+        self.cache().retain(|_, dc| dc.is_current(&self.namespaces));
+        let opened = self.cache().len();
+        check_descriptors(present.len().max(wanted.len()).saturating_sub(opened))?;
+        let mut datacenters = self.open_all(present.iter())?;
+        let taken = datacenters.values().map(|dc| dc.address).collect();
+        datacenters.retain(|name, _| wanted.contains(name));
+        let missing = topology.datacenters.iter().map(|dc| &dc.name);
+        let missing: Vec<&DcName> = missing.filter(|name| !datacenters.contains_key(*name)).collect();
+        let halves: Vec<&DcName> = missing.iter().copied().filter(|name| present.contains(*name)).collect();
+        self.remove_datacenters(&halves)?;
+        if !missing.is_empty() {
+            self.namespaces.prepare()?;
+        }
+        let mut addresses = FreeAddresses::new(taken);
+        for name in missing {
+            let made = Datacenter::create(&self.namespaces, &self.id, name, addresses.take(name)?)?;
+            datacenters.insert(name.clone(), Arc::new(made));
         }
         if first {
             // Later, what is not marked may be just about to be.
-            datacenters.values().try_for_each(|dc| delete_where(dc, is_unfinished))?;
+            self.look_around(&datacenters)?;
         }
-        let not_emulated = underlay::apply(&self.id, topology, &datacenters)?;
-        *self.cache() = datacenters;
+        let Applied { devices, not_emulated } = underlay::apply(&self.id, topology, &datacenters)?;
+        self.cache().extend(datacenters.iter().map(|(name, dc)| (name.clone(), dc.clone())));
+        self.route(topology, devices, &datacenters)?;
+        underlay::remove_others(&self.id, topology, &datacenters)?;
+        self.remove_datacenters(&present.iter().filter(|name| !wanted.contains(name)).collect::<Vec<_>>())?;
         self.tried.get_or_init(|| ());
         Ok(PrepareReport { not_emulated })
     }
 
-    /// Removes a data center, whole or half, with the ports in it.
-    fn remove_datacenter(&self, name: &DcName) -> DriverResult<()> {
-        let opened = self.find_datacenter(name)?;
-        self.cache().remove(name);
-        if let Some(dc) = opened {
-            // Before the namespace: the kernel ends namespaces some time later, but the containers' sides
-            // of ports are to be gone when this returns.
-            delete_where(&dc, |info| parse_mark(&info.alias).is_some() || is_unfinished(info))?;
+    /// Removes what a crash left unmarked, and notes whose devices are where no record says.
+    fn look_around(&self, datacenters: &Datacenters) -> DriverResult<()> {
+        for dc in datacenters.values() {
+            let owners = RefCell::new(BTreeSet::new());
+            delete_where(dc, |info| {
+                owners.borrow_mut().extend(parse_mark(&info.alias).map(|(owner, _)| owner));
+                is_unfinished(info)
+            })?;
+            let mut state = self.state();
+            let unknown = owners.into_inner().into_iter();
+            let unknown: Vec<Owner> =
+                unknown.filter(|owner| !state.records.sites_of(owner).contains(&dc.name)).collect();
+            state.scattered.extend(unknown);
         }
-        self.namespaces.remove(&overlay_namespace(&self.id, name))?;
-        self.namespaces.remove(&underlay_namespace(&self.id, name))?;
+        Ok(())
+    }
+
+    /// The data centers that devices of an instance can be in: those of its records, or all where these do not suffice.
+    pub(crate) fn reach(&self, state: &State, owner: &Owner) -> DriverResult<Datacenters> {
+        let sites = state.records.sites_of(owner);
+        if sites.is_empty() || self.tried.get().is_none() || state.scattered.contains(owner) {
+            self.all_datacenters()
+        } else {
+            self.open_all(&sites)
+        }
+    }
+
+    /// Brings the routes to what the topology and the segments that there are say.
+    fn route(
+        &self,
+        topology: &Topology,
+        devices: Vec<[Device; 2]>,
+        datacenters: &Datacenters,
+    ) -> DriverResult<()> {
+        // A segment that is made meanwhile waits, and then joins by the new paths.
+        let state = self.state();
+        let mut current = self.routing();
+        let segments = state.records.segments().values();
+        let segments: Vec<Vec<DcName>> =
+            segments.filter(|it| is_remote(it)).map(|it| sites(it).into_iter().cloned().collect()).collect();
+        drop(state);
+        let segments: Vec<Vec<&DcName>> = segments.iter().map(|sites| sites.iter().collect()).collect();
+        let routing = current.insert(Routing::new(topology, devices));
+        let open = |name: &DcName| match datacenters.get(name) {
+            Some(found) => Ok(found.clone()),
+            None => self.datacenter(name),
+        };
+        routing.replace(&segments, &open)
+    }
+
+    /// The paths of the topology that was prepared last; locked after [`Installation::state`], never before.
+    pub(crate) fn routing(&self) -> MutexGuard<'_, Option<Routing>> {
+        self.routing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes data centers, whole or half, with the ports in them, a few at a time: the kernel ends all namespaces
+    /// that wait for it together, and holds its network lock while it does.
+    fn remove_datacenters(&self, names: &[&DcName]) -> DriverResult<()> {
+        for (number, names) in names.chunks(ENDED_AT_ONCE).enumerate() {
+            let canary = (number > 0).then(Canary::make).transpose()?;
+            self.remove_some(names, canary.as_ref())?;
+            if let Some(canary) = canary {
+                canary.wait()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_some(&self, names: &[&DcName], canary: Option<&Canary>) -> DriverResult<()> {
+        let mut opened = Vec::new();
+        for name in names {
+            opened.extend(self.find_datacenter(name)?);
+            self.cache().remove(*name);
+        }
+        // Before the namespaces: the kernel ends those some time later, but the containers' sides of ports are to be
+        // gone when this returns.
+        let ours = |info: &LinkInfo| parse_mark(&info.alias).is_some() || is_unfinished(info);
+        if let Some(error) = in_each(&opened, |dc| delete_where(dc, ours)).into_iter().next() {
+            return Err(error);
+        }
+        if let (Some(canary), Some(last)) = (canary, opened.last()) {
+            canary.place(&last.underlay)?;
+        }
+        drop(opened);
+        for name in names {
+            self.namespaces.remove(&overlay_namespace(&self.id, name))?;
+            self.namespaces.remove(&underlay_namespace(&self.id, name))?;
+        }
         let mut state = self.state();
-        let gone = state.records.ports().values().filter(|port| port.datacenter == *name);
+        let gone = state.records.ports().values().filter(|port| names.contains(&&port.datacenter));
         for port in gone.filter(|port| port.host.is_some()) {
             host::close(&self.id, port.id)?;
         }
-        state.patches.forget(|dc, _| dc == name);
-        state.records.remove_where(|_| false, |port| port.datacenter == *name)
+        state.patches.forget(|dc, _| names.contains(&dc));
+        state.records.remove_where(|_| false, |port| names.contains(&&port.datacenter))
     }
 
     /// Removes all data centers and records.
     pub(crate) fn teardown(&self) -> DriverResult<()> {
-        for name in datacenter_names(&self.namespaces, &self.id)? {
-            self.remove_datacenter(&name)?;
-        }
+        let _alone = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = datacenter_names(&self.namespaces, &self.id)?;
+        self.remove_datacenters(&names.iter().collect::<Vec<_>>())?;
+        *self.routing() = None;
         host::close_all(&self.id)?;
         self.state().records.remove_where(|_| true, |_| true)
     }

@@ -28,13 +28,15 @@
 //!   not be.
 //!
 //! Suggested reading order: `driver` (the trait), `operations` (segments and ports), `wiring` (which frames
-//! go where, pure), `host` (the host as an end), `underlay` (links and routes), `netns` (the kernel, by `llcm-netlink`).
+//! go where, pure), `host` (the host as an end), `underlay` (links), `routing` (which way they are taken), `netns` (the kernel, by `llcm-netlink`).
 
+mod canary;
 mod datacenter;
 mod driver;
 mod error;
 mod host;
 mod installation;
+mod limits;
 mod management;
 mod names;
 mod netns;
@@ -43,6 +45,7 @@ mod patch;
 mod port;
 mod records;
 mod removal;
+mod routing;
 mod segment;
 mod trial;
 mod underlay;

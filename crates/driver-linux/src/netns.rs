@@ -84,17 +84,21 @@ impl Netns {
 
     /// Sets kernel parameters (paths under `/proc/sys/net`); those that this kernel does not have are left.
     pub(crate) fn set_parameters(&self, parameters: &[(String, &str)]) -> DriverResult<()> {
-        let write = || -> io::Result<()> {
-            for (path, value) in parameters {
-                match fs::write(Path::new("/proc/sys/net").join(path), value) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-            }
-            Ok(())
-        };
-        visit(self.fd(), write).and_then(|result| result).during("set kernel parameters in", &self.name)
+        visit(self.fd(), || write_parameters(parameters))
+            .and_then(|result| result)
+            .during("set kernel parameters in", &self.name)
     }
+}
+
+/// In the network namespace of the calling thread.
+fn write_parameters(parameters: &[(String, &str)]) -> io::Result<()> {
+    for (path, value) in parameters {
+        match fs::write(Path::new("/proc/sys/net").join(path), value) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The directory of named network namespaces, as `ip netns` keeps it.
@@ -132,9 +136,16 @@ impl NetnsDir {
         }
     }
 
-    /// Makes a namespace and gives it its name; what is left of an unfinished attempt is replaced.
-    pub(crate) fn create(&self, name: &str) -> DriverResult<Netns> {
-        self.prepare().during("prepare directory", &self.0.display().to_string())?;
+    /// Whether a namespace is the one that has its name in this directory.
+    pub(crate) fn holds(&self, netns: &Netns) -> bool {
+        let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let named = fs::metadata(self.path(&netns.name)).map(inode);
+        matches!((named, netns.file.metadata().map(inode)), (Ok(named), Ok(open)) if named == open)
+    }
+
+    /// Makes a namespace with kernel parameters as [`Netns::set_parameters`] takes them, and gives it its name; what is left
+    /// of an unfinished attempt is replaced. The directory must be prepared.
+    pub(crate) fn create(&self, name: &str, parameters: &[(String, &str)]) -> DriverResult<Netns> {
         self.remove(name)?;
         let path = self.path(name);
         OpenOptions::new()
@@ -142,10 +153,14 @@ impl NetnsDir {
             .create_new(true)
             .open(&path)
             .during("make mount point of network namespace", name)?;
-        throw_away(|| mount_bind("/proc/thread-self/ns/net", &path))
-            .and_then(|mounted| Ok(mounted?))
-            .during("make network namespace", name)?;
-        self.open(name)
+        throw_away(|| {
+            let file = File::open("/proc/thread-self/ns/net").during("open network namespace", name)?;
+            write_parameters(parameters).during("set kernel parameters in", name)?;
+            let socket = Socket::open().during("open netlink socket in", name)?;
+            mount_bind("/proc/thread-self/ns/net", &path).during("name network namespace", name)?;
+            Ok(Netns { name: name.to_owned(), file, socket: Mutex::new(socket) })
+        })
+        .during("make network namespace", name)?
     }
 
     /// Takes a namespace's name away; the kernel ends it once nobody is in it. One that is not there is no
@@ -167,15 +182,18 @@ impl NetnsDir {
 
     /// Makes the directory and a shared mount of it, so that namespaces made here are seen, and can be
     /// removed, in the mount namespaces of other programs.
-    fn prepare(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.0)?;
-        let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
-        match mount_change(&self.0, shared) {
-            Err(Errno::INVAL) => {
-                mount_bind_recursive(&self.0, &self.0)?;
-                Ok(mount_change(&self.0, shared)?)
+    pub(crate) fn prepare(&self) -> DriverResult<()> {
+        let share = || -> io::Result<()> {
+            fs::create_dir_all(&self.0)?;
+            let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+            match mount_change(&self.0, shared) {
+                Err(Errno::INVAL) => {
+                    mount_bind_recursive(&self.0, &self.0)?;
+                    Ok(mount_change(&self.0, shared)?)
+                }
+                other => Ok(other?),
             }
-            other => Ok(other?),
-        }
+        };
+        share().during("prepare directory", &self.0.display().to_string())
     }
 }

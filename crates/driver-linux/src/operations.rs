@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use llcm_names::{DcName, EngineName, InstallationId, Owner, PortId, SegmentId};
-use llcm_netlink::link;
+use llcm_netlink::{LinkInfo, link};
 use llcm_runtime::{
     AttachPoint, DriverError, DriverResult, ErrorKind, NetworkObject, PortSpec, PortView, SegmentSpec,
 };
@@ -16,10 +16,10 @@ use crate::names::{Role, branch_prefix, overlay_namespace, parse_mark, port_devi
 use crate::netns::Netns;
 use crate::port::{configure, ensure_pair, join, raise};
 use crate::records::read_specs;
-use crate::removal::{delete_groups_where, delete_where, is_owned, is_unfinished};
+use crate::removal::{delete_groups_where, delete_where, in_each, is_owned, is_unfinished};
 use crate::segment::{check, device_names, ensure_site, find};
 use crate::underlay::Datacenters;
-use crate::wiring::{Wire, sites};
+use crate::wiring::{Wire, is_remote, sites};
 
 impl Installation {
     /// Makes a segment's devices and joins the ports that are there already.
@@ -42,8 +42,11 @@ impl Installation {
                     "it exists with another spec; remove it first",
                 ));
             }
-            Some(_) => {}
-            None => state.records.put_segment(spec)?,
+            Some(_) => self.join_sites(spec, true)?,
+            None => {
+                state.records.put_segment(spec)?;
+                self.join_sites(spec, false)?;
+            }
         }
         for site in datacenters.values() {
             ensure_site(spec, site, &datacenters)?;
@@ -58,6 +61,20 @@ impl Installation {
         }
         let wires = state.view().wires_of(spec);
         self.wire(&mut state, &wires)
+    }
+
+    /// Makes the routes between the data centers of a segment, which is recorded. With `known` it was before, and has
+    /// its routes if the topology was not prepared by this program yet.
+    fn join_sites(&self, spec: &SegmentSpec, known: bool) -> DriverResult<()> {
+        match self.routing().as_mut() {
+            _ if !is_remote(spec) => Ok(()),
+            Some(routing) => routing.join(&sites(spec), &|name| self.datacenter(name)),
+            None if known => Ok(()),
+            None => {
+                let message = "the way between its data centers is not known: prepare the topology first";
+                Err(DriverError::new(ErrorKind::Invalid, "make segment", spec.id.to_string(), message))
+            }
+        }
     }
 
     /// Makes a port and plugs it in.
@@ -160,11 +177,15 @@ impl Installation {
         {
             return Err(conflict("detach port", port, "it is another instance's"));
         }
-        delete_where(&dc, |info| {
+        let deleted = delete_where(&dc, |info| {
             info.name == name
                 || parse_mark(&info.alias)
                     .is_some_and(|(holder, role)| holder == *owner && role == Role::Branch(port))
-        })
+        });
+        if deleted.is_err() {
+            self.state().scattered.insert(owner.clone());
+        }
+        deleted
     }
 
     /// Sets the data center's side of a port up or down.
@@ -206,20 +227,28 @@ impl Installation {
     /// Removes a segment; its ports stay.
     pub(crate) fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {
         let mut state = self.state();
-        if let Some(spec) = state.records.segments().get(&segment).cloned() {
-            if spec.owner != *owner {
-                return Err(conflict("remove segment", segment, "it is another instance's"));
+        let datacenters = match state.records.segments().get(&segment).cloned() {
+            Some(spec) => {
+                if spec.owner != *owner {
+                    return Err(conflict("remove segment", segment, "it is another instance's"));
+                }
+                state.records.remove_segment(segment)?;
+                let wires = state.view().wires_of(&spec);
+                self.wire(&mut state, &wires)?;
+                self.open_all(sites(&spec))?
             }
-            state.records.remove_segment(segment)?;
-            let wires = state.view().wires_of(&spec);
-            self.wire(&mut state, &wires)?;
-        }
+            None => self.all_datacenters()?,
+        };
         state.patches.forget(|_, name| device_names(segment).iter().any(|known| known == name));
         drop(state);
-        for dc in self.all_datacenters()?.values() {
-            delete_where(dc, |info| is_owned(info, owner) && device_names(segment).contains(&info.name))?;
+        let segments = |info: &LinkInfo| is_owned(info, owner) && device_names(segment).contains(&info.name);
+        match in_each(datacenters.values(), |dc| delete_where(dc, segments)).into_iter().next() {
+            None => Ok(()),
+            Some(error) => {
+                self.state().scattered.insert(owner.clone());
+                Err(error)
+            }
         }
-        Ok(())
     }
 
     /// Removes all ports and segments of an instance.
@@ -240,20 +269,23 @@ impl Installation {
         {
             errors.extend(host::close(&self.id, port.id).err());
         }
+        let reach = self.reach(&state, owner);
         errors.extend(state.records.remove_owner(owner).err());
         state.patches.forget(|_, name| gone.contains(name));
         drop(state);
-        match self.all_datacenters() {
+        let doomed =
+            |info: &LinkInfo| is_owned(info, owner) || is_unfinished(info) && groups.contains(&info.group);
+        match reach {
             Ok(datacenters) => {
-                for dc in datacenters.values() {
-                    let unfinished =
-                        |info: &link::LinkInfo| is_unfinished(info) && groups.contains(&info.group);
-                    errors.extend(
-                        delete_groups_where(dc, |info| is_owned(info, owner) || unfinished(info)).err(),
-                    );
-                }
+                errors.extend(in_each(datacenters.values(), |dc| delete_groups_where(dc, doomed)));
             }
             Err(error) => errors.push(error),
+        }
+        let mut state = self.state();
+        if errors.is_empty() {
+            state.scattered.remove(owner);
+        } else {
+            state.scattered.insert(owner.clone());
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
@@ -262,12 +294,7 @@ impl Installation {
     pub(crate) fn list_owned(&self, installation: &InstallationId) -> DriverResult<Vec<NetworkObject>> {
         let mut found = BTreeSet::new();
         for datacenter in datacenter_names(&self.namespaces, installation)? {
-            let name = overlay_namespace(installation, &datacenter);
-            let namespace = match self.namespaces.open(&name) {
-                Err(error) if error.kind == ErrorKind::NotFound => continue,
-                other => other?,
-            };
-            for info in namespace.call("list devices of", &name, link::list)? {
+            for info in self.devices(installation, &datacenter)? {
                 match parse_mark(&info.alias) {
                     Some((owner, Role::Port(id, _) | Role::Branch(id)))
                         if owner.installation == *installation =>
@@ -295,6 +322,22 @@ impl Installation {
             NetworkObject::Port { owner, datacenter, id }
         }));
         Ok(found.into_iter().collect())
+    }
+
+    /// The devices of a data center of an installation, which need not be this one; none where there is no such one.
+    fn devices(&self, installation: &InstallationId, datacenter: &DcName) -> DriverResult<Vec<LinkInfo>> {
+        let name = overlay_namespace(installation, datacenter);
+        let list = |netns: &Netns| netns.call("list devices of", &name, link::list);
+        if *installation == self.id
+            && let Some(dc) = self.find_datacenter(datacenter)?
+            && dc.is_current(&self.namespaces)
+        {
+            return list(&dc.overlay);
+        }
+        match self.namespaces.open(&name) {
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(Vec::new()),
+            other => list(&other?),
+        }
     }
 
     /// Brings the filters of the given devices to what the wiring says.

@@ -4,12 +4,12 @@
 //! each spec is kept as a file in the run directory, whose life is that of the kernel's objects (it is empty
 //! after a reboot). A file is written to a second name and renamed: it is there wholly or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use llcm_names::{Owner, PortId, SegmentId};
+use llcm_names::{DcName, Owner, PortId, SegmentId};
 use llcm_runtime::{DriverResult, PortSpec, SegmentSpec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -48,6 +48,14 @@ impl Records {
     /// All ports that were attached and not yet detached.
     pub(crate) fn ports(&self) -> &BTreeMap<PortId, PortSpec> {
         &self.ports
+    }
+
+    /// The data centers that an instance has ends or ports in.
+    pub(crate) fn sites_of(&self, owner: &Owner) -> BTreeSet<DcName> {
+        let segments = self.segments.values().filter(|spec| spec.owner == *owner);
+        let ends = segments.flat_map(|spec| &spec.ends).map(|end| &end.datacenter);
+        let ports = self.ports.values().filter(|spec| spec.owner == *owner).map(|spec| &spec.datacenter);
+        ends.chain(ports).cloned().collect()
     }
 
     /// Keeps a segment.

@@ -5,14 +5,18 @@
 //! a link group and go by group, but never more than a few bridges in one request.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use llcm_names::Owner;
 use llcm_netlink::{LinkInfo, link};
-use llcm_runtime::DriverResult;
+use llcm_runtime::{DriverError, DriverResult};
 
 use crate::datacenter::Datacenter;
 use crate::names::parse_mark;
+use crate::netns::Netns;
 
+/// Data centers in which devices are deleted at once.
+const AT_ONCE: usize = 8;
 /// Bridges that go in one request.
 const BRIDGES: usize = 16;
 /// A group that no instance has: [`llcm_names::LinkGroup`] ends below it. Devices are moved into it when
@@ -21,9 +25,47 @@ const DOOMED: u32 = 0x8000_0000;
 
 /// Deletes the devices of a data center for which `doomed` holds, and no others, whatever is made meanwhile.
 pub(crate) fn delete_where(dc: &Datacenter, doomed: impl Fn(&LinkInfo) -> bool) -> DriverResult<()> {
-    let devices = dc.overlay.call("list devices of", dc.overlay.name(), link::list)?;
+    delete_in(&dc.overlay, doomed)
+}
+
+/// As [`delete_where`], in the underlay.
+pub(crate) fn delete_links_where(dc: &Datacenter, doomed: impl Fn(&LinkInfo) -> bool) -> DriverResult<()> {
+    delete_in(&dc.underlay, doomed)
+}
+
+fn delete_in(netns: &Netns, doomed: impl Fn(&LinkInfo) -> bool) -> DriverResult<()> {
+    let devices = netns.call("list devices of", netns.name(), link::list)?;
     let doomed: Vec<&LinkInfo> = devices.iter().filter(|info| doomed(info)).collect();
-    delete_all(dc, &doomed)
+    delete_all(netns, &doomed)
+}
+
+/// Does work in many data centers, a few at a time: after a deletion the kernel waits, for all that wait together,
+/// and its network lock is free meanwhile.
+pub(crate) fn in_each<'a, T: Sync + 'a>(
+    items: impl IntoIterator<Item = &'a T>,
+    work: impl Fn(&T) -> DriverResult<()> + Sync,
+) -> Vec<DriverError> {
+    let items: Vec<&T> = items.into_iter().collect();
+    if let [only] = items.as_slice() {
+        return work(only).err().into_iter().collect();
+    }
+    let next = AtomicUsize::new(0);
+    let take = || -> Vec<DriverError> {
+        let items = std::iter::from_fn(|| items.get(next.fetch_add(1, Ordering::Relaxed)));
+        items.filter_map(|item| work(item).err()).collect()
+    };
+    std::thread::scope(|scope| {
+        // One that cannot be made is missing, no more: the work is done by the others, by this thread at least.
+        let spawn = |_| std::thread::Builder::new().name("removal".to_owned()).spawn_scoped(scope, take).ok();
+        let helpers: Vec<_> = (1..AT_ONCE.min(items.len())).filter_map(spawn).collect();
+        let mut errors = take();
+        for helper in helpers {
+            errors.extend(helper.join().unwrap_or_else(|_| {
+                vec![crate::failed("delete devices in", "data centers", "a thread panicked")]
+            }));
+        }
+        errors
+    })
 }
 
 /// As [`delete_where`], for all that an instance has: whole link groups go, with devices of the instance that
@@ -35,28 +77,28 @@ pub(crate) fn delete_groups_where(dc: &Datacenter, doomed: impl Fn(&LinkInfo) ->
     let shared = others.iter().any(|info| groups.contains(&info.group));
     let bridges = doomed.iter().filter(|info| info.kind == "bridge").count();
     if shared || groups.contains(&0) || bridges > BRIDGES {
-        return delete_all(dc, &doomed);
+        return delete_all(&dc.overlay, &doomed);
     }
-    groups.into_iter().try_for_each(|group| delete_group(dc, group))
+    groups.into_iter().try_for_each(|group| delete_group(&dc.overlay, group))
 }
 
-fn delete_all(dc: &Datacenter, doomed: &[&LinkInfo]) -> DriverResult<()> {
+fn delete_all(netns: &Netns, doomed: &[&LinkInfo]) -> DriverResult<()> {
     if let [info] = doomed {
-        return dc.overlay.call("delete", &info.name, |socket| link::delete(socket, info.device()));
+        return netns.call("delete", &info.name, |socket| link::delete(socket, info.device()));
     }
     let (bridges, rest): (Vec<&LinkInfo>, Vec<&LinkInfo>) =
         doomed.iter().partition(|info| info.kind == "bridge");
-    delete_chunk(dc, &rest)?;
-    bridges.chunks(BRIDGES).try_for_each(|chunk| delete_chunk(dc, chunk))
+    delete_chunk(netns, &rest)?;
+    bridges.chunks(BRIDGES).try_for_each(|chunk| delete_chunk(netns, chunk))
 }
 
-fn delete_group(dc: &Datacenter, group: u32) -> DriverResult<()> {
-    let target = format!("{group} in {}", dc.overlay.name());
-    dc.overlay.call("delete link group", &target, |socket| link::delete_group(socket, group))
+fn delete_group(netns: &Netns, group: u32) -> DriverResult<()> {
+    let target = format!("{group} in {}", netns.name());
+    netns.call("delete link group", &target, |socket| link::delete_group(socket, group))
 }
 
-fn delete_chunk(dc: &Datacenter, devices: &[&LinkInfo]) -> DriverResult<()> {
-    dc.overlay.call("delete devices in", dc.overlay.name(), |socket| {
+fn delete_chunk(netns: &Netns, devices: &[&LinkInfo]) -> DriverResult<()> {
+    netns.call("delete devices in", netns.name(), |socket| {
         let mut moved = false;
         for info in devices {
             let change = link::Change { group: Some(DOOMED), ..Default::default() };

@@ -1,18 +1,18 @@
-//! The links between data centers: pairs of devices in the underlays, their shaping, and the routes.
+//! The links between data centers: pairs of devices in the underlays, and their shaping.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use llcm_names::{DcName, InstallationId};
 use llcm_netlink::link_kind::{Peer, add_veth};
-use llcm_netlink::route::HostRoute;
 use llcm_netlink::shape::{self, Bucket};
-use llcm_netlink::{Device, LinkInfo, link, route};
+use llcm_netlink::{Device, LinkInfo, link};
 use llcm_runtime::{DriverResult, ErrorKind, LinkView};
-use llcm_topology::{Link, LinkEnd, LinkProperties, Paths, Topology};
+use llcm_topology::{Link, LinkEnd, LinkProperties, Topology};
 
 use crate::datacenter::Datacenter;
 use crate::names::{link_device, link_mark, parse_link_mark};
+use crate::removal::delete_links_where;
 
 /// The data centers by name.
 pub(crate) type Datacenters = BTreeMap<DcName, Arc<Datacenter>>;
@@ -26,33 +26,36 @@ const QUEUE_MS: u64 = 50;
 /// Bytes of a queued packet, for queues that are stated in packets: 1500 and the headers around it.
 const PACKET: u64 = 1564;
 
-/// Brings links, shaping and routes to what a topology says. Returns what this host cannot emulate.
+/// What [`apply`] made of a topology's links.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// By link, in the topology's order: its device at the first end and at the second.
+    pub(crate) devices: Vec<[Device; 2]>,
+    /// What this host cannot emulate.
+    pub(crate) not_emulated: Vec<String>,
+}
+
+/// Brings links and shaping to what a topology says. Links that it does not have stay: routes may still lead over them.
 pub(crate) fn apply(
     installation: &InstallationId,
     topology: &Topology,
     datacenters: &Datacenters,
-) -> DriverResult<Vec<String>> {
-    remove_others(installation, topology, datacenters)?;
-    let mut not_emulated = Vec::new();
-    let mut devices: BTreeMap<(&str, &DcName), Device> = BTreeMap::new();
+) -> DriverResult<Applied> {
+    let mut applied = Applied { devices: Vec::new(), not_emulated: Vec::new() };
     for link in &topology.links {
         let made = ensure_link(installation, link, datacenters)?;
         for ((from, to), device) in [(&link.a, &link.b), (&link.b, &link.a)].into_iter().zip(made) {
-            devices.insert((&link.name, &from.dc), device);
             let shaped = datacenters.get(&from.dc).map(|dc| shape_end(link, from, dc, device)).transpose();
             let reason = match shaped {
                 Ok(_) => None,
                 Err(error) if error.kind == ErrorKind::Unsupported => Some(error.message),
                 Err(error) => return Err(error),
             };
-            not_emulated.extend(missing(link, from, to, reason.as_deref()));
+            applied.not_emulated.extend(missing(link, from, to, reason.as_deref()));
         }
+        applied.devices.push(made);
     }
-    let paths = Paths::new(topology);
-    for (name, dc) in datacenters {
-        set_routes(&paths, datacenters, &devices, name, dc)?;
-    }
-    Ok(not_emulated)
+    Ok(applied)
 }
 
 /// What is not emulated of what leaves by one end of a link; `bandwidth`: why that is not limited as it should be.
@@ -82,23 +85,17 @@ fn device_name(link: &Link) -> String {
     link_device(&link.name, [&link.a.dc, &link.b.dc])
 }
 
-/// Removes the devices of links that the topology does not have.
-fn remove_others(
+/// Removes the devices of links that the topology does not have, all of a data center in one request.
+pub(crate) fn remove_others(
     installation: &InstallationId,
     topology: &Topology,
     datacenters: &Datacenters,
 ) -> DriverResult<()> {
     let wanted: BTreeSet<String> = topology.links.iter().map(device_name).collect();
-    for dc in datacenters.values() {
-        for info in list(dc)? {
-            let ours = parse_link_mark(installation, &info.alias).is_some();
-            if ours && !wanted.contains(&info.name) {
-                dc.underlay
-                    .call("remove link device", &info.name, |socket| link::delete(socket, info.device()))?;
-            }
-        }
-    }
-    Ok(())
+    let other = |info: &LinkInfo| {
+        parse_link_mark(installation, &info.alias).is_some() && !wanted.contains(&info.name)
+    };
+    datacenters.values().try_for_each(|dc| delete_links_where(dc, other))
 }
 
 fn list(dc: &Datacenter) -> DriverResult<Vec<LinkInfo>> {
@@ -188,36 +185,6 @@ fn bucket(bits_per_second: u64, queue_packets: Option<u32>, mtu: u32) -> Bucket 
     let limit = queue.saturating_add(burst);
     let clamp = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX / 2);
     Bucket { rate, burst: clamp(burst), limit: clamp(limit) }
-}
-
-/// Sets the routes of one data center to all that it can reach, and removes others.
-fn set_routes(
-    paths: &Paths<'_>,
-    datacenters: &Datacenters,
-    devices: &BTreeMap<(&str, &DcName), Device>,
-    name: &DcName,
-    dc: &Datacenter,
-) -> DriverResult<()> {
-    let mut wanted = BTreeSet::new();
-    for to in datacenters.values() {
-        let Some(path) = paths.between(name, &to.name) else { continue };
-        let Some(hop) = path.hops.first() else { continue };
-        let Some(next) = datacenters.get(hop.to) else { continue };
-        let Some(device) = devices.get(&(hop.link.name.as_str(), name)) else { continue };
-        let via = (to.name != next.name).then_some(next.address);
-        wanted.insert(HostRoute { to: to.address, via, device: *device });
-    }
-    dc.underlay.call("set routes of", name.as_str(), |socket| {
-        let present: BTreeSet<HostRoute> = route::list_hosts(socket)?.into_iter().collect();
-        for route in wanted.difference(&present) {
-            route::set(socket, *route, dc.address)?;
-        }
-        let reachable: BTreeSet<_> = wanted.iter().map(|route| route.to).collect();
-        for route in present.iter().filter(|route| !reachable.contains(&route.to)) {
-            route::remove(socket, route.to)?;
-        }
-        Ok(())
-    })
 }
 
 /// One end of a link as the kernel has it: its data center, whether it carries frames, what limits it.

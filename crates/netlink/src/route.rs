@@ -37,18 +37,21 @@ pub struct HostRoute {
     pub device: Device,
 }
 
-/// Sets the route to a host; an older one to the same host is replaced in one step, no packet is lost.
-pub fn set(socket: &mut Socket, route: HostRoute, from: Ipv4Addr) -> Result<(), NetlinkError> {
-    let scope = if route.via.is_some() { SCOPE_UNIVERSE } else { SCOPE_LINK };
-    let flags = if route.via.is_some() { ONLINK } else { 0 };
-    let mut request = Request::new(RTM_NEWROUTE, CREATE | REPLACE);
-    request.raw(&[AF_INET, 32, 0, 0, RT_TABLE_MAIN, STATIC, scope, UNICAST]).raw(&flags.to_ne_bytes());
-    request.bytes(RTA_DST, &route.to.octets()).u32(RTA_OIF, route.device.0);
-    request.bytes(RTA_PREFSRC, &from.octets());
-    if let Some(via) = route.via {
-        request.bytes(RTA_GATEWAY, &via.octets());
-    }
-    socket.call(&mut request)
+/// Sets the routes to hosts; an older one to the same host is replaced in one step, no packet is lost.
+pub fn set(socket: &mut Socket, routes: &[HostRoute], from: Ipv4Addr) -> Result<(), NetlinkError> {
+    let request = |route: &HostRoute| {
+        let scope = if route.via.is_some() { SCOPE_UNIVERSE } else { SCOPE_LINK };
+        let flags = if route.via.is_some() { ONLINK } else { 0 };
+        let mut request = Request::new(RTM_NEWROUTE, CREATE | REPLACE);
+        request.raw(&[AF_INET, 32, 0, 0, RT_TABLE_MAIN, STATIC, scope, UNICAST]).raw(&flags.to_ne_bytes());
+        request.bytes(RTA_DST, &route.to.octets()).u32(RTA_OIF, route.device.0);
+        request.bytes(RTA_PREFSRC, &from.octets());
+        if let Some(via) = route.via {
+            request.bytes(RTA_GATEWAY, &via.octets());
+        }
+        request
+    };
+    socket.call_all(&mut routes.iter().map(request).collect::<Vec<_>>(), |_| false)
 }
 
 /// Sets the route of a table, 1 to 252, for everything that has no other one in it.
@@ -74,15 +77,15 @@ pub fn destinations(socket: &mut Socket) -> Result<Vec<(Ipv4Addr, u8)>, NetlinkE
     Ok(dump(socket, AF_INET)?.iter().filter_map(|payload| parse(payload)).collect())
 }
 
-/// Removes the route to a host.
-pub fn remove(socket: &mut Socket, to: Ipv4Addr) -> Result<(), NetlinkError> {
-    let mut request = Request::new(RTM_DELROUTE, 0);
-    request.raw(&[AF_INET, 32, 0, 0, RT_TABLE_MAIN, STATIC, 255, UNICAST]).raw(&[0; 4]);
-    request.bytes(RTA_DST, &to.octets());
-    match socket.call(&mut request) {
-        Err(error) if error.is_absent() => Ok(()),
-        other => other,
-    }
+/// Removes the routes to hosts; one that is not there is no error.
+pub fn remove(socket: &mut Socket, hosts: &[Ipv4Addr]) -> Result<(), NetlinkError> {
+    let request = |to: &Ipv4Addr| {
+        let mut request = Request::new(RTM_DELROUTE, 0);
+        request.raw(&[AF_INET, 32, 0, 0, RT_TABLE_MAIN, STATIC, 255, UNICAST]).raw(&[0; 4]);
+        request.bytes(RTA_DST, &to.octets());
+        request
+    };
+    socket.call_all(&mut hosts.iter().map(request).collect::<Vec<_>>(), NetlinkError::is_absent)
 }
 
 /// The host routes that [`set`] made.

@@ -20,6 +20,10 @@ const DUMP_RETRIES: usize = 8;
 /// Bytes of the largest batch.
 const BATCH: usize = 4 << 20;
 
+/// Requests that go with one call: their acknowledgements fit the socket's buffer, and the kernel's network lock is
+/// taken for each of them anew.
+const AT_ONCE: usize = 128;
+
 /// The kernel never sends more in one piece (`netlink_dump` in net/netlink/af_netlink.c).
 const BUFFER: usize = 32 * 1024;
 
@@ -151,6 +155,62 @@ impl Socket {
         }
         uninterrupted(|| self.raw.send(&message, 0)).map_err(NetlinkError::Socket)?;
         self.receive(first, &mut |_, _| {}).map(|_| ())
+    }
+
+    /// Carries out requests one after the other, many with one call of the kernel; each must ask for an acknowledgement.
+    /// What `tolerated` says of a refusal decides whether it counts. All are carried out, whatever becomes of those
+    /// before them.
+    ///
+    /// # Errors
+    /// The first refusal that counts.
+    pub fn call_all(
+        &mut self,
+        requests: &mut [Request],
+        tolerated: impl Fn(&NetlinkError) -> bool,
+    ) -> Result<(), NetlinkError> {
+        let mut result = Ok(());
+        for chunk in requests.chunks_mut(AT_ONCE) {
+            let first = self.sequence.wrapping_add(1);
+            let mut message = Vec::new();
+            for request in chunk.iter_mut() {
+                self.sequence = self.sequence.wrapping_add(1);
+                message.extend(request.finish(self.sequence));
+            }
+            uninterrupted(|| self.raw.send(&message, 0)).map_err(NetlinkError::Socket)?;
+            let mut outstanding = chunk.len();
+            while outstanding > 0 {
+                self.answers(first, &mut |answer| {
+                    outstanding = outstanding.saturating_sub(1);
+                    match answer {
+                        Err(error) if result.is_ok() && !tolerated(&error) => result = Err(error),
+                        _ => {}
+                    }
+                })?;
+            }
+        }
+        result
+    }
+
+    /// Reads one piece of what the kernel sent, and tells each acknowledgement of a request since `first`.
+    fn answers(
+        &mut self,
+        first: u32,
+        sink: &mut dyn FnMut(Result<(), NetlinkError>),
+    ) -> Result<(), NetlinkError> {
+        let buffer = &mut self.buffer;
+        let length =
+            uninterrupted(|| self.raw.recv(&mut &mut buffer[..], 0)).map_err(NetlinkError::Socket)?;
+        let mut rest = self.buffer.get(..length).unwrap_or_default();
+        while let Some(size) = read_u32(rest, 0).and_then(|size| usize::try_from(size).ok()) {
+            let Some(message) = rest.get(..size).filter(|message| message.len() >= HEADER) else { break };
+            rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+            let age = read_u32(message, 8).map(|answered| self.sequence.wrapping_sub(answered));
+            let ours = age.is_some_and(|age| age <= self.sequence.wrapping_sub(first));
+            if ours && read_u16(message, 4) == Some(NLMSG_ERROR) {
+                sink(acknowledgement(message, read_u16(message, 6).unwrap_or(0)));
+            }
+        }
+        Ok(())
     }
 
     fn send(&mut self, request: &mut Request) -> Result<(), NetlinkError> {

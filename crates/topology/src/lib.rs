@@ -45,7 +45,8 @@
 //!     backward: {loss: 1%}      # and back
 //! ```
 //!
-//! Suggested reading order: [`model`], [`load`](mod@load), [`units`], [`paths`], [`change`], [`schedule`], [`finding`].
+//! Suggested reading order: [`model`], [`load`](mod@load), [`units`], [`paths`], [`trees`], [`change`], [`schedule`],
+//! [`finding`].
 
 pub mod change;
 pub mod finding;
@@ -53,6 +54,7 @@ pub mod load;
 pub mod model;
 pub mod paths;
 pub mod schedule;
+pub mod trees;
 pub mod units;
 mod yaml;
 
@@ -62,3 +64,4 @@ pub use load::{load, load_datacenter, load_link, load_link_change, load_schedule
 pub use model::{Capacity, DataCenter, Link, LinkEnd, LinkProperties, Topology, default_topology};
 pub use paths::{Hop, Path, Paths};
 pub use schedule::{Schedule, ScheduledChange};
+pub use trees::{Step, Trees};

@@ -1,16 +1,9 @@
 //! Shortest paths between data centers.
 
-use std::collections::BTreeMap;
-use std::ops::Add;
-use std::sync::OnceLock;
-
 use llcm_names::DcName;
-use petgraph::Direction;
-use petgraph::algo::dijkstra;
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::EdgeRef;
 
 use crate::model::{Link, LinkProperties, Topology};
+use crate::trees::{Step, Trees};
 
 /// The MTU of a link that does not state one, in bytes.
 const DEFAULT_MTU: u32 = 9000;
@@ -62,56 +55,24 @@ impl Path<'_> {
     }
 }
 
-/// The length of a path: by delay, then by hops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-struct Length {
-    delay_us: u64,
-    hops: u32,
-}
-
-impl Add for Length {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            delay_us: self.delay_us.saturating_add(other.delay_us),
-            hops: self.hops.saturating_add(other.hops),
-        }
-    }
-}
-
 /// The paths of a topology: computed when asked for, once per source.
 #[derive(Debug)]
 pub struct Paths<'a> {
-    nodes: BTreeMap<&'a DcName, NodeIndex>,
-    /// Two edges for each link that is up, in the order of the links.
-    graph: DiGraph<&'a DcName, Hop<'a>>,
-    /// By source: the lengths to all that can be reached.
-    lengths: Vec<OnceLock<BTreeMap<NodeIndex, Length>>>,
+    topology: &'a Topology,
+    trees: Trees,
 }
 
 impl<'a> Paths<'a> {
     /// The paths of a topology.
     #[must_use]
     pub fn new(topology: &'a Topology) -> Self {
-        let mut graph = DiGraph::new();
-        let nodes: BTreeMap<&DcName, NodeIndex> =
-            topology.datacenters.iter().map(|dc| (&dc.name, graph.add_node(&dc.name))).collect();
-        for link in topology.links.iter().filter(|link| link.up) {
-            for (from, to) in [(&link.a.dc, &link.b.dc), (&link.b.dc, &link.a.dc)] {
-                if let (Some(&source), Some(&target)) = (nodes.get(from), nodes.get(to)) {
-                    graph.add_edge(source, target, Hop { link, from, to });
-                }
-            }
-        }
-        let lengths = topology.datacenters.iter().map(|_| OnceLock::new()).collect();
-        Self { nodes, graph, lengths }
+        Self { topology, trees: Trees::new(topology) }
     }
 
     /// The topology's own copy of a name; `None` when it has no such data center.
     #[must_use]
     pub fn name(&self, dc: &DcName) -> Option<&'a DcName> {
-        self.nodes.get_key_value(dc).map(|(name, _)| *name)
+        Some(&self.topology.datacenters.get(self.trees.number(dc)?)?.name)
     }
 
     /// The shortest path, by delay, then by hops; among equals the one whose last hops stand first in the
@@ -119,48 +80,22 @@ impl<'a> Paths<'a> {
     /// center.
     #[must_use]
     pub fn between(&self, from: &DcName, to: &DcName) -> Option<Path<'a>> {
-        let (source, target) = (*self.nodes.get(from)?, *self.nodes.get(to)?);
-        let lengths = self.lengths_from(source)?;
-        let mut here = target;
-        let mut length = *lengths.get(&here)?;
-        let mut hops = Vec::new();
-        // Every step back has one hop less to go.
-        while here != source {
-            let step = self
-                .graph
-                .edges_directed(here, Direction::Incoming)
-                .filter(|edge| {
-                    lengths.get(&edge.source()).is_some_and(|l| *l + weigh(edge.weight()) == length)
-                })
-                .min_by_key(|edge| edge.id())?;
-            hops.push(*step.weight());
-            here = step.source();
-            length = *lengths.get(&here)?;
-        }
-        hops.reverse();
-        Some(Path { hops })
+        let steps = self.trees.back(self.trees.number(from)?, self.trees.number(to)?)?;
+        let hop = |step: &Step| {
+            let link = self.topology.links.get(step.link)?;
+            let (from, to) = if step.backward { (&link.b, &link.a) } else { (&link.a, &link.b) };
+            Some(Hop { link, from: &from.dc, to: &to.dc })
+        };
+        let hops: Option<Vec<_>> = steps.iter().rev().map(hop).collect();
+        Some(Path { hops: hops? })
     }
 
     /// Whether every data center reaches every other one.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        let first = self.graph.node_indices().next();
         // Links go both ways, so that whatever one of them reaches, all reach.
-        first
-            .and_then(|first| self.lengths_from(first))
-            .is_none_or(|reached| reached.len() == self.nodes.len())
+        (0..self.topology.datacenters.len()).all(|number| self.trees.back(0, number).is_some())
     }
-
-    fn lengths_from(&self, source: NodeIndex) -> Option<&BTreeMap<NodeIndex, Length>> {
-        let cell = self.lengths.get(source.index())?;
-        let compute =
-            || dijkstra(&self.graph, source, None, |edge| weigh(edge.weight())).into_iter().collect();
-        Some(cell.get_or_init(compute))
-    }
-}
-
-fn weigh(hop: &Hop<'_>) -> Length {
-    Length { delay_us: hop.properties().delay_us, hops: 1 }
 }
 
 #[cfg(test)]
