@@ -22,7 +22,10 @@ impl Ground {
     /// # Errors
     /// When the kernel does not allow it, or an engine is wanted that needs root.
     pub(crate) fn enter(config: &Config) -> anyhow::Result<Self> {
-        let host = Self { rootless: None, network: llcm_driver_linux::Options::default() };
+        // Traffic over slow links goes on when the server is started again.
+        let delay_line = Some(llcm_driver_linux::Helper::default());
+        let network = llcm_driver_linux::Options { delay_line, ..llcm_driver_linux::Options::default() };
+        let host = Self { rootless: None, network };
         if rustix::process::geteuid().is_root() || config.engine == Engine::Simulated {
             return Ok(host);
         }
@@ -43,9 +46,11 @@ impl Ground {
             "without root, --engine embedded needs namespaces of its own (`llcm doctor` says more); \
              --engine simulated needs nothing",
         )?;
-        let network =
-            llcm_driver_linux::Options { netns_dir: run_dir.join("netns"), run_dir: run_dir.join("net") };
-        Ok(Self { rootless: Some(entered), network })
+        let (netns_dir, run_dir) = (run_dir.join("netns"), run_dir.join("net"));
+        Ok(Self {
+            rootless: Some(entered),
+            network: llcm_driver_linux::Options { netns_dir, run_dir, ..host.network },
+        })
     }
 
     /// Whether the program is an ordinary user's.

@@ -36,6 +36,10 @@ fn main() -> ExitCode {
     if arguments.next_if(|it| it == "engine-init").is_some() {
         return llcm_engine::helper::main(arguments);
     }
+    // And the network driver as the process that delays frames.
+    if arguments.next_if(|it| it == "delay-line").is_some() {
+        return llcm_delayline::helper::main(arguments);
+    }
     match commands::run(cli::Cli::parse()) {
         Ok(code) => code,
         // The reader of a pipe went away (`llcm ps | head -1`): that is its right.

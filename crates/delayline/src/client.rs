@@ -1,8 +1,8 @@
 //! The other side of the helper's socket.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -133,19 +133,26 @@ impl Client {
     }
 }
 
+/// Calls with a path to the same file that is short: the kernel takes no socket's path of more than 107 bytes.
+fn by_directory<T>(path: &Path, call: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let directory = File::open(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
+    call(&Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name))
+}
+
 fn listen(path: &Path) -> io::Result<UnixListener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
+    let listener = by_directory(path, |short| UnixListener::bind(short))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }
 
 /// `None`: nobody listens there.
 fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
-    match UnixStream::connect(path) {
+    match by_directory(path, |short| UnixStream::connect(short)) {
         Ok(stream) => Ok(Some(stream)),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),

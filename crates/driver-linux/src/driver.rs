@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use llcm_delayline::Helper;
 use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_runtime::{
     AttachPoint, DriverError, DriverResult, ErrorKind, HostSide, LinkView, Management, ManagementSpec, Needs,
@@ -12,6 +13,7 @@ use llcm_runtime::{
 };
 use llcm_topology::Topology;
 
+use crate::delay_lines;
 use crate::host;
 use crate::installation::{Installation, datacenter_names};
 use crate::netns::NetnsDir;
@@ -29,11 +31,14 @@ pub struct Options {
     pub netns_dir: PathBuf,
     /// The directory of lock files and records, emptied by a reboot as the kernel is. Default `/run/llcm`.
     pub run_dir: PathBuf,
+    /// How the program is started as the process that delays frames where the kernel has no netem, so that traffic goes
+    /// on when the program is started again. Default `None`: threads of this program do it.
+    pub delay_line: Option<Helper>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { netns_dir: "/run/netns".into(), run_dir: "/run/llcm".into() }
+        Self { netns_dir: "/run/netns".into(), run_dir: "/run/llcm".into(), delay_line: None }
     }
 }
 
@@ -49,7 +54,7 @@ impl LinuxNetwork {
     /// `Conflict` while another driver holds the installation; `Denied` when the directories cannot be
     /// written.
     pub fn new(installation: InstallationId, options: Options) -> DriverResult<Self> {
-        Installation::open(installation, options.run_dir, options.netns_dir).map(|it| Self(Arc::new(it)))
+        Installation::open(installation, options).map(|it| Self(Arc::new(it)))
     }
 
     /// The data centers of an installation that are in the kernel, made by this program or one before it. Nothing is
@@ -98,7 +103,9 @@ impl NetworkDriver for LinuxNetwork {
     async fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
         let topology = topology.clone();
         let target = self.0.id.to_string();
-        self.run("prepare network of", target, LONG, move |it| it.prepare(&topology)).await?
+        let report = self.run("prepare network of", target, LONG, move |it| it.prepare(&topology)).await??;
+        delay_lines::watch(&self.0);
+        Ok(report)
     }
 
     async fn ensure_segment(&self, spec: &SegmentSpec) -> DriverResult<()> {

@@ -14,9 +14,12 @@ use llcm_topology::Topology;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::canary::Canary;
+use crate::delay_lines::DelayLines;
 use crate::datacenter::{Datacenter, FreeAddresses};
 use crate::error::Context;
+use crate::driver::Options;
 use crate::host;
+use crate::links::Kind;
 use crate::limits::check_descriptors;
 use crate::names::{UNDERLAY, namespace_prefix, overlay_namespace, parse_mark, underlay_namespace};
 use crate::netns::NetnsDir;
@@ -24,12 +27,15 @@ use crate::patch::Patches;
 use crate::records::Records;
 use crate::removal::{delete_where, in_each, is_unfinished};
 use crate::routing::Routing;
-use crate::trial::check_kernel;
+use crate::shaping::Shaping;
+use crate::trial::{Kernel, check_kernel};
 use crate::underlay::{self, Applied, Datacenters};
 use crate::wiring::{View, is_remote, sites};
 
 /// The lock file's name in an installation's run directory.
 const LOCK: &str = "lock";
+/// The socket of the process that delays frames, beside it.
+const DELAY_LINE: &str = "delay-line";
 /// Data centers whose namespaces end together.
 const ENDED_AT_ONCE: usize = 32;
 /// How often a lock file is made anew that its last holder removed meanwhile.
@@ -44,10 +50,13 @@ pub(crate) struct Installation {
     datacenters: Mutex<Datacenters>,
     state: Mutex<State>,
     routing: Mutex<Option<Routing>>,
-    /// Held by what makes or removes data centers.
-    preparing: Mutex<()>,
+    /// The topology that was prepared last. Held by what makes or removes data centers.
+    prepared: Mutex<Option<Topology>>,
     /// Set once the kernel was found to have what is needed, and what a crash left unmarked was removed.
     tried: OnceLock<()>,
+    kernel: OnceLock<Kernel>,
+    /// Who delays frames where the kernel does not.
+    pub(crate) lines: DelayLines,
     /// The locked file; unlocked when the driver goes.
     lock: File,
 }
@@ -70,7 +79,8 @@ impl State {
 
 impl Installation {
     /// Takes the installation's lock and reads its records.
-    pub(crate) fn open(id: InstallationId, run_dir: PathBuf, netns_dir: PathBuf) -> DriverResult<Self> {
+    pub(crate) fn open(id: InstallationId, options: Options) -> DriverResult<Self> {
+        let Options { netns_dir, run_dir, delay_line } = options;
         let dir = run_dir.join(id.as_str());
         let lock = lock(&dir, &id)?;
         let records = Records::load(&dir)?;
@@ -80,8 +90,10 @@ impl Installation {
             run_dir,
             datacenters: Mutex::default(),
             routing: Mutex::default(),
-            preparing: Mutex::default(),
             tried: OnceLock::new(),
+            kernel: OnceLock::new(),
+            lines: DelayLines::new(delay_line, dir.join(DELAY_LINE)),
+            prepared: Mutex::default(),
             state: Mutex::new(State { records, patches: Patches::default(), scattered: BTreeSet::new() }),
             lock,
         })
@@ -136,11 +148,13 @@ impl Installation {
     ///
     /// What is new is made first, then routes change, and only then goes what no route leads over any more.
     pub(crate) fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
-        let _alone = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         let first = self.tried.get().is_none();
         if first {
-            check_kernel()?;
+            let found = check_kernel()?;
+            self.kernel.get_or_init(|| found);
         }
+        let kernel = self.kernel.get().ok_or_else(|| crate::failed("prepare network of", self.id.as_str(), "no trial"))?;
         let wanted: BTreeSet<&DcName> = topology.datacenters.iter().map(|dc| &dc.name).collect();
         let present: BTreeSet<DcName> = datacenter_names(&self.namespaces, &self.id)?.into_iter().collect();
         // What was opened may have been removed by somebody else in the meantime.
@@ -166,13 +180,23 @@ impl Installation {
             // Later, what is not marked may be just about to be.
             self.look_around(&datacenters)?;
         }
-        let Applied { devices, not_emulated } = underlay::apply(&self.id, topology, &datacenters)?;
+        let shaping = Shaping { kernel, lines: &self.lines };
+        let Applied { devices, not_emulated } = underlay::apply(&self.id, topology, &datacenters, &shaping)?;
+        let current = devices.clone();
         self.cache().extend(datacenters.iter().map(|(name, dc)| (name.clone(), dc.clone())));
         self.route(topology, devices, &datacenters)?;
-        underlay::remove_others(&self.id, topology, &datacenters)?;
+        underlay::remove_others(&self.id, topology, &datacenters, &current)?;
         self.remove_datacenters(&present.iter().filter(|name| !wanted.contains(name)).collect::<Vec<_>>())?;
         self.tried.get_or_init(|| ());
+        self.lines.needed(topology.links.iter().any(|link| shaping.kind(link) == Kind::Line));
+        *prepared = Some(topology.clone());
         Ok(PrepareReport { not_emulated })
+    }
+
+    /// Brings everything to what it was prepared for last, if it was.
+    pub(crate) fn prepare_again(&self) -> DriverResult<()> {
+        let last = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        last.map_or(Ok(()), |topology| self.prepare(&topology).map(|_| ()))
     }
 
     /// Removes what a crash left unmarked, and notes whose devices are where no record says.
@@ -274,7 +298,9 @@ impl Installation {
 
     /// Removes all data centers and records.
     pub(crate) fn teardown(&self) -> DriverResult<()> {
-        let _alone = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        *prepared = None;
+        self.lines.needed(false);
         let names = datacenter_names(&self.namespaces, &self.id)?;
         self.remove_datacenters(&names.iter().collect::<Vec<_>>())?;
         *self.routing() = None;
@@ -290,7 +316,8 @@ impl Drop for Installation {
         let unused = matches!(datacenter_names(&self.namespaces, &self.id), Ok(names) if names.is_empty());
         // A directory that is not empty stays, which is what keeps records.
         if unused && ["segments", "ports"].iter().all(|part| fs::remove_dir(dir.join(part)).is_ok()) {
-            let removed = fs::remove_file(dir.join(LOCK)).and_then(|()| fs::remove_dir(&dir));
+            let removed = self.lines.forget().and_then(|()| fs::remove_file(dir.join(LOCK)));
+            let removed = removed.and_then(|()| fs::remove_dir(&dir));
             if let Err(error) = removed {
                 log::warn!("run directory {} stays: {error}", dir.display());
             }

@@ -28,15 +28,18 @@
 //!   not be.
 //!
 //! Suggested reading order: `driver` (the trait), `operations` (segments and ports), `wiring` (which frames
-//! go where, pure), `host` (the host as an end), `underlay` (links), `routing` (which way they are taken), `netns` (the kernel, by `llcm-netlink`).
+//! go where, pure), `host` (the host as an end), `underlay`, `links` and `shaping` (links),
+//! `routing` (which way they are taken), `netns` (the kernel, by `llcm-netlink`).
 
 mod canary;
 mod datacenter;
+mod delay_lines;
 mod driver;
 mod error;
 mod host;
 mod installation;
 mod limits;
+mod links;
 mod management;
 mod names;
 mod netns;
@@ -47,11 +50,13 @@ mod records;
 mod removal;
 mod routing;
 mod segment;
+mod shaping;
 mod trial;
 mod underlay;
 mod wiring;
 
 pub use driver::{LinuxNetwork, Options};
+pub use llcm_delayline::Helper;
 pub use trial::Kernel;
 
 use llcm_runtime::{DriverError, ErrorKind};

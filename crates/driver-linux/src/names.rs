@@ -69,11 +69,17 @@ pub(crate) fn branch_bridge_side(port: PortId, index: usize) -> String {
     format!("i{:x}.{index:x}", port.get())
 }
 
-/// A link's two devices, one in each underlay: the same name, made of what the link is, so that a link
+/// What the names of a link's two devices begin with, one in each underlay: made of what the link is, so that a link
 /// that comes to mean something else gets other devices.
 pub(crate) fn link_device(name: &str, ends: [&DcName; 2]) -> String {
     let text = format!("{name}\0{}\0{}", ends[0], ends[1]);
     format!("l{:012x}", digest(text.as_bytes()) & 0xffff_ffff_ffff)
+}
+
+/// The hardware address of a link's device at one of the two ends, which nothing but the name decides.
+pub(crate) fn link_mac(device: &str, end: usize) -> [u8; 6] {
+    let [a, b, c, d, ..] = digest(device.as_bytes()).to_be_bytes();
+    [0x02, a, b, c, d, u8::from(end == 1)]
 }
 
 /// The mark of a link's device: which end it is and the link's name, as much of it as an alias holds.

@@ -9,7 +9,8 @@ use llcm_runtime::{DriverError, DriverResult, ErrorKind, SegmentKind, SegmentSpe
 
 use crate::datacenter::Datacenter;
 use crate::names::{Role, bridge, leaf_vxlan, mark, parse_mark, sink, vxlan};
-use crate::underlay::{Datacenters, LINK_MTU, VXLAN_OVERHEAD};
+use crate::shaping::{LINK_MTU, VXLAN_OVERHEAD};
+use crate::underlay::Datacenters;
 use crate::wiring::{has_leaves, is_bridged, is_remote, sites};
 
 /// The kernel's limit (`BR_MAX_PORTS` in net/bridge/br_private.h, without the number 0).

@@ -4,24 +4,40 @@
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
+use llcm_delayline::{Offload, Tap};
 use llcm_netlink::link_kind::{BridgePort, Peer, Vxlan, add_bridge, add_veth, add_vxlan, set_bridge_port};
 use llcm_netlink::netns::throw_away;
-use llcm_netlink::shape::{self, Bucket};
+use llcm_netlink::shape::{self, Bucket, Netem};
 use llcm_netlink::tc::{self, Action, Filter, Hook, Match};
 use llcm_netlink::{Device, NetlinkError, Socket, link};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind};
-use llcm_topology::Topology;
+use llcm_topology::{Link, LinkEnd, LinkProperties, Topology};
 
 use crate::error::{Context, refused};
-use crate::underlay::{UNSUPPORTED, missing, rate};
+use crate::shaping::rate;
 
 /// A kernel that can do what data centers, links and segments need.
 #[derive(Debug)]
 pub struct Kernel {
     /// Whether the bandwidth of links can be limited.
-    bandwidth: DriverResult<()>,
+    pub(crate) bandwidth: DriverResult<()>,
+    /// By what packets can be delayed and lost.
+    pub(crate) delay: DriverResult<Means>,
 }
+
+/// By what packets are delayed and lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Means {
+    /// By the kernel.
+    Netem,
+    /// By a program, which is given frames of this size.
+    Line(Offload),
+}
+
+/// The properties that [`Means`] are for.
+const DELAYS: [&str; 3] = ["delay", "jitter", "loss"];
 
 impl Kernel {
     /// Tries all that the driver does to the kernel, in a namespace that is thrown away. It may be called with or
@@ -33,22 +49,42 @@ impl Kernel {
         check_kernel()
     }
 
-    /// The properties of links by name, each with the reason where it cannot be emulated.
+    /// The properties of links by name, each with what emulates it, or the reason why nothing does.
     #[must_use]
-    pub fn properties(&self) -> Vec<(&'static str, Result<(), String>)> {
-        let bandwidth = self.bandwidth.as_ref().copied().map_err(|error| error.message.clone());
-        let missing = UNSUPPORTED.map(|name| (name, Err("this program does not emulate it yet".to_owned())));
-        std::iter::once(("bandwidth", bandwidth)).chain(missing).collect()
+    pub fn properties(&self) -> Vec<(&'static str, Result<String, String>)> {
+        let bandwidth = match &self.bandwidth {
+            Ok(()) => Ok("tbf".to_owned()),
+            Err(error) => Err(error.message.clone()),
+        };
+        let delay = match &self.delay {
+            Ok(Means::Netem) => Ok("netem".to_owned()),
+            Ok(Means::Line(Offload::Tunnels)) => Ok("delay line".to_owned()),
+            // It is what it costs: about a tenth of the bandwidth.
+            Ok(Means::Line(_)) => Ok("delay line, packet by packet".to_owned()),
+            Err(error) => Err(error.message.clone()),
+        };
+        std::iter::once(("bandwidth", bandwidth)).chain(DELAYS.map(|name| (name, delay.clone()))).collect()
     }
 
     /// What of a topology's links would not be emulated, as [`crate::LinuxNetwork`] says it when it prepares for them.
     #[must_use]
     pub fn not_emulated(&self, topology: &Topology) -> Vec<String> {
-        let reason = self.bandwidth.as_ref().err().map(|error| error.message.as_str());
+        let ends = topology.links.iter().flat_map(|link| [(link, &link.a, &link.b), (link, &link.b, &link.a)]);
+        ends.flat_map(|(link, from, to)| self.missing(link, from, to)).collect()
+    }
+
+    /// What is not emulated of what leaves by one end of a link.
+    pub(crate) fn missing(&self, link: &Link, from: &LinkEnd, to: &LinkEnd) -> Vec<String> {
+        let LinkProperties { delay_us, jitter_us, loss_ppm, .. } = from.egress;
+        let direction = format!("link {}, {} to {}", link.name, from.dc, to.dc);
         let mut told = Vec::new();
-        for link in &topology.links {
-            for (from, to) in [(&link.a, &link.b), (&link.b, &link.a)] {
-                told.extend(missing(link, from, to, reason.filter(|_| rate(from).is_some())));
+        if let (Some(rate), Err(error)) = (rate(from), &self.bandwidth) {
+            told.push(format!("{direction}: bandwidth of {rate} bit/s ({})", error.message));
+        }
+        if let Err(error) = &self.delay {
+            let values = [(u64::from(loss_ppm), "loss", "ppm"), (jitter_us, "jitter", "us"), (delay_us, "delay", "us")];
+            for (value, name, unit) in values.into_iter().rev().filter(|(value, ..)| *value > 0) {
+                told.push(format!("{direction}: {name} of {value} {unit} ({})", error.message));
             }
         }
         told
@@ -91,13 +127,31 @@ pub(crate) fn check_kernel() -> DriverResult<Kernel> {
             let action = Action::Redirect(device(socket, "t3")?);
             tc::add_filter(socket, hooked, Hook::Ingress, 1, &Filter { matches: Match::All, action })
         })?;
-        // Only links that are limited need it.
-        let limited = device(&mut socket, "t0").during("find", "a device to limit")?;
+        // Only links that have such properties need the rest.
+        let shaped = device(&mut socket, "t0").during("find", "a device to shape")?;
         let bucket = Bucket { rate: 125_000, burst: 10_240, limit: 20_480 };
-        let bandwidth = shape::set_bucket(&mut socket, limited, bucket).during("limit bandwidth of", "t0");
-        Ok(Kernel { bandwidth })
+        let bandwidth = shape::set_bucket(&mut socket, shaped, bucket, false).during("limit bandwidth of", "t0");
+        let delay = delay(&mut socket);
+        Ok(Kernel { bandwidth, delay })
     })
     .during("make network namespace", "for a trial")?
+}
+
+/// By what packets can be delayed here: netem, else TAP devices.
+fn delay(socket: &mut Socket) -> DriverResult<Means> {
+    let netem =
+        Netem { delay: Duration::from_millis(1), jitter: Duration::ZERO, loss_ppm: 1, limit: 1000 };
+    let device = device(socket, "t1").during("find", "a device to delay")?;
+    // Times in nanoseconds came later than netem; an older one would take 0 for the delay.
+    let tried = shape::set_netem(socket, device, netem);
+    let Err(no_netem) = tried else { return Ok(Means::Netem) };
+    let offload = Tap::create("t4").and_then(|tap| tap.set_offload(Offload::Tunnels));
+    offload.map(Means::Line).map_err(|no_tap| {
+        let message = format!(
+            "netem (sch_netem): {no_netem}; TAP devices (tun, /dev/net/tun): {no_tap}; this kernel has to have one of them"
+        );
+        DriverError::new(ErrorKind::Unsupported, "delay packets of", "t1", message)
+    })
 }
 
 type Attempt<'a> = dyn FnMut(&mut Socket) -> Result<(), NetlinkError> + 'a;
@@ -136,18 +190,22 @@ mod tests {
     fn what_a_topology_asks_for_in_vain_is_told() {
         let text = b"datacenters: [a, b]\nlinks:\n  - {ends: [a, b], name: x, bandwidth: 1Mbps, forward: {delay: 1ms}}\n";
         let topology = llcm_topology::load(text).0.unwrap();
-        let able = Kernel { bandwidth: Ok(()) };
-        assert_eq!(able.not_emulated(&topology), ["link x, a to b: delay of 1000 us"]);
-        let error = DriverError::new(ErrorKind::Unsupported, "limit bandwidth of", "t0", "no tbf");
-        let unable = Kernel { bandwidth: Err(error) };
+        let no = |what: &str| DriverError::new(ErrorKind::Unsupported, "try", "t0", what);
+        let able = Kernel { bandwidth: Ok(()), delay: Ok(Means::Netem) };
+        assert!(able.not_emulated(&topology).is_empty());
+        assert_eq!(able.properties()[3], ("loss", Ok("netem".to_owned())));
+        let unable = Kernel { bandwidth: Err(no("no tbf")), delay: Err(no("neither")) };
         let told = unable.not_emulated(&topology);
-        assert_eq!(told[0], "link x, a to b: bandwidth (no tbf)");
+        assert_eq!(told[0], "link x, a to b: bandwidth of 1000000 bit/s (no tbf)");
+        assert_eq!(told[1], "link x, a to b: delay of 1000 us (neither)");
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(unable.not_emulated(&llcm_topology::default_topology()).is_empty());
         assert_eq!(unable.properties()[0], ("bandwidth", Err("no tbf".to_owned())));
-        let names: Vec<_> =
-            able.properties().into_iter().map(|(name, result)| (name, result.is_ok())).collect();
-        assert_eq!(names, [("bandwidth", true), ("delay", false), ("jitter", false), ("loss", false)]);
+        let half = Kernel { bandwidth: Ok(()), delay: Ok(Means::Line(Offload::Flows)) };
+        let told: Vec<_> = half.properties().into_iter().map(|(name, result)| (name, result.unwrap())).collect();
+        let slow = "delay line, packet by packet";
+        let line = |name| (name, slow.to_owned());
+        assert_eq!(told, [("bandwidth", "tbf".to_owned()), line("delay"), line("jitter"), line("loss")]);
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub struct Change<'a> {
     pub name: Option<&'a str>,
     /// A new alias.
     pub alias: Option<&'a str>,
+    /// A new hardware address.
+    pub mac: Option<[u8; 6]>,
     /// A new group.
     pub group: Option<u32>,
     /// A new MTU.
@@ -125,6 +127,9 @@ pub fn change(socket: &mut Socket, device: Device, change: &Change<'_>) -> Resul
     if let Some(alias) = change.alias {
         // Without the final zero: the kernel adds it.
         request.bytes(IFLA_IFALIAS, alias.as_bytes());
+    }
+    if let Some(mac) = change.mac {
+        request.bytes(IFLA_ADDRESS, &mac);
     }
     if let Some(group) = change.group {
         request.u32(IFLA_GROUP, group);

@@ -54,7 +54,7 @@ pub fn zoo(count: usize) -> Topology {
         datacenters: (0..count).map(datacenter).collect(),
         links: pairs
             .into_iter()
-            .map(|(a, b)| Link { name: format!("d{a}-d{b}"), a: end(a), b: end(b) })
+            .map(|(a, b)| Link { name: format!("d{a}-d{b}"), a: end(a), b: end(b), up: true })
             .collect(),
     }
 }

@@ -1,0 +1,229 @@
+//! What links do to packets: bandwidth, delay, jitter and loss, by the means that this kernel has.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use llcm_delayline::{Impairment, LineView};
+use llcm_netlink::shape::{self, Bucket, Netem};
+use llcm_netlink::{LinkInfo, link};
+use llcm_runtime::DriverResult;
+use llcm_topology::{Link, LinkEnd, LinkProperties};
+
+use crate::datacenter::Datacenter;
+use crate::delay_lines::DelayLines;
+use crate::links::Kind;
+use crate::trial::{Kernel, Means};
+
+/// What VXLAN adds to a VNF's IP packet: its Ethernet header, VXLAN, UDP and IP (RFC 7348).
+pub(crate) const VXLAN_OVERHEAD: u32 = 50;
+/// The largest packet of a link that states none: VNFs keep 9000 and more.
+pub(crate) const LINK_MTU: u32 = 9216;
+/// How long a packet may wait for its turn on a link of limited bandwidth that states no queue.
+const QUEUE_MS: u64 = 50;
+/// Bytes of a queued packet, for queues that are stated in packets: 1500 and the headers around it.
+const PACKET: u64 = 1564;
+/// Bytes per second of a token bucket that limits nothing: more than any memory moves.
+pub(crate) const UNLIMITED: u64 = 1 << 40;
+/// Bytes that may be on their way over a link that does not limit them by its rate.
+const ON_THE_WAY: u64 = 256 << 20;
+/// Beyond its rate: what bursts and changes of it may bring.
+const SPARE: u64 = 4 << 20;
+/// Packets that a frame may stand for, as the kernel has it (`GSO_MAX_SEGS`).
+const MANY_PACKETS: u32 = 65_535;
+/// How long devices that others have taken the place of are kept at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// What shapes links here.
+#[derive(Debug)]
+pub(crate) struct Shaping<'a> {
+    pub(crate) kernel: &'a Kernel,
+    /// Who moves frames where the kernel cannot delay them.
+    pub(crate) lines: &'a DelayLines,
+}
+
+impl Shaping<'_> {
+    /// Of what kind the devices of a link have to be.
+    pub(crate) fn kind(&self, link: &Link) -> Kind {
+        let ends = [&link.a, &link.b];
+        let is_impaired = ends.iter().any(|end| is_impaired(&end.egress));
+        match &self.kernel.delay {
+            Ok(Means::Netem) if is_impaired => Kind::Netem,
+            Ok(Means::Line(_)) if is_impaired => Kind::Line,
+            _ => Kind::Pair { limited: ends.map(|end| rate(end).is_some() && self.kernel.bandwidth.is_ok()) },
+        }
+    }
+
+    /// The delay lines that there are, by the names of their devices.
+    pub(crate) fn present(&self) -> DriverResult<BTreeMap<String, LineView>> {
+        if !matches!(self.kernel.delay, Ok(Means::Line(_))) {
+            return Ok(BTreeMap::new());
+        }
+        let lines = self.lines.keeper()?.list().map_err(|error| said("list delay lines of", "links", &error))?;
+        Ok(lines.into_iter().map(|line| (line.name.clone(), line)).collect())
+    }
+
+    /// Joins two TAP devices.
+    pub(crate) fn join(&self, link: &Link, name: &str, taps: [OwnedFd; 2]) -> DriverResult<()> {
+        let joined = self.lines.keeper()?.put(name, taps, impairments(link));
+        joined.map_err(|error| said("make delay line of link", &link.name, &error))
+    }
+
+    /// Sets what a link's devices do to packets. What waits in them stays.
+    pub(crate) fn shape(
+        &self,
+        link: &Link,
+        kind: Kind,
+        sides: [&Datacenter; 2],
+        devices: [&LinkInfo; 2],
+        line: Option<&LineView>,
+    ) -> DriverResult<()> {
+        if kind == Kind::Line {
+            let wanted = impairments(link);
+            if line.is_some_and(|line| line.impairments != wanted) {
+                let name = &devices[0].name;
+                let set = self.lines.keeper()?.set(name, wanted);
+                set.map_err(|error| said("set delay line of link", &link.name, &error))?;
+            }
+        }
+        for ((end, dc), info) in [&link.a, &link.b].into_iter().zip(sides).zip(devices) {
+            let device = info.device();
+            let limited = match kind {
+                Kind::Pair { limited } => limited[usize::from(end.dc == link.b.dc)],
+                Kind::Netem | Kind::Line => self.kernel.bandwidth.is_ok(),
+            };
+            dc.underlay.call("shape link", &link.name, |socket| {
+                if kind == Kind::Netem {
+                    let segments = if end.egress.loss_ppm > 0 { 1 } else { MANY_PACKETS };
+                    let change = link::Change { gso_max_segs: Some(segments), ..Default::default() };
+                    link::change(socket, device, &change)?;
+                    shape::set_netem(socket, device, netem(end))?;
+                }
+                if limited {
+                    let below = kind == Kind::Netem;
+                    shape::set_bucket(socket, device, bucket_of(link, end), below)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn said(operation: &'static str, target: &str, error: &dyn std::fmt::Display) -> llcm_runtime::DriverError {
+    crate::failed(operation, target, &error.to_string())
+}
+
+/// Whether packets are delayed or lost.
+fn is_impaired(properties: &LinkProperties) -> bool {
+    properties.delay_us > 0 || properties.jitter_us > 0 || properties.loss_ppm > 0
+}
+
+/// The MTU of a link's devices. A pair has one in effect: the receiver drops what is larger than its own.
+pub(crate) fn mtu(link: &Link) -> u32 {
+    let stated = [link.a.egress.mtu, link.b.egress.mtu].into_iter().flatten().min();
+    stated.map_or(LINK_MTU, |mtu| mtu.saturating_add(VXLAN_OVERHEAD).min(65_535))
+}
+
+/// The limit of what leaves by one end of a link, in bits per second.
+pub(crate) fn rate(end: &LinkEnd) -> Option<u64> {
+    end.egress.bandwidth_bps.filter(|rate| *rate > 0)
+}
+
+/// How long devices of a link are kept that others have taken the place of: as long as packets wait in them.
+pub(crate) fn patience(link: &Link) -> Duration {
+    let queue = |end: &LinkEnd| {
+        let rate = rate(end)?.div_ceil(8).max(1);
+        let bytes = end.egress.queue_packets.map(|packets| u64::from(packets) * PACKET);
+        Some(bytes.map_or(QUEUE_MS, |bytes| bytes.saturating_mul(1000) / rate))
+    };
+    let longest = [&link.a, &link.b].into_iter().filter_map(queue).max().unwrap_or(QUEUE_MS);
+    Duration::from_millis(longest.saturating_add(10)).min(LONGEST_WAIT)
+}
+
+/// What packets of both directions experience besides the limit.
+fn impairments(link: &Link) -> [Impairment; 2] {
+    [&link.a, &link.b].map(|end| {
+        let LinkProperties { delay_us, jitter_us, loss_ppm, .. } = end.egress;
+        Impairment {
+            delay: Duration::from_micros(delay_us),
+            jitter: Duration::from_micros(jitter_us),
+            loss_ppm: loss_ppm.min(1_000_000),
+            limit: on_the_way(end),
+        }
+    })
+}
+
+/// Bytes that may be on their way in one direction: twice what the rate can have sent.
+fn on_the_way(end: &LinkEnd) -> u64 {
+    let micros = end.egress.delay_us.saturating_add(end.egress.jitter_us);
+    rate(end).map_or(ON_THE_WAY, |rate| {
+        let bytes = u128::from(rate) * u128::from(micros) / 8 / 1_000_000 * 2;
+        u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(SPARE)
+    })
+}
+
+fn netem(end: &LinkEnd) -> Netem {
+    let LinkProperties { delay_us, jitter_us, loss_ppm, .. } = end.egress;
+    let packets = on_the_way(end) / PACKET;
+    Netem {
+        delay: Duration::from_micros(delay_us),
+        jitter: Duration::from_micros(jitter_us),
+        loss_ppm,
+        limit: u32::try_from(packets).unwrap_or(u32::MAX),
+    }
+}
+
+fn bucket_of(link: &Link, end: &LinkEnd) -> Bucket {
+    match rate(end) {
+        Some(rate) => bucket(rate, end.egress.queue_packets, mtu(link)),
+        None => Bucket { rate: UNLIMITED, burst: 1 << 20, limit: 64 << 20 },
+    }
+}
+
+/// The token bucket of a rate in bits per second: bursts of 2 ms, never less than a packet or 10 KB, and
+/// 128 KB from 1 Gb/s on, where timers are too coarse for less.
+fn bucket(bits_per_second: u64, queue_packets: Option<u32>, mtu: u32) -> Bucket {
+    let rate = bits_per_second.div_ceil(8);
+    let least = if bits_per_second >= 1_000_000_000 { 128 * 1024 } else { 10 * 1024 };
+    let burst = (rate / 500).max(least).max(u64::from(mtu) + 50);
+    let queue =
+        queue_packets.map_or(rate.saturating_mul(QUEUE_MS) / 1000, |packets| u64::from(packets) * PACKET);
+    let limit = queue.saturating_add(burst);
+    let clamp = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX / 2);
+    Bucket { rate, burst: clamp(burst), limit: clamp(limit) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bursts_grow_with_the_rate() {
+        assert_eq!(bucket(100_000_000, None, LINK_MTU).burst, 25_000);
+        assert_eq!(bucket(1_000_000, None, LINK_MTU).burst, 10_240);
+        assert_eq!(bucket(1_000_000_000, None, LINK_MTU).burst, 250_000);
+        assert_eq!(bucket(5_000_000_000, None, LINK_MTU).burst, 1_250_000);
+        let bucket = bucket(1_000_000, Some(10), LINK_MTU);
+        assert_eq!((bucket.rate, bucket.limit), (125_000, 10_240 + 15_640));
+    }
+
+    #[test]
+    fn no_rate_overflows() {
+        let bucket = bucket(u64::MAX, Some(u32::MAX), u32::MAX);
+        assert!(bucket.burst > 0 && bucket.limit > 0 && bucket.rate > 0);
+    }
+
+    #[test]
+    fn what_is_on_its_way_has_space_for_twice_what_was_sent() {
+        let text = b"datacenters: [a, b]\nlinks:\n  - {ends: [a, b], bandwidth: 80Mbps, delay: 100ms, jitter: 100ms, backward: {bandwidth: 800Mbps}}\n";
+        let link = llcm_topology::load(text).0.unwrap().links.remove(0);
+        assert_eq!(on_the_way(&link.a), 4_000_000 + SPARE);
+        assert_eq!(on_the_way(&link.b), 40_000_000 + SPARE);
+        let mut unlimited = link.a.clone();
+        unlimited.egress.bandwidth_bps = None;
+        assert_eq!(on_the_way(&unlimited), ON_THE_WAY);
+        unlimited.egress = LinkProperties { bandwidth_bps: Some(u64::MAX), delay_us: u64::MAX, ..unlimited.egress };
+        assert_eq!(on_the_way(&unlimited), u64::MAX);
+    }
+}
