@@ -51,6 +51,7 @@ async fn run(asked: Vec<String>) -> Result<()> {
             "engine" => engine::run().await?,
             "alive" => alive::run().await?,
             "restart" => restart::run().await?,
+            "network-accuracy" => network::accuracy::run().await?,
             "network-scale" => network::scale::run().await?,
             other => bail!("no benchmark {other:?}: there are {}", ALL.join(", ")),
         }

@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 use llcm_tap::{LARGEST, Offload, Tap};
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use crate::error::{Context as _, LineError};
@@ -112,16 +116,26 @@ pub(crate) fn start(gone: impl Fn(&str, u64) + Send + 'static) -> Result<Handle,
         gone: Box::new(gone),
     };
     let run = move || {
-        // Frames wait for this thread: as soon as the kernel lets it, it runs before others.
-        if let Err(error) = rustix::process::setpriority_process(None, -20) {
-            log::debug!("the delay line runs with usual priority: {error}");
-        }
+        run_first();
         if let Err(error) = worker.run() {
             log::error!("the delay line ended: {error}");
         }
     };
     let thread = std::thread::Builder::new().name("delay-line".to_owned()).spawn(run).during("start thread")?;
     Ok(Handle { commands: sender, bell, thread: Some(thread) })
+}
+
+/// Frames wait for this thread: it runs before all others, as a thread of the kernel that delays them would. A usual thread
+/// waits for the others' turns to end, milliseconds each on a busy host, whatever its niceness.
+fn run_first() {
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
+    if let Err(error) = set {
+        log::info!("without real-time priority (CAP_SYS_NICE) delays are longer on a busy host: {error:?}");
+        if let Err(error) = rustix::process::setpriority_process(None, -20) {
+            log::debug!("nor is the delay line favoured at all: {error}");
+        }
+    }
 }
 
 struct Worker {
