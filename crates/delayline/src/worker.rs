@@ -13,12 +13,10 @@ use std::time::{Duration, Instant};
 use llcm_tap::{LARGEST, Offload, Tap};
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
-};
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
-use crate::Impairment;
 use crate::error::{Context as _, LineError};
+use crate::Impairment;
 use crate::line::{Line, Offer};
 use crate::lines::LineView;
 
@@ -62,7 +60,9 @@ impl Handle {
         }
         match answered.recv_timeout(PATIENCE) {
             Ok(answer) => answer.during("watch TAP devices"),
-            Err(RecvTimeoutError::Timeout) => Err(LineError::Helper("a thread does not answer".to_owned())),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(LineError::Helper("a thread does not answer".to_owned()))
+            }
             Err(RecvTimeoutError::Disconnected) => Err(ended()),
         }
     }
@@ -120,8 +120,7 @@ pub(crate) fn start(gone: impl Fn(&str, u64) + Send + 'static) -> Result<Handle,
             log::error!("the delay line ended: {error}");
         }
     };
-    let thread =
-        std::thread::Builder::new().name("delay-line".to_owned()).spawn(run).during("start thread")?;
+    let thread = std::thread::Builder::new().name("delay-line".to_owned()).spawn(run).during("start thread")?;
     Ok(Handle { commands: sender, bell, thread: Some(thread) })
 }
 
@@ -343,8 +342,7 @@ impl Worker {
             };
             let Some(frame) = buffer.get(..length) else { break };
             let arrived = self.origin.elapsed().saturating_sub(lateness);
-            if link.lines[end].offer(frame, arrived) == Offer::Now && link.taps[1 - end].write(frame).is_err()
-            {
+            if link.lines[end].offer(frame, arrived) == Offer::Now && link.taps[1 - end].write(frame).is_err() {
                 link.lines[end].refused();
             }
         }

@@ -180,7 +180,8 @@ fn make(
         return shaping.join(link, name, taps.map(Into::into));
     }
     a.underlay.call("make link", &link.name, |socket| {
-        let peer = Peer { name, netns: Some(b.underlay.fd()), mac: Some(link_mac(name, 1)) };
+        let peer =
+            Peer { name, netns: Some(b.underlay.fd()), mac: Some(link_mac(name, 1)) };
         add_veth(socket, name, 0, mtu(link), &peer)?;
         let mac = Some(link_mac(name, 0));
         let near = link::find(socket, name)?.map_or(Device(0), |info| info.device());

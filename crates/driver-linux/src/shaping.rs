@@ -59,8 +59,7 @@ impl Shaping<'_> {
         if !matches!(self.kernel.delay, Ok(Means::Line(_))) {
             return Ok(BTreeMap::new());
         }
-        let lines =
-            self.lines.keeper()?.list().map_err(|error| said("list delay lines of", "links", &error))?;
+        let lines = self.lines.keeper()?.list().map_err(|error| said("list delay lines of", "links", &error))?;
         Ok(lines.into_iter().map(|line| (line.name.clone(), line)).collect())
     }
 
@@ -224,8 +223,7 @@ mod tests {
         let mut unlimited = link.a.clone();
         unlimited.egress.bandwidth_bps = None;
         assert_eq!(on_the_way(&unlimited), ON_THE_WAY);
-        unlimited.egress =
-            LinkProperties { bandwidth_bps: Some(u64::MAX), delay_us: u64::MAX, ..unlimited.egress };
+        unlimited.egress = LinkProperties { bandwidth_bps: Some(u64::MAX), delay_us: u64::MAX, ..unlimited.egress };
         assert_eq!(on_the_way(&unlimited), u64::MAX);
     }
 }
