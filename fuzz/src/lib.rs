@@ -93,3 +93,26 @@ pub fn topology(bytes: &[u8]) {
         assert!(link.a.dc != link.b.dc && names.contains(&link.a.dc) && names.contains(&link.b.dc));
     }
 }
+
+/// A schedule of changes of links: bounded, in the order of time, and made in that order by whatever topology has such
+/// links.
+///
+/// # Panics
+/// When it does not hold.
+pub fn schedule(bytes: &[u8]) {
+    use llcm_topology::{Change, schedule, units};
+    let (schedule, findings) = llcm_topology::load_schedule(bytes);
+    assert!(schedule.is_some() || !findings.is_empty(), "no schedule, and nothing said about it");
+    let Some(schedule) = schedule else { return };
+    assert!((1..=schedule::MAX_CHANGES).contains(&schedule.changes.len()));
+    assert!(schedule.changes.is_sorted_by_key(|change| change.at_us));
+    let mut topology = llcm_topology::default_topology();
+    for scheduled in schedule.changes {
+        assert!(scheduled.at_us <= units::LONGEST_US && !scheduled.change.is_empty());
+        let before = topology.clone();
+        let change = Change::Link { name: "dc1-dc2".to_owned(), change: scheduled.change };
+        let made = topology.change(&change);
+        assert!(made.is_ok() || topology == before, "a change that is refused changes nothing");
+        assert!(!change.to_string().is_empty());
+    }
+}

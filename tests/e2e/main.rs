@@ -29,6 +29,7 @@ mod engine_trouble;
 mod failures;
 mod killed;
 mod kills;
+mod links;
 mod management;
 mod mapped;
 mod peers_demo;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, clean, completions, demo, doctor, down, exec, image, logs, pack, plan, ps, push, rm, sap, serve,
-    services, store, token, up, validate,
+    audit, clean, completions, dc, demo, doctor, down, exec, image, link, logs, pack, plan, ps, push, rm,
+    sap, serve, services, store, token, up, validate,
 };
 
 /// Runs NFV service packages as containers on emulated data centers.
@@ -39,6 +39,10 @@ pub(crate) enum Verb {
     Exec(exec::Args),
     /// List the service access points of an instance, or run a command at one.
     Sap(sap::Args),
+    /// List links between data centers and change them while services run, at once or as a schedule says.
+    Link(link::Args),
+    /// List data centers, add and remove them while services run.
+    Dc(dc::Args),
     /// Show what a container's own process wrote.
     Logs(logs::Args),
     /// List uploaded services.

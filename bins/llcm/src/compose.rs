@@ -55,17 +55,6 @@ pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Com
         ids: Arc::new(SystemIds),
     };
     let orchestrator = Orchestrator::open(parts).await.map_err(|error| anyhow!(told(&error)))?;
-    let missing = orchestrator.not_emulated();
-    if !missing.is_empty() && !config.best_effort {
-        let told = format!(
-            "this host cannot emulate the links as the topology says; --best-effort goes on without:\n  {}",
-            missing.join("\n  ")
-        );
-        // What runs already goes on as it is; without anything, nothing stays behind.
-        let idle = orchestrator.instances(false).is_empty();
-        orchestrator.shutdown(idle).await.map_err(|error| anyhow!("{told}\n{}", self::told(&error)))?;
-        bail!(told);
-    }
     Ok(Composed { orchestrator, backend, installation, engine: engine.to_owned() })
 }
 

@@ -18,6 +18,8 @@ use crate::state::{ApiSettings, ApiState};
 
 /// The largest JSON body in bytes: bodies of this interface are a handful of ids, or a command line.
 pub(crate) const MAX_JSON: u64 = 64 * 1024;
+/// The largest document in bytes: a schedule of ten thousand changes.
+const MAX_DOCUMENT: u64 = 2 * 1024 * 1024;
 
 /// A JSON object as the request's body.
 #[derive(Debug)]
@@ -28,36 +30,60 @@ impl<T: DeserializeOwned + 'static> FromRequest for Object<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        let payload = Payload::from_request(request, payload);
-        let limit = request
-            .app_data::<Data<ApiState>>()
-            .map_or(ApiSettings::default().body_timeout, |state| state.settings().body_timeout);
-        let read = async move {
-            let mut payload = payload
-                .into_inner()
-                .map_err(|error| ApiError::new(Code::BadRequest, format!("cannot read the body: {error}")))?;
-            let mut bytes = BytesMut::new();
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|error| {
-                    ApiError::new(Code::BadRequest, format!("the body is incomplete: {error}"))
-                })?;
-                if u64::try_from(bytes.len() + chunk.len()).map_or(true, |length| length > MAX_JSON) {
-                    return Err(ApiError::new(
-                        Code::TooLarge,
-                        format!("the JSON body is larger than {}", size::Bytes(MAX_JSON)),
-                    ));
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            parse(&bytes).map(Self)
-        };
-        Box::pin(async move {
-            tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
-                let message = format!("the body did not come within {} s", limit.as_secs());
-                Err(ApiError::new(Code::BodyTimeout, message))
-            })
-        })
+        let read = read(request, payload, MAX_JSON);
+        Box::pin(async move { parse(&read.await?).map(Self) })
     }
+}
+
+/// A document as the request's body: YAML, or JSON, which is YAML, too. Its reader says what is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Document(pub(crate) BytesMut);
+
+impl FromRequest for Document {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let read = read(request, payload, MAX_DOCUMENT);
+        Box::pin(async move { read.await.map(Self) })
+    }
+}
+
+/// The bytes of a body, so many at most, in the time that a body may take.
+fn read(
+    request: &HttpRequest,
+    payload: &mut dev::Payload,
+    most: u64,
+) -> LocalBoxFuture<'static, Result<BytesMut, ApiError>> {
+    let payload = Payload::from_request(request, payload);
+    let limit = request
+        .app_data::<Data<ApiState>>()
+        .map_or(ApiSettings::default().body_timeout, |state| state.settings().body_timeout);
+    let read = async move {
+        let mut payload = payload
+            .into_inner()
+            .map_err(|error| ApiError::new(Code::BadRequest, format!("cannot read the body: {error}")))?;
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| {
+                ApiError::new(Code::BadRequest, format!("the body is incomplete: {error}"))
+            })?;
+            if u64::try_from(bytes.len() + chunk.len()).map_or(true, |length| length > most) {
+                return Err(ApiError::new(
+                    Code::TooLarge,
+                    format!("the JSON body is larger than {}", size::Bytes(most)),
+                ));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    };
+    Box::pin(async move {
+        tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
+            let message = format!("the body did not come within {} s", limit.as_secs());
+            Err(ApiError::new(Code::BodyTimeout, message))
+        })
+    })
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {

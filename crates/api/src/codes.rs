@@ -88,6 +88,24 @@ catalogue! {
         ContainerNotFound "container-not-found" 404
             "The instance has no container of that name."
             "`GET /api/llcm/v1/instances/{id}` lists the instance's containers.";
+        LinkNotFound "link-not-found" 404
+            "No link between data centers has that name."
+            "`GET /api/llcm/v1/links` lists the links.";
+        DatacenterNotFound "datacenter-not-found" 404
+            "No data center has that name."
+            "`GET /api/llcm/v1/datacenters` lists the data centers.";
+        ScheduleNotFound "schedule-not-found" 404
+            "No schedule has that id; one that has ended is forgotten some time later."
+            "`GET /api/llcm/v1/schedules` lists the schedules.";
+        InvalidChange "invalid-change" 422
+            "A change of a link, a new link or data center, or a schedule has errors, or makes no sense with what the link is."
+            "Correct what the message names, or what `details.diagnostics` lists.";
+        TopologyConflict "topology-conflict" 409
+            "Links or data centers cannot be changed like that as things stand: a name is taken, something runs in the data center, running interfaces are larger than the link's MTU would be, or another schedule has the link."
+            "`details.others` lists what forbids it.";
+        NotEmulated "not-emulated" 409
+            "The host cannot emulate links as asked. Nothing was changed or begun."
+            "`details.others` lists what it cannot; `llcm doctor` says what would help. A server with the setting `best_effort` leaves it out, with a warning.";
         ServiceInUse "service-in-use" 409
             "The service has instances."
             "Terminate them first.";

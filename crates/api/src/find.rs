@@ -1,8 +1,11 @@
 //! From the ids in URLs and bodies to what they mean. A text that is no id names nothing: it is "not found", as
 //! an id that nobody has.
 
+use llcm_descriptors::{Diagnostic, Severity};
 use llcm_lifecycle::request::{InstanceView, RequestView, ServiceRef, ServiceView};
-use llcm_names::{ContainerName, InstanceId, RequestId, ServiceId};
+use llcm_names::{ContainerName, DcName, InstanceId, RequestId, ScheduleId, ServiceId};
+use llcm_topology::Finding;
+use serde_json::json;
 
 use crate::codes::Code;
 use crate::error::ApiError;
@@ -60,4 +63,45 @@ pub(crate) fn container(
 pub(crate) fn request(state: &ApiState, text: &str) -> Result<RequestView, ApiError> {
     let found = text.parse::<RequestId>().ok().and_then(|id| state.orchestrator().request(id));
     found.ok_or_else(|| ApiError::new(Code::RequestNotFound, format!("no request has the id {text:?}")))
+}
+
+/// The schedule id; whether there is such a schedule is known where it is used.
+pub(crate) fn schedule_id(text: &str) -> Result<ScheduleId, ApiError> {
+    let missing = |_| ApiError::new(Code::ScheduleNotFound, format!("no schedule has the id {text:?}"));
+    text.parse().map_err(missing)
+}
+
+/// The name of a data center; whether there is such a one is known where it is used.
+pub(crate) fn datacenter(text: &str) -> Result<DcName, ApiError> {
+    DcName::parse(text).map_err(|_| no_datacenter(text))
+}
+
+/// The error for a data center that is not there.
+pub(crate) fn no_datacenter(text: &str) -> ApiError {
+    ApiError::new(Code::DatacenterNotFound, format!("there is no data center {text:?}"))
+}
+
+/// What a document says; all its findings when it has errors.
+pub(crate) fn read<T>(what: &str, (read, findings): (Option<T>, Vec<Finding>)) -> Result<T, ApiError> {
+    let Some(read) = read else {
+        let first = findings.first().map(ToString::to_string).unwrap_or_default();
+        let first = first.trim_start_matches("error: ");
+        let more = match findings.len().saturating_sub(1) {
+            0 => String::new(),
+            more => format!("; and {more} more errors"),
+        };
+        let diagnostics: Vec<Diagnostic> = findings.iter().map(diagnostic).collect();
+        let error = ApiError::new(Code::InvalidChange, format!("{what} has errors: {first}{more}"));
+        return Err(error.detail("diagnostics", json!(diagnostics)));
+    };
+    Ok(read)
+}
+
+fn diagnostic(finding: &Finding) -> Diagnostic {
+    let Finding { severity, path, line, column, message } = finding.clone();
+    let severity = match severity {
+        llcm_topology::Severity::Error => Severity::Error,
+        llcm_topology::Severity::Warning => Severity::Warning,
+    };
+    Diagnostic { line, column, ..Diagnostic::new(severity, "topology", "", path, message) }
 }

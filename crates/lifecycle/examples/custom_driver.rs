@@ -148,7 +148,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let network: Arc<dyn NetworkDriver> = drawing.clone();
     let llcm = Orchestrator::open(Parts {
         data_dir: data_dir.path().to_owned(),
-        settings: Settings::default(),
+        // A drawing emulates nothing, and says so.
+        settings: Settings { best_effort: true, ..Settings::default() },
         topology: llcm_topology::default_topology(),
         backend: Backend::pair(containers, network)?,
         placement: None,

@@ -56,6 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Event::Step { step, progress: (done, all), .. } => println!("  {done:>3}/{all} {step}"),
             Event::State { state, .. } => println!("  {state:?}"),
             Event::Container { container, state, .. } => println!("  {container}: {state:?}"),
+            Event::Topology { change } => println!("  {change}"),
             Event::Image { progress } => println!("  {}: {}", progress.subject, progress.status),
         }
     }

@@ -1,11 +1,10 @@
 //! What all operations share: the drivers, the records in memory and on disk, the allocation lock, the tasks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use llcm_names::{InstallationId, InstanceId, ServiceId};
-use llcm_runtime::HostSide;
 use tokio::sync::broadcast;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -13,19 +12,20 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Admission;
 use crate::catalog::ServiceRecord;
 use crate::clock::Timestamp;
-use crate::engines;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::ground::Ground;
 use crate::instance::Instance;
 use crate::journal::Record;
 use crate::parts::Parts;
-use crate::plan::{HostFacts, PlanState};
+use crate::plan::PlanState;
 use crate::request::{Event, InstanceState, InstanceView, ServiceRef, ServiceView};
 use crate::requests::{RequestRecord, Requests};
+use crate::schedules::Schedules;
 use crate::settings::{Dialect, Settings};
 use crate::store::writer::Writer;
 use crate::store::{Change, Counters};
 use crate::timed::Late;
+use crate::{facts, topology};
 
 /// Events that a slow watcher may fall behind before it misses some.
 const EVENTS: usize = 4096;
@@ -39,9 +39,11 @@ pub(crate) struct Core {
     /// [`Settings::of`] each dialect: `tango`, `sonata`.
     settings: [Settings; 2],
     pub(crate) installation: InstallationId,
-    /// What the host has that does not change while the server runs.
-    pub(crate) facts: HostFacts,
-    pub(crate) not_emulated: Vec<String>,
+    /// What the engines said of themselves and the host when the server began.
+    pub(crate) known: facts::Known,
+    /// Data centers and links as they are now; those of [`Parts::topology`] are the file's.
+    pub(crate) topology: topology::Current,
+    pub(crate) schedules: Schedules,
     pub(crate) writer: Writer,
     pub(crate) ground: Ground,
     pub(crate) admission: Admission,
@@ -85,7 +87,8 @@ impl Core {
     pub(crate) fn new(
         parts: Parts,
         installation: InstallationId,
-        facts: HostFacts,
+        known: facts::Known,
+        topology: topology::Current,
         writer: Writer,
         state: State,
         late: Arc<Late>,
@@ -97,8 +100,9 @@ impl Core {
             parts,
             settings,
             installation,
-            facts,
-            not_emulated: Vec::new(),
+            known,
+            topology,
+            schedules: Schedules::default(),
             writer,
             ground: Ground::prepared(),
             admission,
@@ -200,36 +204,6 @@ impl Core {
         }
         taken.placement_turn = taken.placement_turn.max(state.counters.round_robin);
         taken
-    }
-
-    /// What the host has now, others' names and ports included. The caller holds [`Core::allocation`].
-    pub(crate) async fn host_facts(&self) -> Result<HostFacts, LifecycleError> {
-        // A host does not tell whom a listener serves. Looked at before the host is: no instance can be added
-        // meanwhile, and the ports of one that goes meanwhile are not taken for somebody else's.
-        let ours: BTreeSet<_> = self
-            .state()
-            .instances
-            .values()
-            .filter(|instance| instance.state().is_live())
-            .flat_map(|instance| &instance.plan.containers)
-            .flat_map(|container| &container.spec.published)
-            .map(|binding| (binding.protocol, binding.host))
-            .collect();
-        let taken = engines::taken(self).await?;
-        let address = self.parts.settings.publish_address;
-        let in_the_way = taken.ports.into_iter().filter(|held| held.blocks(address));
-        let ports_in_use = in_the_way.map(|held| (held.protocol, held.port));
-        let host = if self.parts.settings.any_saps() {
-            self.parts.backend.network().host_side().await?
-        } else {
-            HostSide::default()
-        };
-        Ok(HostFacts {
-            host,
-            ports_in_use: ports_in_use.filter(|port| !ours.contains(port)).collect(),
-            foreign_names: taken.names,
-            ..self.facts.clone()
-        })
     }
 
     /// Adds records to an instance's journal and changes the requests they are about, all or nothing; they are

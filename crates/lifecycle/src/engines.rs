@@ -63,7 +63,7 @@ pub(crate) fn all(backend: &Backend) -> Vec<Engine> {
 
 /// The engines that containers can be placed on, each once: those of the topology's data centers.
 pub(crate) fn placeable(core: &Core) -> Vec<Engine> {
-    let (backend, topology) = (&core.parts.backend, &core.parts.topology);
+    let (backend, topology) = (&core.parts.backend, core.topology.get());
     let has = |engine: &Engine| {
         let own = |dc: &DcName| Arc::ptr_eq(backend.containers_of(dc), &engine.driver);
         topology.datacenters.iter().any(|datacenter| own(&datacenter.name))

@@ -29,6 +29,18 @@ pub enum ErrorCode {
     RequestNotFound,
     /// No such container in the instance.
     ContainerNotFound,
+    /// No such link between data centers.
+    LinkNotFound,
+    /// No such data center.
+    DatacenterNotFound,
+    /// No such schedule.
+    ScheduleNotFound,
+    /// A change of the topology or a schedule has errors.
+    InvalidChange,
+    /// A change of the topology cannot be made as things stand.
+    TopologyConflict,
+    /// The host cannot emulate links as asked.
+    NotEmulated,
     /// The service has running instances.
     ServiceInUse,
     /// The instance is in a state that does not allow it.

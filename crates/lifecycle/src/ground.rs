@@ -5,43 +5,116 @@
 //! with nobody else deciding ([`Core::allocation`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use llcm_descriptors::{Diagnostic, Severity};
 use llcm_runtime::DriverError;
+use llcm_topology::Topology;
 
 use crate::core::Core;
 use crate::engines;
-use crate::error::LifecycleError;
+use crate::error::{ErrorCode, LifecycleError};
 
-/// Whether the network is there.
+/// Whether the network is there, and what it lacks.
 #[derive(Debug, Default)]
 pub(crate) struct Ground {
     prepared: AtomicBool,
+    /// What the host cannot emulate of the links, as last told, each in words.
+    not_emulated: Mutex<Vec<String>>,
 }
 
 impl Ground {
     /// The network was prepared by whoever opened the drivers.
     pub(crate) fn prepared() -> Self {
-        Self { prepared: AtomicBool::new(true) }
+        Self { prepared: AtomicBool::new(true), ..Self::default() }
+    }
+
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.prepared.load(Ordering::Acquire)
+    }
+
+    /// It is not known any more what there is: it is made anew before it is used.
+    pub(crate) fn doubt(&self) {
+        self.prepared.store(false, Ordering::Release);
+    }
+
+    /// It is there, and as it should be.
+    pub(crate) fn trust(&self) {
+        self.prepared.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn not_emulated(&self) -> Vec<String> {
+        self.not_emulated.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// Makes the data centers and links exist; where they cannot be made and nothing stands on them, what there is of
 /// them goes again. The caller holds [`Core::allocation`].
 pub(crate) async fn prepare(core: &Core) -> Result<(), LifecycleError> {
-    if core.ground.prepared.load(Ordering::Acquire) {
+    if core.ground.is_prepared() {
         return Ok(());
     }
-    if let Err(error) = core.parts.backend.network().prepare(&core.parts.topology).await {
+    let laid = lay(core, &core.topology.get()).await;
+    if let Err(error) = laid.and_then(|not_emulated| accept(core, not_emulated)) {
         if !in_use(core) {
             clear(core).await.iter().for_each(|error| log::warn!("{error}"));
         }
-        return Err(error.into());
+        return Err(error);
     }
-    core.ground.prepared.store(true, Ordering::Release);
+    core.ground.trust();
     Ok(())
 }
 
-fn in_use(core: &Core) -> bool {
+/// Brings the network to a topology; what the host cannot emulate of it. That is an error unless the settings want the
+/// best that can be done. The caller holds [`Core::allocation`].
+pub(crate) async fn lay(core: &Core, topology: &Topology) -> Result<Vec<String>, LifecycleError> {
+    let report = core.parts.backend.network().prepare(topology).await?;
+    check(core, &report.not_emulated)?;
+    Ok(report.not_emulated)
+}
+
+/// Goes on with what the host cannot emulate, if the settings say so.
+pub(crate) fn accept(core: &Core, not_emulated: Vec<String>) -> Result<(), LifecycleError> {
+    check(core, &not_emulated)?;
+    *core.ground.not_emulated.lock().unwrap_or_else(PoisonError::into_inner) = not_emulated;
+    Ok(())
+}
+
+fn check(core: &Core, not_emulated: &[String]) -> Result<(), LifecycleError> {
+    let Some(first) = not_emulated.first() else { return Ok(()) };
+    if core.parts.settings.best_effort {
+        return Ok(());
+    }
+    let more = match not_emulated.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let message = format!(
+        "this host cannot emulate the links as asked: {first}{more}; `llcm doctor` says what it can do, and a server with \
+         --best-effort leaves out what it cannot"
+    );
+    Err(LifecycleError {
+        others: not_emulated.to_vec(),
+        ..LifecycleError::new(ErrorCode::NotEmulated, message)
+    })
+}
+
+/// What the network lacks, as warnings of what is made on it.
+pub(crate) fn warnings(core: &Core) -> Vec<Diagnostic> {
+    let warning = |what: String| {
+        Diagnostic::new(
+            Severity::Warning,
+            "not-emulated",
+            "",
+            "",
+            format!("not emulated on this host: {what}"),
+        )
+        .hint("the emulated links are better than the topology says; see the setting `best_effort`")
+    };
+    core.ground.not_emulated().into_iter().map(warning).collect()
+}
+
+pub(crate) fn in_use(core: &Core) -> bool {
     core.state().instances.values().any(|instance| instance.state().is_live())
 }
 
@@ -62,7 +135,7 @@ pub(crate) async fn leave_if_unused(core: &Core) {
 pub(crate) async fn clear(core: &Core) -> Vec<DriverError> {
     let backend = &core.parts.backend;
     // Before the first await: what is interrupted half-way is not there.
-    core.ground.prepared.store(false, Ordering::Release);
+    core.ground.doubt();
     let (network, containers) = tokio::join!(backend.network().teardown(), engines::cleanup(core));
     network.err().into_iter().chain(containers).collect()
 }

@@ -17,7 +17,7 @@ use crate::plan::{self, HostFacts, InstancePlan, PlanRequest, PlanState, contain
 use crate::request::{InstanceState, RequestType, RequestView, ServiceRef};
 use crate::requests::RequestRecord;
 use crate::store::{Change, Counters};
-use crate::{admission, engines, ground, retry, saga};
+use crate::{admission, engines, facts, ground, retry, saga};
 
 /// Plans an instance and records it, and begins to make it.
 pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestView, LifecycleError> {
@@ -28,10 +28,11 @@ pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestV
     let service = core.resolve(&meant)?;
     let instance_id = InstanceId::new(core.parts.ids.uuid());
     let ssiid = free_ssiid(&core, &service)?;
-    let facts = core.host_facts().await?;
-    let plan = plan(&core, &service, facts, instance_id, ssiid).await?;
+    let facts = facts::now(&core).await?;
+    let mut plan = plan(&core, &service, facts, instance_id, ssiid).await?;
     engines::check(&core, &plan).await?;
     ground::prepare(&core).await?;
+    plan.warnings.extend(ground::warnings(&core));
 
     let now = core.stamp();
     let request = RequestRecord::new(
@@ -132,11 +133,12 @@ pub(crate) fn plan_against(
             }
         }
     }
+    let topology = core.topology.get();
     let results = parts.settings.results_of(&parts.data_dir, service.view.id);
     let request = PlanRequest {
         descriptors: &service.descriptors,
         reserved: &service.reserved,
-        topology: &parts.topology,
+        topology: &topology,
         settings: core.settings(dialect),
         dialect,
         state,

@@ -70,7 +70,8 @@
 //! [`request`], [`settings`] and [`parts`] (what goes in and out), [`orchestrator`], [`plan`], [`step`], [`journal`], `saga`
 //! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`] and `images`, `auto`,
 //! `watching` (what happens in between), `retry` and `strays` (what did not end), `timed` (drivers with deadlines),
-//! [`recovery`], [`store`], `ground` (the network that instances stand on), [`script`].
+//! [`recovery`], [`store`], [`topology`] and `ground` (the network that instances stand on), [`schedules`] (its changes over
+//! time), [`script`].
 
 mod admission;
 mod auto;
@@ -81,6 +82,7 @@ mod core;
 pub mod deadlines;
 mod engines;
 pub mod error;
+mod facts;
 mod ground;
 mod images;
 mod inspect;
@@ -99,6 +101,7 @@ pub mod request;
 pub mod requests;
 mod retry;
 mod saga;
+pub mod schedules;
 pub mod script;
 pub mod settings;
 pub mod state;
@@ -107,6 +110,7 @@ pub mod store;
 mod strays;
 mod terminate;
 mod timed;
+pub mod topology;
 mod watching;
 
 pub use clock::{Clock, IdSource, SystemClock, SystemIds, Timestamp};

@@ -13,18 +13,17 @@ use std::sync::Arc;
 use llcm_descriptors::{Descriptors, Diagnostic, Severity};
 use llcm_names::{FunctionId, InstanceId, ServiceId, Ssiid};
 
-use crate::admission;
 use crate::catalog::ServiceRecord;
 use crate::clock::Timestamp;
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
-use crate::images;
 use crate::instantiate::{cannot_plan, plan_against};
 use crate::open::blocking;
 use crate::plan::{self, PlanState};
 use crate::request::{FunctionView, ServiceView, Upload};
 use crate::settings::Dialect;
 use crate::store::Change;
+use crate::{admission, facts, images};
 
 mod read;
 
@@ -155,8 +154,8 @@ fn plan_on_trial(core: &Core, mut service: ServiceRecord) -> Result<ServiceRecor
     service.reserved = plan::reserve(&service.descriptors, settings, service.view.dialect, &empty.subnets)
         .map_err(|findings| cannot_plan(with_warnings(findings, &service)))?;
     let instance = InstanceId::new(core.parts.ids.uuid());
-    let mut facts = core.facts.clone();
-    if facts.without_management.len() < core.parts.topology.datacenters.len() {
+    let mut facts = facts::known(core);
+    if facts.without_management.len() < core.topology.get().datacenters.len() {
         // Another instance's units may be placed where there is what this one's lack.
         facts.without_management.clear();
     }

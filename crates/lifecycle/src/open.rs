@@ -1,22 +1,16 @@
 //! The beginning and the end of an orchestrator.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use llcm_names::DcName;
-use llcm_runtime::{Backend, EngineId, EngineInfo};
-use llcm_topology::Topology;
 
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::installation::{hold, installation_id};
 use crate::parts::Parts;
-use crate::plan::HostFacts;
 use crate::store::file::{self, FileStore};
 use crate::store::writer::Writer;
-use crate::store::{Store, StoreError};
+use crate::store::{Change, Store, StoreError};
 use crate::timed::{self, Late};
-use crate::{engines, ground, onboard, recovery, requests, strays, terminate, watching};
+use crate::{engines, facts, ground, onboard, recovery, requests, strays, terminate, topology, watching};
 
 /// The store in a data directory, made where there never was one; the directory is this process's as long as it is open.
 pub(crate) async fn file_store(parts: &Parts) -> Result<Arc<dyn Store>, LifecycleError> {
@@ -54,62 +48,30 @@ pub(crate) async fn open(parts: Parts, store: Arc<dyn Store>) -> Result<Arc<Core
     for (_, info) in &infos {
         info.warnings.iter().for_each(|warning| log::warn!("{}: {warning}", info.name));
     }
-    let report = parts.backend.network().prepare(&parts.topology).await?;
+    let (topology, outdated) = topology::at_start(&parts.topology, contents.topology.as_ref());
+    let report = parts.backend.network().prepare(&topology).await?;
     report.not_emulated.iter().for_each(|property| log::warn!("not emulated on this host: {property}"));
 
     let (state, unusable) = recovery::load(contents);
-    let mut facts = facts(&infos);
-    facts.missing_limits = missing_limits(&infos, &parts.backend, &parts.topology);
-    facts.without_management = without_management(&parts.backend, &parts.topology);
-    let mut core = Core::new(parts, installation, facts, Writer::start(store), state, late);
-    core.not_emulated = report.not_emulated;
-    let core = Arc::new(core);
+    let (known, topology) = (facts::Known::new(infos), topology::Current::new(topology));
+    let core = Arc::new(Core::new(parts, installation, known, topology, Writer::start(store), state, late));
+    if outdated {
+        core.writer.write(vec![Change::PutTopology(None)]).await?;
+    }
     recovery::recover(&core, unusable).await?;
     // Laid to see what the host can do, and for what runs still; where nothing does, the host is left as it was.
     ground::leave_if_unused(&core).await;
+    if let Err(error) = ground::accept(&core, report.not_emulated) {
+        // What runs already goes on as it is; without anything, nothing stays behind.
+        let idle = none_left(&core);
+        if let Err(further) = shutdown(&core, idle).await {
+            return Err(LifecycleError { others: [error.others, vec![further.message]].concat(), ..error });
+        }
+        return Err(error);
+    }
     strays::begin(&core);
     watching::begin(&core);
     Ok(core)
-}
-
-/// What the engines have together: they are on one host.
-fn facts(infos: &[(EngineId, EngineInfo)]) -> HostFacts {
-    // What is taken is asked again for each plan.
-    let mut facts = HostFacts::default();
-    for (_, info) in infos {
-        facts.cpus.extend(&info.cpus);
-        for network in &info.networks {
-            match network.parse() {
-                Ok(network) => facts.engine_networks.push(network),
-                Err(error) => {
-                    log::warn!("{} reports a network {network:?} that is none: {error}", info.name);
-                }
-            }
-        }
-    }
-    facts
-}
-
-/// The limits that cannot be set, by data center: engines differ in them.
-fn missing_limits(
-    infos: &[(EngineId, EngineInfo)],
-    backend: &Backend,
-    topology: &Topology,
-) -> BTreeMap<DcName, BTreeMap<String, String>> {
-    let datacenters = topology.datacenters.iter().filter_map(|datacenter| {
-        let engine = backend.engine_of(&datacenter.name);
-        let (_, info) = infos.iter().find(|(id, _)| *id == engine)?;
-        Some((datacenter.name.clone(), info.missing_limits.clone()))
-    });
-    datacenters.filter(|(_, missing)| !missing.is_empty()).collect()
-}
-
-/// The data centers whose containers have no interface of the engine's that could be given a name, with the engine.
-fn without_management(backend: &Backend, topology: &Topology) -> BTreeMap<DcName, String> {
-    let can = backend.network().management().is_some();
-    let offers = topology.datacenters.iter().map(|dc| (&dc.name, backend.containers_of(&dc.name).offers()));
-    let without = offers.filter(|(_, offers)| !(can && offers.management));
-    without.map(|(name, offers)| (name.clone(), offers.engine.to_string())).collect()
 }
 
 /// Refuses new work, waits for what is going on, closes the store. Whoever asks for it again gets what came of
@@ -200,30 +162,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
             reason: format!("a thread ended abnormally: {error}"),
         })
     })?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn engines_are_on_one_host() {
-        let info = |name: &str, cpus: &[u32], networks: &[&str]| {
-            let info = EngineInfo {
-                name: name.to_owned(),
-                cpus: cpus.to_vec(),
-                networks: networks.iter().map(|&network| network.to_owned()).collect(),
-                ..EngineInfo::default()
-            };
-            (EngineId::new(name), info)
-        };
-        let facts = facts(&[
-            info("one", &[0, 1], &["172.17.0.0/16"]),
-            info("silent", &[], &["no network"]),
-            info("other", &[1, 2], &["10.88.0.0/16"]),
-        ]);
-        assert_eq!(facts.cpus.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
-        let networks: Vec<_> = facts.engine_networks.iter().map(ToString::to_string).collect();
-        assert_eq!(networks, ["172.17.0.0/16", "10.88.0.0/16"]);
-    }
 }

@@ -290,6 +290,11 @@ pub enum Event {
         /// What it does now; `None`: the engine has no such container any more.
         state: Option<ContainerState>,
     },
+    /// Links or data centers were changed.
+    Topology {
+        /// What, in words.
+        change: String,
+    },
     /// An instance changed its state.
     State {
         /// The instance.

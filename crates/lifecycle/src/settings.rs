@@ -205,6 +205,9 @@ pub struct Settings {
     pub pools: PoolSettings,
     /// See [`SapSettings`].
     pub saps: SapSettings,
+    /// Whether to go on where the host cannot emulate links as the topology says. What is left out is then a warning;
+    /// otherwise it is an error.
+    pub best_effort: bool,
     /// Whether a container that has ended, or was removed by somebody else, is started again.
     pub heal: bool,
     /// How long calls to drivers may take.
@@ -253,6 +256,7 @@ impl Default for Settings {
             limits: llcm_packaging::Limits::default(),
             pools: PoolSettings::default(),
             saps: SapSettings::default(),
+            best_effort: false,
             heal: false,
             deadlines: Deadlines::default(),
             retry: Backoff::default(),

@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::catalog::ServiceRecord;
 use crate::journal::Record;
 use crate::requests::RequestRecord;
+use crate::topology::ChangedTopology;
 
 pub mod care;
 pub(crate) mod examine;
@@ -80,6 +81,8 @@ pub enum Change {
     RemoveRequest(RequestId),
     /// Replaces the counters.
     PutCounters(Counters),
+    /// Replaces what the topology was changed to; `None`: it is the file's.
+    PutTopology(Option<Box<ChangedTopology>>),
 }
 
 /// All that is stored.
@@ -87,6 +90,8 @@ pub enum Change {
 pub struct Contents {
     /// The counters.
     pub counters: Counters,
+    /// What the topology was changed to; `None`: it is the file's.
+    pub topology: Option<ChangedTopology>,
     /// The catalogue.
     pub services: BTreeMap<ServiceId, ServiceRecord>,
     /// The requests.

@@ -55,6 +55,10 @@ uuid_newtype!(
     RequestId, "request id"
 );
 uuid_newtype!(
+    /// A schedule of changes of links.
+    ScheduleId, "schedule id"
+);
+uuid_newtype!(
     /// A network function of an on-boarded service.
     FunctionId, "function id"
 );

@@ -26,8 +26,8 @@ mod text;
 pub use container::{ContainerName, EngineName};
 pub use dc::DcName;
 pub use ids::{
-    FunctionId, InstallationId, InstanceId, LinkGroup, PackageHash, PortId, RequestId, SegmentId, ServiceId,
-    Ssiid,
+    FunctionId, InstallationId, InstanceId, LinkGroup, PackageHash, PortId, RequestId, ScheduleId, SegmentId,
+    ServiceId, Ssiid,
 };
 pub use ifname::IfName;
 pub use mac::MacAddr;

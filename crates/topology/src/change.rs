@@ -150,20 +150,31 @@ impl Topology {
     /// What the change cannot be made for.
     pub fn changed(&self, change: &Change) -> Result<Self, ChangeError> {
         let mut next = self.clone();
+        next.change(change)?;
+        Ok(next)
+    }
+
+    /// Makes a change; it is as it was when that is not possible.
+    ///
+    /// # Errors
+    /// What the change cannot be made for.
+    pub fn change(&mut self, change: &Change) -> Result<(), ChangeError> {
         match change {
             Change::Link { name, change } => {
-                let found = next.links.iter_mut().find(|link| link.name == *name);
-                change.apply(found.ok_or_else(|| self.no_link(name))?)?;
+                let Some(position) = self.links.iter().position(|link| link.name == *name) else {
+                    return Err(self.no_link(name));
+                };
+                change.apply(&mut self.links[position])?;
             }
             Change::AddLink(new) => {
                 let link = self.named(new)?;
-                next.links.push(link);
+                self.links.push(link);
             }
             Change::RemoveLink { name } => {
-                next.links.retain(|link| link.name != *name);
-                if next.links.len() == self.links.len() {
+                if self.link(name).is_none() {
                     return Err(self.no_link(name));
                 }
+                self.links.retain(|link| link.name != *name);
             }
             Change::AddDatacenter(datacenter) => {
                 if self.datacenter(&datacenter.name).is_some() {
@@ -172,7 +183,7 @@ impl Topology {
                 if self.datacenters.len() >= MAX_DATACENTERS {
                     return Err(ChangeError::TooManyDatacenters);
                 }
-                next.datacenters.push(datacenter.clone());
+                self.datacenters.push(datacenter.clone());
             }
             Change::RemoveDatacenter { name } => {
                 if self.datacenter(name).is_none() {
@@ -181,11 +192,11 @@ impl Topology {
                 if self.datacenters.len() == 1 {
                     return Err(ChangeError::LastDatacenter { name: name.clone() });
                 }
-                next.datacenters.retain(|datacenter| datacenter.name != *name);
-                next.links.retain(|link| link.a.dc != *name && link.b.dc != *name);
+                self.datacenters.retain(|datacenter| datacenter.name != *name);
+                self.links.retain(|link| link.a.dc != *name && link.b.dc != *name);
             }
         }
-        Ok(next)
+        Ok(())
     }
 
     /// A new link, with a name that no other one has.

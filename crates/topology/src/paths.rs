@@ -63,10 +63,16 @@ pub struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
-    /// The paths of a topology.
+    /// The paths of a topology: over the links that are up.
     #[must_use]
     pub fn new(topology: &'a Topology) -> Self {
         Self { topology, trees: Trees::new(topology) }
+    }
+
+    /// The paths that there are when all links are up.
+    #[must_use]
+    pub fn of_all_links(topology: &'a Topology) -> Self {
+        Self { topology, trees: Trees::of_all_links(topology) }
     }
 
     /// The topology's own copy of a name; `None` when it has no such data center.
@@ -147,6 +153,7 @@ mod tests {
         ring.links[1].up = false;
         assert_eq!(walk(&ring, "a", "b"), "none");
         assert!(!Paths::new(&ring).is_connected());
+        assert!(Paths::of_all_links(&ring).is_connected());
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Step {
 #[derive(Debug, Default)]
 pub struct Trees {
     numbers: BTreeMap<DcName, usize>,
-    /// Both directions of each link that is up, in the order of the links.
+    /// Both directions of each link that counts, in the order of the links.
     edges: Vec<(Step, Length)>,
     /// By data center: the edges that leave it.
     leaving: Vec<Vec<usize>>,
@@ -38,14 +38,24 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// Those of a topology.
+    /// Those of a topology: over the links that are up.
     #[must_use]
     pub fn new(topology: &Topology) -> Self {
+        Self::over(topology, |link| link.up)
+    }
+
+    /// Those that there are when all links are up.
+    #[must_use]
+    pub fn of_all_links(topology: &Topology) -> Self {
+        Self::over(topology, |_| true)
+    }
+
+    fn over(topology: &Topology, counts: impl Fn(&Link) -> bool) -> Self {
         let numbers: BTreeMap<DcName, usize> =
             topology.datacenters.iter().enumerate().map(|(number, dc)| (dc.name.clone(), number)).collect();
         let mut edges = Vec::new();
         let mut leaving = vec![Vec::new(); topology.datacenters.len()];
-        for (link, Link { a, b, .. }) in topology.links.iter().enumerate().filter(|(_, link)| link.up) {
+        for (link, Link { a, b, .. }) in topology.links.iter().enumerate().filter(|(_, link)| counts(link)) {
             let (Some(&first), Some(&second)) = (numbers.get(&a.dc), numbers.get(&b.dc)) else { continue };
             for (from, to, end, backward) in [(first, second, a, false), (second, first, b, true)] {
                 leaving[from].push(edges.len());

@@ -171,6 +171,29 @@ impl Client {
         self.send(Method::DELETE, &path, |request| request.timeout(ANSWER_TIMEOUT)).await.map(drop)
     }
 
+    /// A POST of a document, whose answer is JSON.
+    pub(crate) async fn post(&self, path: &str, document: String) -> anyhow::Result<Value> {
+        let fill = |request: reqwest::RequestBuilder| request.body(document).timeout(ANSWER_TIMEOUT);
+        let response = self.send(Method::POST, path, fill).await?;
+        response.json().await.map_err(|error| self.explain(error))
+    }
+
+    /// A PATCH whose answer is JSON.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let fill = |request: reqwest::RequestBuilder| request.json(body).timeout(ANSWER_TIMEOUT);
+        let response = self.send(Method::PATCH, path, fill).await?;
+        response.json().await.map_err(|error| self.explain(error))
+    }
+
+    /// A DELETE; what it answers, or `null`.
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        let response = self.send(Method::DELETE, path, |request| request.timeout(ANSWER_TIMEOUT)).await?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
+        response.json().await.map_err(|error| self.explain(error))
+    }
+
     /// Waits until a request is done, however long that takes.
     ///
     /// # Errors
@@ -219,6 +242,19 @@ fn certificate_problem(error: &reqwest::Error) -> Option<String> {
     None
 }
 
+/// A name as a segment of a path (RFC 3986, section 2.1).
+pub(crate) fn segment(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// The route of the list of instances.
 pub(crate) fn instances_path(ended: bool) -> &'static str {
     if ended { "/instances?ended=true" } else { "/instances" }
@@ -256,6 +292,9 @@ async fn refusal(response: Response) -> anyhow::Error {
 fn what_is_new(finding: &Diagnostic, said: &str) -> Option<String> {
     if !said.contains(&finding.message) {
         return Some(finding.to_string());
+    }
+    if finding.document.is_empty() && finding.hint.is_empty() {
+        return None;
     }
     let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
     let place = format!("{}{line}", finding.document);

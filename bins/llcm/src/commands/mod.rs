@@ -3,11 +3,13 @@
 pub(crate) mod audit;
 pub(crate) mod clean;
 pub(crate) mod completions;
+pub(crate) mod dc;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod exec;
 pub(crate) mod image;
+pub(crate) mod link;
 pub(crate) mod logs;
 mod offline;
 pub(crate) mod pack;
@@ -52,6 +54,12 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Verb::Sap(args) => {
             with_client(&args.connection().clone(), async |client| sap::run(&client, &args).await)
+        }
+        Verb::Link(args) => {
+            with_client(&args.connection().clone(), async |client| link::run(&client, args).await)
+        }
+        Verb::Dc(args) => {
+            with_client(&args.connection().clone(), async |client| dc::run(&client, &args).await)
         }
         Verb::Logs(args) => {
             with_client(&args.connection.clone(), async |client| logs::run(&client, &args).await)

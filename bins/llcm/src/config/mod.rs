@@ -54,8 +54,6 @@ pub(crate) struct Config {
     pub(crate) access: access::Access,
     /// The life-cycle's settings.
     pub(crate) settings: Settings,
-    /// Go on when links cannot be emulated as the topology says.
-    pub(crate) best_effort: bool,
     /// Terminate all instances when the server ends.
     pub(crate) stop_instances: bool,
     /// The log's filter.
@@ -100,7 +98,6 @@ impl RawConfig {
             simulated_script: self.simulated_script,
             access,
             settings,
-            best_effort: self.best_effort.unwrap_or(false),
             stop_instances: self.stop_instances.unwrap_or(false),
             log: self.log.unwrap_or_else(|| DEFAULT_LOG.to_owned()),
         })
@@ -175,6 +172,7 @@ impl RawConfig {
         set(&mut settings.instantiation_wait, self.instantiation_wait.map(seconds));
         set(&mut settings.max_instances, self.max_instances.and_then(|count| count.get().try_into().ok()));
         set(&mut settings.min_free_disk, self.min_free_disk.map(|size| size.0));
+        set(&mut settings.best_effort, self.best_effort);
         set(&mut settings.heal, self.heal);
         let deadlines = &mut settings.deadlines;
         set(&mut deadlines.look, self.look_deadline.map(|count| seconds(count.get())));

@@ -34,6 +34,12 @@ fn help_of_every_command() {
     for verb in ["load", "import", "ls", "rm"] {
         insta::assert_snapshot!(format!("help-image-{verb}"), llcm(&["image", verb, "--help"]).expect(0));
     }
+    for verb in ["ls", "set", "down", "up", "add", "rm", "play", "schedules", "stop"] {
+        insta::assert_snapshot!(format!("help-link-{verb}"), llcm(&["link", verb, "--help"]).expect(0));
+    }
+    for verb in ["ls", "add", "rm"] {
+        insta::assert_snapshot!(format!("help-dc-{verb}"), llcm(&["dc", verb, "--help"]).expect(0));
+    }
     // The settings are those of the server.
     let clean = llcm(&["clean", "--help"]).expect(0);
     insta::assert_snapshot!("help-clean", clean.split("Settings of the server").next().unwrap());

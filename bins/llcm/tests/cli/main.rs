@@ -15,6 +15,7 @@ mod doctor;
 mod full;
 mod help;
 mod image;
+mod links;
 mod load;
 mod offline;
 mod run;

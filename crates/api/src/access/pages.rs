@@ -93,7 +93,7 @@ pub(super) fn preflight(request: &ServiceRequest, origins: &[String]) -> Option<
         return None;
     }
     let mut reply = HttpResponse::NoContent();
-    reply.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE"));
+    reply.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE"));
     reply.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"));
     if headers.contains_key("access-control-request-private-network") {
         reply.insert_header(("access-control-allow-private-network", "true"));

@@ -5,10 +5,14 @@
 
 mod audit;
 mod containers;
+mod datacenters;
 mod events;
 mod instances;
+mod links;
 mod packages;
 mod requests;
+mod schedules;
+pub mod topology_view;
 pub mod view;
 
 use actix_web::HttpResponse;
@@ -40,6 +44,15 @@ pub(crate) fn entries() -> Vec<Entry> {
         Entry::at("/instances/{id}/containers/{name}/logs").stream(containers::logs),
         Entry::at("/requests").get(requests::list),
         Entry::at("/requests/{id}").get(requests::one),
+        Entry::at("/links").get(links::list).on(Method::POST, links::add),
+        Entry::at("/links/{name}")
+            .get(links::one)
+            .on(Method::PATCH, links::change)
+            .on(Method::DELETE, links::remove),
+        Entry::at("/datacenters").get(datacenters::list).on(Method::POST, datacenters::add),
+        Entry::at("/datacenters/{name}").get(datacenters::one).on(Method::DELETE, datacenters::remove),
+        Entry::at("/schedules").get(schedules::list).on(Method::POST, schedules::play),
+        Entry::at("/schedules/{id}").get(schedules::one).on(Method::DELETE, schedules::stop),
         Entry::at("/audit").get(audit::list),
         Entry::at("/events").stream(events::stream),
     ]

@@ -97,6 +97,12 @@ fn show_operation(operation: &Operation, method: &str, path: &str) -> Value {
             shown["requestBody"] =
                 json!({ "content": { "application/json": { "schema": schemas::of(name) } } });
         }
+        Takes::Yaml(name) => {
+            let content = json!({ "schema": schemas::of(name) });
+            shown["requestBody"] = json!({ "required": true, "content": {
+                "application/json": content, "application/yaml": content,
+            } });
+        }
         Takes::Package => {
             let form = json!({ "type": "object", "required": ["package"], "properties": { "package": {} } });
             shown["requestBody"] = json!({ "required": true, "content": {

@@ -4,6 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::codes::Code;
 
+mod topology;
+
 /// A reference to a schema of [`all`].
 pub(super) fn of(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
@@ -11,6 +13,10 @@ pub(super) fn of(name: &str) -> Value {
 
 /// An object with these fields; those whose name ends in `?` may be absent.
 fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    object_of(&fields)
+}
+
+fn object_of(fields: &[(&str, Value)]) -> Value {
     let names = fields.iter().map(|(name, _)| *name);
     let required: Vec<_> = names.filter(|name| !name.ends_with('?')).collect();
     let properties: Map<_, _> =
@@ -68,7 +74,8 @@ fn pair() -> Value {
 /// The schemas by name.
 pub(super) fn all() -> Value {
     let mut all: Map<String, Value> = Map::new();
-    for part in [shared(), audit(), services(), instances(), streams(), tango_requests(), tango_replies()] {
+    let parts = [shared(), audit(), services(), instances(), topology::replies(), topology::requests()];
+    for part in parts.into_iter().chain([streams(), tango_requests(), tango_replies()]) {
         all.extend(part.into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     }
     all.into()
@@ -279,6 +286,7 @@ fn streams() -> Vec<(&'static str, Value)> {
             ("container", about("Its name in the engine.")),
             ("state", or_null(of("ContainerState"))),
         ]),
+        object([("event", words(&["topology"])), ("change", about("Of links or data centers, in words."))]),
         object([("event", words(&["missed"])), ("count", integer())]),
     ] });
     vec![("Command", command), ("OutputLine", line), ("Event", event)]

@@ -23,6 +23,7 @@ mod sockets;
 mod sonata;
 mod tango;
 mod tls;
+mod topology;
 mod transcript;
 mod uploads;
 mod wire;

@@ -113,6 +113,7 @@ fn events_and_lines_of_output_of_all_kinds() {
         let container = EngineName::parse("mn.vnf0.vdu01.0").unwrap();
         holds(Event::Container { instance, container, state }, "Event");
     }
+    holds(Event::Topology { change: "link x: down".to_owned() }, "Event");
     holds(json!({ "event": "missed", "count": 3 }), "Event");
     for stream in [OutputStream::Stdout, OutputStream::Stderr] {
         holds(OutputLine::Output { stream, data: "AP8K".to_owned() }, "OutputLine");

@@ -212,6 +212,7 @@ fn sync_directory(path: &Path) -> Result<(), StoreError> {
 /// The changes that make an empty store hold the contents.
 fn changes(contents: &Contents) -> Vec<Change> {
     let mut changes = vec![Change::PutCounters(contents.counters)];
+    changes.extend(contents.topology.iter().map(|it| Change::PutTopology(Some(Box::new(it.clone())))));
     changes.extend(contents.services.values().map(|service| Change::PutService(Box::new(service.clone()))));
     changes.extend(contents.requests.values().map(|request| Change::PutRequest(Box::new(request.clone()))));
     for (id, journal) in &contents.journals {

@@ -24,6 +24,7 @@ const JOURNAL: TableDefinition<'_, (u128, u64), &[u8]> = TableDefinition::new("j
 
 const KEY_FORMAT: &str = "format";
 const KEY_COUNTERS: &str = "counters";
+const KEY_TOPOLOGY: &str = "topology";
 
 /// The store's name in a data directory.
 pub const FILE: &str = "store.redb";
@@ -195,8 +196,10 @@ pub(super) fn read_format(database: &Database) -> Result<Option<u32>, redb::Erro
 /// What the file holds, before it is decoded.
 pub(super) fn read_raw(database: &Database) -> Result<Raw, redb::Error> {
     let transaction = database.begin_read()?;
-    let counters = transaction.open_table(META)?.get(KEY_COUNTERS)?.map(|value| value.value().to_vec());
-    let mut raw = Raw { counters, ..Raw::default() };
+    let meta = transaction.open_table(META)?;
+    let counters = meta.get(KEY_COUNTERS)?.map(|value| value.value().to_vec());
+    let topology = meta.get(KEY_TOPOLOGY)?.map(|value| value.value().to_vec());
+    let mut raw = Raw { counters, topology, ..Raw::default() };
     for (table, rows) in [(SERVICES, &mut raw.services), (REQUESTS, &mut raw.requests)] {
         for row in transaction.open_table(table)?.iter()? {
             let (key, value) = row?;
@@ -226,6 +229,7 @@ type Encoded<'a> = (&'a Change, Vec<u8>);
 #[derive(Default)]
 pub(super) struct Raw {
     counters: Option<Vec<u8>>,
+    topology: Option<Vec<u8>>,
     services: Vec<(u128, Vec<u8>)>,
     requests: Vec<(u128, Vec<u8>)>,
     journal: Vec<(u128, Vec<u8>)>,
@@ -241,6 +245,12 @@ impl Raw {
         if let Some(bytes) = self.counters {
             match decode("counter", 0, &bytes) {
                 Ok(counters) => contents.counters = counters,
+                Err(error) => unreadable(error)?,
+            }
+        }
+        if let Some(bytes) = self.topology {
+            match decode("topology", 0, &bytes) {
+                Ok(topology) => contents.topology = Some(topology),
                 Err(error) => unreadable(error)?,
             }
         }
@@ -318,6 +328,12 @@ fn apply(transaction: &WriteTransaction, change: &Change, bytes: &[u8]) -> Resul
         Change::PutCounters(_) => {
             transaction.open_table(META)?.insert(KEY_COUNTERS, bytes)?;
         }
+        Change::PutTopology(Some(_)) => {
+            transaction.open_table(META)?.insert(KEY_TOPOLOGY, bytes)?;
+        }
+        Change::PutTopology(None) => {
+            transaction.open_table(META)?.remove(KEY_TOPOLOGY)?;
+        }
     }
     Ok(())
 }
@@ -331,7 +347,11 @@ fn encode(change: &Change) -> Result<Vec<u8>, serde_json::Error> {
         Change::PutService(service) => versioned(service),
         Change::PutRequest(request) => versioned(request),
         Change::PutCounters(counters) => versioned(counters),
-        Change::Forget(_) | Change::RemoveService(_) | Change::RemoveRequest(_) => Ok(Vec::new()),
+        Change::PutTopology(Some(changed)) => versioned(changed),
+        Change::Forget(_)
+        | Change::RemoveService(_)
+        | Change::RemoveRequest(_)
+        | Change::PutTopology(None) => Ok(Vec::new()),
     }
 }
 

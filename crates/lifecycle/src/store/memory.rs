@@ -51,6 +51,7 @@ impl Store for MemoryStore {
                     contents.requests.remove(&id);
                 }
                 Change::PutCounters(counters) => contents.counters = counters,
+                Change::PutTopology(changed) => contents.topology = changed.map(|it| *it),
             }
         }
         Ok(())

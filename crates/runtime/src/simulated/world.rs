@@ -190,6 +190,12 @@ impl World {
         }
     }
 
+    /// The data centers and links of an installation, as they were last prepared; `None`: there are none.
+    #[must_use]
+    pub fn topology(&self, installation: &InstallationId) -> Option<llcm_topology::Topology> {
+        self.lock().topologies.get(installation).cloned()
+    }
+
     /// What a container was created with; `None` for one that is not there or not of this program.
     #[must_use]
     pub fn spec(&self, name: &EngineName) -> Option<ContainerSpec> {

@@ -39,10 +39,11 @@ impl Loader {
             return None;
         };
         let mut changes = Vec::new();
-        for (position, item) in self.list("changes", list).iter().enumerate() {
+        let items = self.list("changes", list);
+        for (position, item) in items.iter().enumerate() {
             self.scheduled(&format!("changes[{position}]"), item, &mut changes)?;
         }
-        if changes.is_empty() {
+        if items.is_empty() {
             self.error("changes", Some(list), "there must be at least one change");
         }
         // Stable: those of one time stay in their order.

@@ -60,7 +60,7 @@ pub(super) fn look(config: &Config) -> anyhow::Result<Findings> {
         user: user.as_raw(),
         is_root: user.is_root(),
         engine: config.engine,
-        best_effort: config.best_effort,
+        best_effort: config.settings.best_effort,
         embedded,
         image_sources: in_words(engines::image_sources(config).map(drop)),
         docker,

@@ -230,6 +230,13 @@ fn the_topology_joins_the_ends_and_bounds_the_packets() {
     let mtus: Vec<_> = plan.containers[0].interfaces.iter().map(|interface| interface.port.mtu).collect();
     assert_eq!(mtus, [1400, 1500]);
     let mut bench = Bench::chain(2, POINTS, links);
+    bench.topology =
+        topology("datacenters: [x, y, z]\nlinks:\n- {ends: [x, z], mtu: 1400, up: false}\n- [z, y]\n");
+    let plan = bench.plan();
+    assert_eq!(plan.containers[0].interfaces[0].port.mtu, 1400, "a link that is down may come back");
+    let warnings: Vec<_> = plan.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings.iter().any(|it| it.contains("has ends in x and y, and the links")), "{warnings:?}");
+    let mut bench = Bench::chain(2, POINTS, links);
     bench.topology = topology("datacenters: [x, y]");
     let errors = bench.errors();
     assert!(errors[0].contains("E-Line one has ends in x and y, which no links join"), "{errors:?}");

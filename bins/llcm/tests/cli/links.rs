@@ -1,0 +1,136 @@
+//! `llcm link` and `llcm dc` against a server.
+
+use std::fs;
+
+use crate::run::{Server, demo_package};
+
+const RING: &str = "datacenters: [dc1, dc2, dc3]\nlinks: [[dc1, dc2], [dc2, dc3], [dc3, dc1]]\n";
+
+/// A server on a ring of three data centers.
+fn ring(dir: &std::path::Path, flags: &[&str]) -> Server {
+    let topology = dir.join("topology.yml");
+    if !topology.exists() {
+        fs::write(&topology, RING).unwrap();
+    }
+    let args = [&["--topology", topology.to_str().unwrap()], flags].concat();
+    Server::start(&dir.join("data"), &args)
+}
+
+#[test]
+fn links_are_changed_and_stay_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ring(dir.path(), &[]);
+    server.llcm(&["up", &demo_package(dir.path())]).expect(0);
+    server
+        .llcm(&[
+            "link", "set", "dc1-dc2", "--delay", "20ms", "--jitter", "1.5ms", "--loss", "1%", "--from", "dc1",
+        ])
+        .expect(0);
+    server.llcm(&["link", "set", "dc2-dc3", "--bandwidth", "100Mbps", "--queue", "50"]).expect(0);
+    assert_eq!(server.llcm(&["link", "down", "dc3-dc1"]).expect(0), "link dc3-dc1 is down\n");
+    server.llcm(&["link", "add", "dc1", "dc3", "--name", "spare link", "--mtu", "1500", "--down"]).expect(0);
+    let told = server.llcm(&["link", "ls"]).expect(0);
+    insta::assert_snapshot!("link-ls", told);
+    server.llcm(&["link", "up", "spare link"]).expect(0);
+    server.llcm(&["link", "rm", "spare link"]).expect(0);
+    let links = server.llcm(&["link", "ls", "-o", "json"]).json();
+    assert_eq!(links.as_array().unwrap().len(), 3);
+
+    server
+        .llcm(&["dc", "add", "dc4", "--cpu", "2.5", "--memory", "4GiB", "--metadata", "country=eu"])
+        .expect(0);
+    server.llcm(&["link", "add", "dc4", "dc1"]).expect(0);
+    insta::assert_snapshot!("dc-ls", server.llcm(&["dc", "ls"]).expect(0));
+    let refused = server.llcm(&["dc", "rm", "dc1"]).expect_error(1);
+    assert!(refused.contains("in use by 1 units of live instances"), "{refused}");
+    server.llcm(&["dc", "rm", "dc4"]).expect(0);
+    for (args, expected) in [
+        (&["link", "set", "dc1-dc2"][..], "say what to change"),
+        (&["link", "set", "dc1-dc2", "--delay", "soon"], "delay: expected a duration"),
+        (&["link", "down", "none"], "there is no link"),
+        (&["link", "add", "dc1", "dc9"], "there is no data center dc9"),
+        (&["dc", "rm", "dc9"], "there is no data center dc9"),
+        (&["link", "stop"], "there is no schedule"),
+    ] {
+        let error = server.llcm(args).expect_error(1);
+        assert!(error.contains(expected), "{args:?}: {error}");
+    }
+    assert_eq!(server.stop(), Some(0));
+
+    // The file is as it was: the changes hold. It is another one: it holds, which is said.
+    let server = ring(dir.path(), &[]);
+    server.log_line("dc3-dc1 is down");
+    let down = server.llcm(&["link", "ls", "-o", "json"]).json();
+    assert_eq!(down[2]["up"], false, "{down}");
+    assert_eq!(server.stop(), Some(0));
+    fs::write(dir.path().join("topology.yml"), format!("{RING}# other\n")).unwrap();
+    let server = ring(dir.path(), &[]);
+    assert_eq!(server.llcm(&["link", "ls", "-o", "json"]).json()[2]["up"], false, "it says the same");
+    assert_eq!(server.stop(), Some(0));
+    fs::write(
+        dir.path().join("topology.yml"),
+        RING.replace("[dc2, dc3],", "{ends: [dc2, dc3], delay: 1ms},"),
+    )
+    .unwrap();
+    let server = ring(dir.path(), &[]);
+    server.log_line("the file holds");
+    assert_eq!(server.llcm(&["link", "ls", "-o", "json"]).json()[2]["up"], true);
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn a_schedule_is_played_followed_and_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ring(dir.path(), &[]);
+    let file = dir.path().join("flaps.yml");
+    let path = file.to_str().unwrap();
+    let flaps = "changes: [{at: 0, link: dc1-dc2, up: false}, {at: 100ms, link: dc1-dc2, up: true}]";
+    fs::write(&file, format!("name: flaps\nchanges:\n- {{at: 50ms, repeat: 3, every: 200ms, {flaps}}}\n"))
+        .unwrap();
+    let told = server.llcm(&["link", "play", path]).expect(0);
+    assert!(
+        told.contains("    150ms  dc1-dc2: up, ") && told.contains("schedule done: 6 of 6 changes made"),
+        "{told}"
+    );
+    let done = server.llcm(&["link", "play", path, "-o", "json"]).json();
+    assert_eq!((done["made"].as_u64(), done["changes"].as_array().unwrap().len()), (Some(6), 6));
+
+    fs::write(&file, "changes: [{at: 0, link: dc1-dc2, up: false}, {at: 1h, link: dc1-dc2, up: true}]")
+        .unwrap();
+    let id = server.llcm(&["link", "play", "--detach", path]).expect(0);
+    let listed = server.llcm(&["link", "schedules"]).expect(0);
+    assert!(listed.contains(id.trim()) && listed.contains("running"), "{listed}");
+    assert!(server.llcm(&["link", "ls"]).expect(0).contains("down, scheduled"));
+    let conflict = server.llcm(&["link", "play", path]).expect_error(1);
+    assert!(conflict.contains(id.trim()), "{conflict}");
+    let stopped = server.llcm(&["link", "stop"]).expect(0);
+    assert!(stopped.contains("schedule stopped: 1 of 2 changes made"), "{stopped}");
+    let shown = server.llcm(&["link", "schedules", id.trim()]).expect(0);
+    assert!(shown.contains("3600s  dc1-dc2: up\n"), "{shown}");
+    server.llcm(&["link", "stop", id.trim()]).expect(0);
+
+    fs::write(&file, "changes:\n- {at: 1, link: dc1-dc2, up: maybe}\n").unwrap();
+    let error = server.llcm(&["link", "play", path]).expect_error(1);
+    assert!(error.contains("flaps.yml") && error.contains("2:8: changes[0].at"), "{error}");
+    assert!(error.contains("changes[0].up: expected true or false"), "{error}");
+}
+
+/// What the host cannot do is refused, or left out and told where that is wanted.
+#[test]
+fn what_is_not_emulated_is_an_error_or_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("script.yml");
+    fs::write(&script, "not-emulated: ['link dc1-dc2, dc1 to dc2: delay of 1000 us']\n").unwrap();
+    let script = script.to_str().unwrap();
+    let (data, data_dir) = (dir.path().join("data"), "--data-dir");
+    let args =
+        ["serve", "--engine", "simulated", "--listen", "127.0.0.1:0", "--simulated-script", script, data_dir];
+    let refused = crate::run::llcm(&[&args[..], &[data.to_str().unwrap()]].concat()).expect_error(1);
+    assert!(refused.contains("cannot emulate") && refused.contains("--best-effort"), "{refused}");
+    let server = ring(dir.path(), &["--simulated-script", script, "--best-effort"]);
+    server.llcm(&["up", &demo_package(dir.path())]).expect(0);
+    let shown = server.llcm(&["link", "ls", "-o", "json"]).json();
+    assert_eq!(shown[0]["not_emulated"][0], "link dc1-dc2, dc1 to dc2: delay of 1000 us");
+    let instance = server.llcm(&["ps", "-o", "json"]).json();
+    assert!(instance.to_string().contains("not emulated on this host"), "{instance}");
+}

@@ -1,0 +1,7 @@
+//! A schedule of changes of links.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| llcm_fuzz::schedule(bytes));
