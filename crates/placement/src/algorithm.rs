@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::PlacementError;
-use crate::model::{Choice, Placed, Site, Unit, View};
+use crate::model::{Assignment, Choice, Placed, Quality, ServiceView, Site, Unit, View};
 
 /// Chooses data centers. Must be pure: the same view and unit give the same answer.
 pub trait Placement: Send + Sync {
@@ -12,6 +12,20 @@ pub trait Placement: Send + Sync {
     /// # Errors
     /// When no data center can take the unit.
     fn place(&self, view: &View<'_>, unit: &Unit) -> Result<Choice, PlacementError>;
+
+    /// Chooses the data centers of all units of a service. The default asks [`Placement::place`] for one after the
+    /// other; an algorithm that looks at the links brings its own.
+    ///
+    /// # Errors
+    /// As [`Placement::place`].
+    fn place_service(&self, service: &ServiceView<'_>) -> Result<Assignment, PlacementError> {
+        let mut placed = Vec::with_capacity(service.units.len());
+        place_each(service.sites, service.units, &mut placed, service.turn, |view, unit| {
+            self.place(view, unit)
+        })?;
+        let choice = |it: Placed| Choice { datacenter: it.datacenter, warning: it.warning };
+        Ok(Assignment { choices: placed.into_iter().map(choice).collect(), quality: None })
+    }
 
     /// Chooses the data center that an external service access point is joined to: an interface of the host, which
     /// takes nothing of the data center. `unit` has its [`Unit::access_point`]. The default: where the unit at the
@@ -29,20 +43,44 @@ pub trait Placement: Send + Sync {
     }
 }
 
-/// Places units one after the other. `turn` counts the units ever placed before them; the next call goes on
+/// Places the units of a service: what the algorithm says, checked for data centers that there are. Whether they
+/// have room is asked apart: see [`overloads`](crate::overloads).
+///
+/// # Errors
+/// The algorithm's; also when there is no data center, or the algorithm answers with one there is not.
+pub fn place_service(
+    algorithm: &dyn Placement,
+    service: &ServiceView<'_>,
+) -> Result<(Vec<Placed>, Option<Quality>), PlacementError> {
+    if service.sites.is_empty() {
+        return Err(PlacementError::NoDataCenter);
+    }
+    let Assignment { choices, quality } = algorithm.place_service(service)?;
+    if choices.len() != service.units.len() {
+        return Err(PlacementError::WrongCount { units: service.units.len(), answers: choices.len() });
+    }
+    let mut answers = choices.into_iter();
+    let mut placed = Vec::with_capacity(service.units.len());
+    place_each(service.sites, service.units, &mut placed, service.turn, |_, _| {
+        answers.next().ok_or(PlacementError::NoDataCenter)
+    })?;
+    Ok((placed, quality))
+}
+
+/// Places units of which no links are known. `turn` counts the units ever placed before them; the next call goes on
 /// with `turn` plus the number of units.
 ///
 /// # Errors
-/// The first error; also when there is no data center, or the algorithm answers with one there is not.
+/// As [`place_service`].
 pub fn place_all(
     algorithm: &dyn Placement,
     sites: &[Site],
     units: &[Unit],
     turn: u64,
 ) -> Result<Vec<Placed>, PlacementError> {
-    let mut all = Vec::with_capacity(units.len());
-    place_each(sites, units, &mut all, turn, |view, unit| algorithm.place(view, unit))?;
-    Ok(all)
+    let near = |_, _| Some(0);
+    let service = ServiceView { sites, units, links: &[], delays: &near, turn };
+    place_service(algorithm, &service).map(|(placed, _)| placed)
 }
 
 /// Places external service access points beside the units in `placed`, which they are near to.
@@ -66,7 +104,7 @@ fn place_each(
     units: &[Unit],
     placed: &mut Vec<Placed>,
     mut turn: u64,
-    place: impl Fn(&View<'_>, &Unit) -> Result<Choice, PlacementError>,
+    mut place: impl FnMut(&View<'_>, &Unit) -> Result<Choice, PlacementError>,
 ) -> Result<(), PlacementError> {
     if sites.is_empty() {
         return Err(PlacementError::NoDataCenter);

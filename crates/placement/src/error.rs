@@ -24,6 +24,14 @@ pub enum PlacementError {
         /// Why.
         reason: String,
     },
+    /// The algorithm did not answer for each unit.
+    #[error("the placement gave {answers} answers for {units} units, which is an error in the algorithm")]
+    WrongCount {
+        /// How many units there are.
+        units: usize,
+        /// How many answers came.
+        answers: usize,
+    },
     /// The algorithm answered with a data center that there is not.
     #[error("the placement put {unit} on {datacenter}, which is no data center of the topology")]
     UnknownDataCenter {

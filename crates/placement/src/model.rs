@@ -80,6 +80,120 @@ impl Unit {
     }
 }
 
+/// A link between units of one service: every root speaks with every other end, leaves speak with roots only. A unit
+/// that is on it with several interfaces stands there several times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceLink {
+    weight: u64,
+    roots: Vec<usize>,
+    leaves: Vec<usize>,
+}
+
+impl ServiceLink {
+    /// The weight of a link of two ends.
+    pub const LINE: u64 = 1 << 20;
+
+    /// What a microsecond between two of its ends counts for, in parts of [`ServiceLink::LINE`]; at least 1.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// The positions of its ends in the list of units, without leaves.
+    #[must_use]
+    pub fn roots(&self) -> &[usize] {
+        &self.roots
+    }
+
+    /// Those of its leaves; only E-Trees have any.
+    #[must_use]
+    pub fn leaves(&self) -> &[usize] {
+        &self.leaves
+    }
+
+    /// An E-Line. Units are named by their positions in the list of units.
+    #[must_use]
+    pub fn line(from: usize, to: usize) -> Self {
+        Self::tree(vec![from, to], Vec::new())
+    }
+
+    /// An E-LAN.
+    #[must_use]
+    pub fn lan(ends: Vec<usize>) -> Self {
+        Self::tree(ends, Vec::new())
+    }
+
+    /// An E-Tree. Whatever its shape, a link of n ends weighs as much as n - 1 E-Lines of the mean distance between
+    /// those of its ends that speak with one another.
+    #[must_use]
+    pub fn tree(roots: Vec<usize>, leaves: Vec<usize>) -> Self {
+        let count = |ends: &[usize]| u64::try_from(ends.len()).unwrap_or(u64::MAX);
+        let (r, l) = (count(&roots), count(&leaves));
+        let pairs = (r.saturating_mul(r.saturating_sub(1)) / 2).saturating_add(r.saturating_mul(l));
+        let lines = r.saturating_add(l).saturating_sub(1);
+        let weight = Self::LINE.saturating_mul(lines).checked_div(pairs).unwrap_or(0).max(1);
+        Self { weight, roots, leaves }
+    }
+}
+
+/// How far sites are from one another.
+pub trait Delays: Send + Sync {
+    /// The one-way delay in microseconds between two sites, by their positions in the list of sites; `None`: they do
+    /// not reach one another. From a site to itself it is not asked.
+    fn delay_us(&self, from: usize, to: usize) -> Option<u64>;
+}
+
+impl<F: Fn(usize, usize) -> Option<u64> + Send + Sync> Delays for F {
+    fn delay_us(&self, from: usize, to: usize) -> Option<u64> {
+        self(from, to)
+    }
+}
+
+/// All that an algorithm sees that looks at a service as a whole.
+#[derive(Clone, Copy)]
+pub struct ServiceView<'a> {
+    /// The data centers, as in [`View::sites`].
+    pub sites: &'a [Site],
+    /// The units, in starting order.
+    pub units: &'a [Unit],
+    /// The links between them.
+    pub links: &'a [ServiceLink],
+    /// How far the data centers are from one another.
+    pub delays: &'a dyn Delays,
+    /// How many units were ever placed before the first of these, over all instances.
+    pub turn: u64,
+}
+
+impl std::fmt::Debug for ServiceView<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceView")
+            .field("sites", &self.sites)
+            .field("units", &self.units)
+            .field("links", &self.links)
+            .field("turn", &self.turn)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where all units of a service go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// One answer for each unit, in their order.
+    pub choices: Vec<Choice>,
+    /// How good it is, from an algorithm that knows.
+    pub quality: Option<Quality>,
+}
+
+/// How good an assignment is by its algorithm's own measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quality {
+    /// There is no better one.
+    Optimal,
+    /// There may be better ones.
+    Heuristic,
+}
+
 /// A unit that was placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placed {

@@ -6,11 +6,14 @@ use crate::algorithm::Placement;
 use crate::error::PlacementError;
 use crate::first::First;
 use crate::fixed::Fixed;
+use crate::latency::Latency;
+use crate::least_loaded::LeastLoaded;
 use crate::round_robin::RoundRobin;
 use crate::with_saps::RoundRobinWithSaps;
 
 /// The names that [`select`] knows.
-pub const ALGORITHMS: [&str; 4] = ["first", "round-robin", "round-robin-with-saps", "static"];
+pub const ALGORITHMS: [&str; 6] =
+    ["first", "round-robin", "round-robin-with-saps", "static", "least-loaded", "latency"];
 
 /// The algorithm of a name; `fixed` is the table of `static`, `seed` is for those that draw lots.
 ///
@@ -26,6 +29,8 @@ pub fn select(
         "round-robin" => Ok(Box::new(RoundRobin)),
         "static" => Ok(Box::new(Fixed::new(fixed.clone()))),
         "round-robin-with-saps" => Ok(Box::new(RoundRobinWithSaps::new(seed))),
+        "least-loaded" => Ok(Box::new(LeastLoaded)),
+        "latency" => Ok(Box::new(Latency::default())),
         _ => Err(PlacementError::UnknownAlgorithm { name: name.to_owned(), known: ALGORITHMS.join(", ") }),
     }
 }
@@ -54,7 +59,7 @@ mod tests {
         };
         assert_eq!(
             message("random"),
-            "placement algorithm \"random\" is not known: expected one of first, round-robin, round-robin-with-saps, static"
+            "placement algorithm \"random\" is not known: expected one of first, round-robin, round-robin-with-saps, static, least-loaded, latency"
         );
     }
 }
