@@ -5,14 +5,13 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use llcm_driver_linux::{Kernel, LinuxNetwork, Options};
 use llcm_runtime::{NetworkDriver, SegmentKind};
 use llcm_topology::LinkProperties;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::bed::{Bed, E_LINE, Plug, exec, line, run, single, topology};
+use crate::bed::{Bed, E_LINE, Plug, exec, line, run, topology};
 
-const PLAIN: LinkProperties = LinkProperties {
+pub(crate) const PLAIN: LinkProperties = LinkProperties {
     bandwidth_bps: None,
     delay_us: 0,
     jitter_us: 0,
@@ -22,7 +21,7 @@ const PLAIN: LinkProperties = LinkProperties {
 };
 
 /// Two containers in dc1 and dc2 on an E-Line, the second listening.
-async fn pair(bed: &mut Bed, number: u32, mtu: u32) {
+pub(crate) async fn pair(bed: &mut Bed, number: u32, mtu: u32) {
     let instance = bed.instance(0);
     let ports = [number * 10, number * 10 + 1];
     bed.ensure(&instance, number, E_LINE, &[(ports[0], "dc1"), (ports[1], "dc2")]).await;
@@ -57,7 +56,7 @@ fn uninterrupted<T>(mut call: impl FnMut() -> std::io::Result<T>) -> T {
 }
 
 /// Sends as fast as it goes for a time; returns received megabits per second.
-fn blast(from: &str, to: &str, time: Duration) -> f64 {
+pub(crate) fn blast(from: &str, to: &str, time: Duration) -> f64 {
     let listener = within(to, || TcpListener::bind("0.0.0.0:5001").unwrap());
     let address = "10.0.0.2:5001".parse().unwrap();
     let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(5));
@@ -182,27 +181,6 @@ async fn preparing_again_changes_nothing() {
     bed.restart();
     bed.network().prepare(&line()).await.unwrap();
     assert_eq!(state(&bed), before);
-}
-
-#[tokio::test]
-async fn what_is_not_emulated_is_said() {
-    let Some(bed) = Bed::new(&single()).await else { return };
-    let slow = LinkProperties { delay_us: 10_000, loss_ppm: 5, ..PLAIN };
-    let wanted = topology(&["dc1", "dc2"], &[("dc1", "dc2", slow)]);
-    let report = bed.network().prepare(&wanted).await.unwrap();
-    // Whoever only asks is told the same, and where the data centers are.
-    assert_eq!(Kernel::check().unwrap().not_emulated(&wanted), report.not_emulated);
-    let found = LinuxNetwork::find_datacenters(&bed.id, &Options::default()).unwrap();
-    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["dc1", "dc2"]);
-    assert_eq!(
-        report.not_emulated,
-        [
-            "link dc1-dc2, dc1 to dc2: delay of 10000 us",
-            "link dc1-dc2, dc1 to dc2: loss of 5 ppm",
-            "link dc1-dc2, dc2 to dc1: delay of 10000 us",
-            "link dc1-dc2, dc2 to dc1: loss of 5 ppm",
-        ]
-    );
 }
 
 #[tokio::test]

@@ -10,4 +10,5 @@ mod instances;
 mod links;
 mod ports;
 mod segments;
+mod shaping;
 mod trees;
