@@ -125,7 +125,8 @@ fn as_ordinary_user(home: &Path, part: &str) -> ExitCode {
         run_dir: run_dir.clone(),
     };
     let rootless = rootless::enter(&options).unwrap();
-    let linux = Options { netns_dir: run_dir.join("netns"), run_dir: run_dir.join("net"), ..Options::default() };
+    let linux =
+        Options { netns_dir: run_dir.join("netns"), run_dir: run_dir.join("net"), ..Options::default() };
     // Limits are not an ordinary user's to set, where control groups are root's.
     let without = ["containers::limits_arrive"];
     let passed = suite("an ordinary user", home, linux, PublishVia::Proxy, part, &without);

@@ -157,7 +157,7 @@ fn ticks(lab: &Lab) -> usize {
 }
 
 /// What a killed server has left when the test fails before the next one: another server takes it down.
-struct Orphans<'lab>(&'lab Lab);
+pub(crate) struct Orphans<'lab>(pub(crate) &'lab Lab);
 
 impl Drop for Orphans<'_> {
     fn drop(&mut self) {
@@ -174,13 +174,13 @@ impl Drop for Orphans<'_> {
 }
 
 /// `ping` from a container all the while.
-struct Pings {
+pub(crate) struct Pings {
     child: Child,
     begun: Instant,
 }
 
 impl Pings {
-    fn begin(lab: &Lab, container: &str, args: &[&str]) -> Self {
+    pub(crate) fn begin(lab: &Lab, container: &str, args: &[&str]) -> Self {
         let mut argv = vec!["ping", "-n", "-i", "0.05"];
         argv.extend(args);
         let child = lab.in_container(container, &argv).stdout(Stdio::piped()).spawn().unwrap();
@@ -189,7 +189,7 @@ impl Pings {
         Self { child, begun: Instant::now() }
     }
 
-    fn none_is_lost(mut self) {
+    pub(crate) fn none_is_lost(mut self) {
         std::thread::sleep(Duration::from_millis(300));
         let lasted = self.begun.elapsed();
         assert!(self.child.try_wait().unwrap().is_none(), "ping goes on");

@@ -39,6 +39,7 @@ mod registry_embedded;
 mod saps;
 mod settings;
 mod shutdown;
+mod slow_links;
 mod sonata;
 mod spanning;
 mod uploads;

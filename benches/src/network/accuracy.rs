@@ -90,8 +90,12 @@ impl Chain {
     }
 
     async fn delays(&self) -> Result<()> {
-        println!("\n### Delay\n\nRound-trip times of 100 pings, 20 ms apart; median and 95th percentile, and how far the median is from twice the delays' sum.\n");
-        println!("| delay of each link | hops | to be (ms) | median (ms) | 95 % below (ms) | error (us) | error (%) |");
+        println!(
+            "\n### Delay\n\nRound-trip times of 100 pings, 20 ms apart; median and 95th percentile, and how far the median is from twice the delays' sum.\n"
+        );
+        println!(
+            "| delay of each link | hops | to be (ms) | median (ms) | 95 % below (ms) | error (us) | error (%) |"
+        );
         println!("|---|---|---|---|---|---|---|");
         for delay_us in [0, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000] {
             let slow = LinkProperties { delay_us, ..PLAIN };
@@ -102,7 +106,11 @@ impl Chain {
                 let times = rtts(&self.near(hops), &to, 100, 0.02)?;
                 let (median, high) = (times[times.len() / 2], times[times.len() * 95 / 100]);
                 let wanted = delay_us as f64 / 1000.0 * 2.0 * f64::from(hops);
-                let share = if wanted > 0.0 { format!("{:.2}", (median - wanted) / wanted * 100.0) } else { String::new() };
+                let share = if wanted > 0.0 {
+                    format!("{:.2}", (median - wanted) / wanted * 100.0)
+                } else {
+                    String::new()
+                };
                 println!(
                     "| {} ms | {hops} | {wanted} | {median:.3} | {high:.3} | {:.0} | {share} |",
                     delay_us / 1000,
@@ -114,7 +122,9 @@ impl Chain {
     }
 
     async fn jitter(&self) -> Result<()> {
-        println!("\n### Jitter\n\nOne direction of one link with a delay of 20 ms; 500 pings, 20 ms apart. An even distribution over ± j has a standard deviation of j / √3.\n");
+        println!(
+            "\n### Jitter\n\nOne direction of one link with a delay of 20 ms; 500 pings, 20 ms apart. An even distribution over ± j has a standard deviation of j / √3.\n"
+        );
         println!("| jitter | least to most (ms) | mean (ms) | standard deviation (ms) | to be (ms) |");
         println!("|---|---|---|---|---|");
         for jitter_us in [1000, 5000, 9000_u32] {
@@ -136,7 +146,9 @@ impl Chain {
     }
 
     async fn losses(&self) -> Result<()> {
-        println!("\n### Loss\n\nDatagrams of 100 bytes, 5,000 a second for 10 s, over one link that loses in this direction; the bounds have 99.9 % of all such runs within them.\n");
+        println!(
+            "\n### Loss\n\nDatagrams of 100 bytes, 5,000 a second for 10 s, over one link that loses in this direction; the bounds have 99.9 % of all such runs within them.\n"
+        );
         println!("| loss | sent | lost | share (%) | bounds (%) | within |");
         println!("|---|---|---|---|---|---|");
         let _server = Server::start(&self.far(1), 5201)?;
@@ -165,13 +177,26 @@ impl Chain {
     }
 
     async fn bandwidths(&self) -> Result<()> {
-        println!("\n### Bandwidth\n\nWhat one TCP stream gets of a link's bandwidth (iperf3, 8 s after 2 s to begin), with packets of 1500 bytes: {:.3} of it are payload. Then two streams of two E-Lines over the same link, together.\n", GOODPUT);
-        println!("| bandwidth | delay | to be (Mbit/s) | measured (Mbit/s) | ratio | two streams together | ratio |");
+        println!(
+            "\n### Bandwidth\n\nWhat one TCP stream gets of a link's bandwidth (iperf3, 8 s after 2 s to begin), with packets of 1500 bytes: {:.3} of it are payload. Then two streams of two E-Lines over the same link, together.\n",
+            GOODPUT
+        );
+        println!(
+            "| bandwidth | delay | to be (Mbit/s) | measured (Mbit/s) | ratio | two streams together | ratio |"
+        );
         println!("|---|---|---|---|---|---|---|");
         let _servers = [Server::start(&self.far(1), 5201)?, Server::start(&self.far(2), 5202)?];
-        for (megabits, delay_us) in
-            [(1, 0), (10, 0), (100, 0), (1000, 0), (5000, 0), (1, 5000), (10, 5000), (100, 5000), (1000, 5000)]
-        {
+        for (megabits, delay_us) in [
+            (1, 0),
+            (10, 0),
+            (100, 0),
+            (1000, 0),
+            (5000, 0),
+            (1, 5000),
+            (10, 5000),
+            (100, 5000),
+            (1000, 5000),
+        ] {
             let limited = LinkProperties { bandwidth_bps: Some(megabits * 1_000_000), delay_us, ..PLAIN };
             self.set(limited, limited).await?;
             let one = ["-t", "10", "-O", "2"];
@@ -191,7 +216,9 @@ impl Chain {
     }
 
     async fn changes(&self) -> Result<()> {
-        println!("\n### Changes\n\nA ping every 5 ms over one link whose properties change; from the call until the first packet is sent that experiences it.\n");
+        println!(
+            "\n### Changes\n\nA ping every 5 ms over one link whose properties change; from the call until the first packet is sent that experiences it.\n"
+        );
         println!("| change | replies of 400 | effect after (ms) |");
         println!("|---|---|---|");
         let delayed = |delay_us| LinkProperties { delay_us, ..PLAIN };

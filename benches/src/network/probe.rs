@@ -85,5 +85,7 @@ pub(crate) fn found(client: Child) -> Result<serde_json::Value> {
 
 /// Bits per second that arrived by TCP.
 pub(crate) fn received(report: &serde_json::Value) -> Result<f64> {
-    report["end"]["sum_received"]["bits_per_second"].as_f64().context("iperf3 says nothing of what it received")
+    report["end"]["sum_received"]["bits_per_second"]
+        .as_f64()
+        .context("iperf3 says nothing of what it received")
 }

@@ -3,11 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use crate::Impairment;
 use crate::client::Client;
 use crate::error::LineError;
 use crate::helper::Helper;
 use crate::lines::{LineView, Lines};
-use crate::Impairment;
 
 /// Who moves the frames: threads of this program, or a process that outlives it.
 #[derive(Debug)]

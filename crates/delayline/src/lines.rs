@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use llcm_tap::Tap;
 use serde::{Deserialize, Serialize};
 
+use crate::Impairment;
 use crate::error::LineError;
 use crate::line::Counters;
 use crate::worker::{Command, Handle, offload, start};
-use crate::Impairment;
 
 /// More threads than this are of no use to anybody: they wake one another's processors.
 const MOST_WORKERS: usize = 8;

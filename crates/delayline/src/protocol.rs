@@ -7,8 +7,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -91,11 +91,11 @@ fn fill(from: &UnixStream, buffer: &mut [u8], descriptors: &mut Vec<OwnedFd>) ->
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut beside = RecvAncillaryBuffer::new(&mut space);
         let rest = buffer.get_mut(filled..).unwrap_or_default();
-        let received =
-            match recvmsg(from, &mut [IoSliceMut::new(rest)], &mut beside, RecvFlags::CMSG_CLOEXEC) {
-                Err(rustix::io::Errno::INTR) => continue,
-                other => other?,
-            };
+        let received = match recvmsg(from, &mut [IoSliceMut::new(rest)], &mut beside, RecvFlags::CMSG_CLOEXEC)
+        {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other?,
+        };
         for message in beside.drain() {
             if let RecvAncillaryMessage::ScmRights(received) = message {
                 descriptors.extend(received);

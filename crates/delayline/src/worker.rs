@@ -13,14 +13,16 @@ use std::time::{Duration, Instant};
 use llcm_tap::{LARGEST, Offload, Tap};
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 use thread_priority::{
     RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
     thread_native_id,
 };
-use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
-use crate::error::{Context as _, LineError};
 use crate::Impairment;
+use crate::error::{Context as _, LineError};
 use crate::line::{Line, Offer};
 use crate::lines::LineView;
 
@@ -64,9 +66,7 @@ impl Handle {
         }
         match answered.recv_timeout(PATIENCE) {
             Ok(answer) => answer.during("watch TAP devices"),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(LineError::Helper("a thread does not answer".to_owned()))
-            }
+            Err(RecvTimeoutError::Timeout) => Err(LineError::Helper("a thread does not answer".to_owned())),
             Err(RecvTimeoutError::Disconnected) => Err(ended()),
         }
     }
@@ -121,7 +121,8 @@ pub(crate) fn start(gone: impl Fn(&str, u64) + Send + 'static) -> Result<Handle,
             log::error!("the delay line ended: {error}");
         }
     };
-    let thread = std::thread::Builder::new().name("delay-line".to_owned()).spawn(run).during("start thread")?;
+    let thread =
+        std::thread::Builder::new().name("delay-line".to_owned()).spawn(run).during("start thread")?;
     Ok(Handle { commands: sender, bell, thread: Some(thread) })
 }
 
@@ -153,9 +154,11 @@ struct Worker {
     armed: Option<Duration>,
     /// How much later than the timer this thread usually wakes up.
     late: Duration,
-    gone: Box<dyn Fn(&str, u64) + Send>,
+    gone: Box<Gone>,
 }
 
+/// Is told the names and tokens of links whose devices have gone.
+type Gone = dyn Fn(&str, u64) + Send;
 /// A link's number, and the end by which frames came in.
 type Port = (u64, usize);
 
@@ -356,7 +359,8 @@ impl Worker {
             };
             let Some(frame) = buffer.get(..length) else { break };
             let arrived = self.origin.elapsed().saturating_sub(lateness);
-            if link.lines[end].offer(frame, arrived) == Offer::Now && link.taps[1 - end].write(frame).is_err() {
+            if link.lines[end].offer(frame, arrived) == Offer::Now && link.taps[1 - end].write(frame).is_err()
+            {
                 link.lines[end].refused();
             }
         }

@@ -57,7 +57,9 @@ fn losses_are_counted_and_can_be_switched() {
     let lines = Lines::start().unwrap();
     lines.put(NAME, ends.taps(), [Impairment::default(); 2]).unwrap();
     let [a, b] = ends.sockets();
-    lines.set(NAME, [Impairment { loss_ppm: 500_000, ..Impairment::default() }, Impairment::default()]).unwrap();
+    lines
+        .set(NAME, [Impairment { loss_ppm: 500_000, ..Impairment::default() }, Impairment::default()])
+        .unwrap();
     let arrived = std::thread::scope(|scope| {
         let counting = scope.spawn(|| {
             let each = std::iter::from_fn(|| Some(receive(&b).unwrap()));

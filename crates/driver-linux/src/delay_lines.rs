@@ -81,7 +81,8 @@ pub(crate) fn watch(installation: &Arc<Installation>) {
     }
     // The thread keeps nobody from closing the installation.
     let (weak, keeper) = (Arc::downgrade(installation), keeper.clone());
-    let spawned = thread::Builder::new().name("delay-line-watch".to_owned()).spawn(move || attend(&weak, &keeper));
+    let spawned =
+        thread::Builder::new().name("delay-line-watch".to_owned()).spawn(move || attend(&weak, &keeper));
     if let Err(error) = spawned {
         lines.watched.store(false, Ordering::Release);
         log::warn!("the delay line is not watched: {error}");

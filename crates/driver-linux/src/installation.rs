@@ -14,13 +14,13 @@ use llcm_topology::Topology;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::canary::Canary;
-use crate::delay_lines::DelayLines;
 use crate::datacenter::{Datacenter, FreeAddresses};
-use crate::error::Context;
+use crate::delay_lines::DelayLines;
 use crate::driver::Options;
+use crate::error::Context;
 use crate::host;
-use crate::links::Kind;
 use crate::limits::check_descriptors;
+use crate::links::Kind;
 use crate::names::{UNDERLAY, namespace_prefix, overlay_namespace, parse_mark, underlay_namespace};
 use crate::netns::NetnsDir;
 use crate::patch::Patches;
@@ -154,7 +154,10 @@ impl Installation {
             let found = check_kernel()?;
             self.kernel.get_or_init(|| found);
         }
-        let kernel = self.kernel.get().ok_or_else(|| crate::failed("prepare network of", self.id.as_str(), "no trial"))?;
+        let kernel = self
+            .kernel
+            .get()
+            .ok_or_else(|| crate::failed("prepare network of", self.id.as_str(), "no trial"))?;
         let wanted: BTreeSet<&DcName> = topology.datacenters.iter().map(|dc| &dc.name).collect();
         let present: BTreeSet<DcName> = datacenter_names(&self.namespaces, &self.id)?.into_iter().collect();
         // What was opened may have been removed by somebody else in the meantime.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use llcm_delayline::{LineView, Tap};
 use llcm_names::{DcName, InstallationId};
 use llcm_netlink::link_kind::{Peer, add_veth};
-use llcm_netlink::{Device, LinkInfo, Socket, link, neighbour, netns};
+use llcm_netlink::{Device, LinkInfo, Socket, link, neighbour, netns, shape};
 use llcm_runtime::DriverResult;
 use llcm_topology::Link;
 
@@ -100,26 +100,34 @@ const STEM: usize = 13;
 
 /// The devices of links that there are.
 #[derive(Debug)]
-pub(crate) struct Present(BTreeMap<(DcName, String), LinkInfo>);
+pub(crate) struct Present {
+    /// By data center and name.
+    devices: BTreeMap<(DcName, String), LinkInfo>,
+    /// By data center and device: rate and limit of its token bucket.
+    pub(crate) buckets: BTreeMap<(DcName, u32), (u64, u32)>,
+}
 
 impl Present {
     /// Looks in all underlays.
     pub(crate) fn look(installation: &InstallationId, datacenters: &Datacenters) -> DriverResult<Self> {
-        let mut found = BTreeMap::new();
+        let mut found = Self { devices: BTreeMap::new(), buckets: BTreeMap::new() };
         for (name, dc) in datacenters {
+            let buckets = dc.underlay.call("list limits of", name.as_str(), shape::list_buckets)?;
+            let buckets = buckets.into_iter().map(|it| ((name.clone(), it.device), (it.rate, it.limit)));
+            found.buckets.extend(buckets);
             // One that was made and not yet marked is found again by its name.
             let ours = |info: &LinkInfo| {
                 info.alias.is_empty() || parse_link_mark(installation, &info.alias).is_some()
             };
             let devices = list(dc)?.into_iter().filter(ours);
-            found.extend(devices.map(|info| ((name.clone(), info.name.clone()), info)));
+            found.devices.extend(devices.map(|info| ((name.clone(), info.name.clone()), info)));
         }
-        Ok(Self(found))
+        Ok(found)
     }
 
     fn get(&self, link: &Link, kind: Kind) -> [Option<&LinkInfo>; 2] {
         let name = format!("{}{}", device_stem(link), kind.suffix());
-        [&link.a.dc, &link.b.dc].map(|dc| self.0.get(&(dc.clone(), name.clone())))
+        [&link.a.dc, &link.b.dc].map(|dc| self.devices.get(&(dc.clone(), name.clone())))
     }
 }
 
@@ -159,7 +167,7 @@ pub(crate) fn ensure(
     let [Some(a), Some(b)] = found else {
         return Err(crate::failed("make link", &link.name, "its device vanished"));
     };
-    shaping.shape(link, kind, sides, [&a, &b], lines.get(&name(kind)))?;
+    shaping.shape(link, kind, sides, [&a, &b], lines.get(&name(kind)), &present.buckets)?;
     for (end, info) in [&a, &b].into_iter().enumerate() {
         set_up(installation, link, end, sides, info)?;
     }
@@ -180,8 +188,7 @@ fn make(
         return shaping.join(link, name, taps.map(Into::into));
     }
     a.underlay.call("make link", &link.name, |socket| {
-        let peer =
-            Peer { name, netns: Some(b.underlay.fd()), mac: Some(link_mac(name, 1)) };
+        let peer = Peer { name, netns: Some(b.underlay.fd()), mac: Some(link_mac(name, 1)) };
         add_veth(socket, name, 0, mtu(link), &peer)?;
         let mac = Some(link_mac(name, 0));
         let near = link::find(socket, name)?.map_or(Device(0), |info| info.device());

@@ -89,11 +89,10 @@ impl Routing {
     /// All pairs of some data centers, from one to the other, by number.
     fn pairs(&self, sites: &[&DcName]) -> impl Iterator<Item = (usize, usize)> + use<> {
         let numbers: Vec<usize> = sites.iter().filter_map(|site| self.trees.number(site)).collect();
-        let all = numbers.clone().into_iter().flat_map(move |from| {
+        numbers.clone().into_iter().flat_map(move |from| {
             let others: Vec<usize> = numbers.iter().copied().filter(|to| *to != from).collect();
             others.into_iter().map(move |to| (from, to))
-        });
-        all
+        })
     }
 
     /// The routes on all paths from one of a pair to the other. Pairs without a path have none.

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use llcm_delayline::{Impairment, LineView};
+use llcm_names::DcName;
 use llcm_netlink::shape::{self, Bucket, Netem};
 use llcm_netlink::{LinkInfo, link};
 use llcm_runtime::DriverResult;
@@ -59,7 +60,8 @@ impl Shaping<'_> {
         if !matches!(self.kernel.delay, Ok(Means::Line(_))) {
             return Ok(BTreeMap::new());
         }
-        let lines = self.lines.keeper()?.list().map_err(|error| said("list delay lines of", "links", &error))?;
+        let lines =
+            self.lines.keeper()?.list().map_err(|error| said("list delay lines of", "links", &error))?;
         Ok(lines.into_iter().map(|line| (line.name.clone(), line)).collect())
     }
 
@@ -69,7 +71,7 @@ impl Shaping<'_> {
         joined.map_err(|error| said("make delay line of link", &link.name, &error))
     }
 
-    /// Sets what a link's devices do to packets. What waits in them stays.
+    /// Sets what a link's devices do to packets, where it is not so already. What waits in them stays.
     pub(crate) fn shape(
         &self,
         link: &Link,
@@ -77,6 +79,7 @@ impl Shaping<'_> {
         sides: [&Datacenter; 2],
         devices: [&LinkInfo; 2],
         line: Option<&LineView>,
+        buckets: &BTreeMap<(DcName, u32), (u64, u32)>,
     ) -> DriverResult<()> {
         if kind == Kind::Line {
             let wanted = impairments(link);
@@ -92,6 +95,10 @@ impl Shaping<'_> {
                 Kind::Pair { limited } => limited[usize::from(end.dc == link.b.dc)],
                 Kind::Netem | Kind::Line => self.kernel.bandwidth.is_ok(),
             };
+            let bucket = bucket_of(link, end);
+            // Bursts follow from the rate, and limits from both.
+            let present = buckets.get(&(end.dc.clone(), device.0));
+            let limited = limited && present != Some(&(bucket.rate, bucket.limit));
             dc.underlay.call("shape link", &link.name, |socket| {
                 if kind == Kind::Netem {
                     let segments = if end.egress.loss_ppm > 0 { 1 } else { MANY_PACKETS };
@@ -101,7 +108,7 @@ impl Shaping<'_> {
                 }
                 if limited {
                     let below = kind == Kind::Netem;
-                    shape::set_bucket(socket, device, bucket_of(link, end), below)?;
+                    shape::set_bucket(socket, device, bucket, below)?;
                 }
                 Ok(())
             })?;
@@ -223,7 +230,8 @@ mod tests {
         let mut unlimited = link.a.clone();
         unlimited.egress.bandwidth_bps = None;
         assert_eq!(on_the_way(&unlimited), ON_THE_WAY);
-        unlimited.egress = LinkProperties { bandwidth_bps: Some(u64::MAX), delay_us: u64::MAX, ..unlimited.egress };
+        unlimited.egress =
+            LinkProperties { bandwidth_bps: Some(u64::MAX), delay_us: u64::MAX, ..unlimited.egress };
         assert_eq!(on_the_way(&unlimited), u64::MAX);
     }
 }

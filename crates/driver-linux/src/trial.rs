@@ -69,7 +69,8 @@ impl Kernel {
     /// What of a topology's links would not be emulated, as [`crate::LinuxNetwork`] says it when it prepares for them.
     #[must_use]
     pub fn not_emulated(&self, topology: &Topology) -> Vec<String> {
-        let ends = topology.links.iter().flat_map(|link| [(link, &link.a, &link.b), (link, &link.b, &link.a)]);
+        let ends =
+            topology.links.iter().flat_map(|link| [(link, &link.a, &link.b), (link, &link.b, &link.a)]);
         ends.flat_map(|(link, from, to)| self.missing(link, from, to)).collect()
     }
 
@@ -82,7 +83,11 @@ impl Kernel {
             told.push(format!("{direction}: bandwidth of {rate} bit/s ({})", error.message));
         }
         if let Err(error) = &self.delay {
-            let values = [(u64::from(loss_ppm), "loss", "ppm"), (jitter_us, "jitter", "us"), (delay_us, "delay", "us")];
+            let values = [
+                (u64::from(loss_ppm), "loss", "ppm"),
+                (jitter_us, "jitter", "us"),
+                (delay_us, "delay", "us"),
+            ];
             for (value, name, unit) in values.into_iter().rev().filter(|(value, ..)| *value > 0) {
                 told.push(format!("{direction}: {name} of {value} {unit} ({})", error.message));
             }
@@ -130,7 +135,8 @@ pub(crate) fn check_kernel() -> DriverResult<Kernel> {
         // Only links that have such properties need the rest.
         let shaped = device(&mut socket, "t0").during("find", "a device to shape")?;
         let bucket = Bucket { rate: 125_000, burst: 10_240, limit: 20_480 };
-        let bandwidth = shape::set_bucket(&mut socket, shaped, bucket, false).during("limit bandwidth of", "t0");
+        let bandwidth =
+            shape::set_bucket(&mut socket, shaped, bucket, false).during("limit bandwidth of", "t0");
         let delay = delay(&mut socket);
         Ok(Kernel { bandwidth, delay })
     })
@@ -139,8 +145,7 @@ pub(crate) fn check_kernel() -> DriverResult<Kernel> {
 
 /// By what packets can be delayed here: netem, else TAP devices.
 fn delay(socket: &mut Socket) -> DriverResult<Means> {
-    let netem =
-        Netem { delay: Duration::from_millis(1), jitter: Duration::ZERO, loss_ppm: 1, limit: 1000 };
+    let netem = Netem { delay: Duration::from_millis(1), jitter: Duration::ZERO, loss_ppm: 1, limit: 1000 };
     let device = device(socket, "t1").during("find", "a device to delay")?;
     // Times in nanoseconds came later than netem; an older one would take 0 for the delay.
     let tried = shape::set_netem(socket, device, netem);
@@ -202,7 +207,8 @@ mod tests {
         assert!(unable.not_emulated(&llcm_topology::default_topology()).is_empty());
         assert_eq!(unable.properties()[0], ("bandwidth", Err("no tbf".to_owned())));
         let half = Kernel { bandwidth: Ok(()), delay: Ok(Means::Line(Offload::Flows)) };
-        let told: Vec<_> = half.properties().into_iter().map(|(name, result)| (name, result.unwrap())).collect();
+        let told: Vec<_> =
+            half.properties().into_iter().map(|(name, result)| (name, result.unwrap())).collect();
         let slow = "delay line, packet by packet";
         let line = |name| (name, slow.to_owned());
         assert_eq!(told, [("bandwidth", "tbf".to_owned()), line("delay"), line("jitter"), line("loss")]);

@@ -41,7 +41,11 @@ pub(crate) fn apply(
     for link in &topology.links {
         let sides = [&link.a.dc, &link.b.dc].map(|dc| datacenters.get(dc).map(AsRef::as_ref));
         let [Some(a), Some(b)] = sides else {
-            return Err(crate::invalid("make link", &link.name, "an end names no data center of the topology"));
+            return Err(crate::invalid(
+                "make link",
+                &link.name,
+                "an end names no data center of the topology",
+            ));
         };
         let made = ensure(installation, link, [a, b], &present, shaping, &lines)?;
         applied.devices.push(made);
@@ -103,13 +107,14 @@ pub(crate) fn views(installation: &InstallationId, datacenters: &Datacenters) ->
         let limited: BTreeSet<u32> = (dc.underlay)
             .call("list limits of", name.as_str(), shape::list_buckets)?
             .into_iter()
-            .filter(|(_, rate)| *rate < UNLIMITED)
-            .map(|(index, _)| index)
+            .filter(|bucket| bucket.rate < UNLIMITED)
+            .map(|bucket| bucket.device)
             .collect();
         for info in list(dc)? {
             let Some((end, link)) = parse_link_mark(installation, &info.alias) else { continue };
             let bucket = limited.contains(&info.index).then_some("tbf");
-            let means: Vec<&str> = bucket.into_iter().chain(Kind::of(&info.name).and_then(Kind::delays_by)).collect();
+            let means: Vec<&str> =
+                bucket.into_iter().chain(Kind::of(&info.name).and_then(Kind::delays_by)).collect();
             let means = if means.is_empty() { "none".to_owned() } else { means.join(", ") };
             let entry = found.entry(info.name).or_insert((link, [None, None]));
             entry.1[end] = Some((name.clone(), info.up && info.carrier, means));

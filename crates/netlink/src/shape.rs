@@ -103,8 +103,19 @@ pub fn set_bucket(
     socket.call(&mut request)
 }
 
-/// The rates of the namespace's token buckets in bytes per second, by device index.
-pub fn list_buckets(socket: &mut Socket) -> Result<Vec<(u32, u64)>, NetlinkError> {
+/// A device's token bucket as the kernel tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketView {
+    /// The device's index.
+    pub device: u32,
+    /// Bytes per second.
+    pub rate: u64,
+    /// Bytes that may wait.
+    pub limit: u32,
+}
+
+/// The token buckets of the namespace's devices.
+pub fn list_buckets(socket: &mut Socket) -> Result<Vec<BucketView>, NetlinkError> {
     let mut request = Request::dump(RTM_GETQDISC);
     request.tc(0, 0, 0, 0);
     let parse = |payload: &[u8]| {
@@ -113,9 +124,11 @@ pub fn list_buckets(socket: &mut Socket) -> Result<Vec<(u32, u64)>, NetlinkError
             return None;
         }
         let options = Attributes(attributes.get(TCA_OPTIONS)?);
+        let parameters = options.get(TCA_TBF_PARMS)?;
         let wide = options.get(TCA_TBF_RATE64).and_then(|value| value.get(..8)?.try_into().ok());
-        let narrow = options.get(TCA_TBF_PARMS).and_then(|value| read_u32(value, 8)).map(u64::from);
-        Some((read_u32(payload, 4)?, wide.map(u64::from_ne_bytes).or(narrow)?))
+        let rate = wide.map(u64::from_ne_bytes).or_else(|| read_u32(parameters, 8).map(u64::from))?;
+        // Behind two rate specifications of 12 bytes.
+        Some(BucketView { device: read_u32(payload, 4)?, rate, limit: read_u32(parameters, 24)? })
     };
     let found = socket.dump(&mut request)?;
     Ok(found.iter().filter(|(kind, _)| *kind == RTM_NEWQDISC).filter_map(|(_, p)| parse(p)).collect())

@@ -85,7 +85,8 @@ impl Tap {
         if name.is_empty() || name.len() >= NAME || name.contains('\0') {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no name of a network device"));
         }
-        let tap = Self::from_fd(open(PATH, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?)?;
+        let tap =
+            Self::from_fd(open(PATH, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?)?;
         let mut request = [0; REQUEST];
         request[..name.len()].copy_from_slice(name.as_bytes());
         request[NAME..NAME + 2].copy_from_slice(&FLAGS.to_ne_bytes());

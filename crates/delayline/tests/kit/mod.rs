@@ -35,7 +35,8 @@ pub(crate) fn ends() -> Option<Ends> {
             let mut socket = Socket::open().unwrap();
             let device = link::find(&mut socket, "end").unwrap().unwrap().device();
             address::add(&mut socket, device, format!("10.0.0.{number}/24").parse().unwrap()).unwrap();
-            link::change(&mut socket, device, &link::Change { up: Some(true), ..Default::default() }).unwrap();
+            link::change(&mut socket, device, &link::Change { up: Some(true), ..Default::default() })
+                .unwrap();
         };
         netns::visit(namespace.as_fd(), set_up).unwrap();
         Ok((namespace, tap))
@@ -57,7 +58,8 @@ impl Ends {
 
     fn socket(&self, end: usize) -> UdpSocket {
         let address = SocketAddr::from(([10, 0, 0, if end == 0 { 1 } else { 2 }], 7));
-        let socket = netns::visit(self.namespaces[end].as_fd(), || UdpSocket::bind(address)).unwrap().unwrap();
+        let socket =
+            netns::visit(self.namespaces[end].as_fd(), || UdpSocket::bind(address)).unwrap().unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         socket.connect(SocketAddr::from(([10, 0, 0, if end == 0 { 2 } else { 1 }], 7))).unwrap();
         socket

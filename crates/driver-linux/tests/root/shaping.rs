@@ -36,7 +36,21 @@ struct Reply {
 fn ping(bed: &Bed, from: &str, to: &str, count: u32, interval: &str) -> Child {
     let count = count.to_string();
     let mut command = std::process::Command::new("ip");
-    command.args(["netns", "exec", &bed.netns(from), "ping", "-D", "-n", "-c", &count, "-i", interval, "-W", "3", to]);
+    command.args([
+        "netns",
+        "exec",
+        &bed.netns(from),
+        "ping",
+        "-D",
+        "-n",
+        "-c",
+        &count,
+        "-i",
+        interval,
+        "-W",
+        "3",
+        to,
+    ]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
@@ -46,7 +60,9 @@ fn replies(ping: Child) -> Vec<Reply> {
         line.split_once(name)?.1.split([' ', ']']).next()?.parse().ok()
     };
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().filter_map(|line| Some(Reply { at: field(line, "[")?, rtt: field(line, " time=")? })).collect()
+    text.lines()
+        .filter_map(|line| Some(Reply { at: field(line, "[")?, rtt: field(line, " time=")? }))
+        .collect()
 }
 
 fn fastest(bed: &Bed, from: &str, to: &str) -> f64 {

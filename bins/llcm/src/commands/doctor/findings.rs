@@ -47,8 +47,8 @@ pub(super) struct Docker {
 /// A kernel that can be wired.
 #[derive(Debug, Clone)]
 pub(super) struct Network {
-    /// Properties of links, with the reason where one is not emulated.
-    pub(super) properties: Vec<(&'static str, Result<(), String>)>,
+    /// Properties of links, with what emulates them or the reason why nothing does.
+    pub(super) properties: Vec<(&'static str, Result<String, String>)>,
     /// What the topology asks for in vain.
     pub(super) not_emulated: Vec<String>,
 }

@@ -35,7 +35,7 @@ fn perfect() -> Findings {
         }),
         simulated: Ok(()),
         network: Ok(Network {
-            properties: vec![("bandwidth", Ok(())), ("delay", Err("not yet".to_owned()))],
+            properties: vec![("bandwidth", Ok("tbf".to_owned())), ("delay", Err("not yet".to_owned()))],
             not_emulated: Vec::new(),
         }),
         data_dir: DataDir {

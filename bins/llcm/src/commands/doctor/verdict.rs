@@ -167,7 +167,7 @@ fn network(found: &Findings) -> Vec<Check> {
     for (name, property) in &network.properties {
         let key = format!("network.{name}");
         rows.push(match property {
-            Ok(()) => Check::new(key, Verdict::Yes, "links are limited as the topology says"),
+            Ok(means) => Check::new(key, Verdict::Yes, format!("as the topology says, by {means}")),
             Err(reason) => Check::new(key, Verdict::No, reason.clone())
                 .advise("a topology that asks for it needs --best-effort, which leaves it out"),
         });
