@@ -6,7 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod bed;
+mod frame_types;
+mod frames;
 mod instances;
+mod isolation;
 mod links;
 mod ports;
 mod segments;
