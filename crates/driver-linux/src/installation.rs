@@ -168,6 +168,7 @@ impl Installation {
         }
         let Applied { devices, not_emulated } = underlay::apply(&self.id, topology, &datacenters)?;
         self.cache().extend(datacenters.iter().map(|(name, dc)| (name.clone(), dc.clone())));
+        underlay::settle(&self.id, &datacenters)?;
         self.route(topology, devices, &datacenters)?;
         underlay::remove_others(&self.id, topology, &datacenters)?;
         self.remove_datacenters(&present.iter().filter(|name| !wanted.contains(name)).collect::<Vec<_>>())?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use llcm_names::{DcName, InstallationId};
 use llcm_netlink::link_kind::{Peer, add_veth};
@@ -23,6 +24,8 @@ pub(crate) const VXLAN_OVERHEAD: u32 = 50;
 pub(crate) const LINK_MTU: u32 = 9216;
 /// How long a packet may wait for its turn on a link of limited bandwidth that states no queue.
 const QUEUE_MS: u64 = 50;
+/// How long to wait at most for the kernel to take notice of links.
+const SETTLING: Duration = Duration::from_secs(1);
 /// Bytes of a queued packet, for queues that are stated in packets: 1500 and the headers around it.
 const PACKET: u64 = 1564;
 
@@ -96,6 +99,20 @@ pub(crate) fn remove_others(
         parse_link_mark(installation, &info.alias).is_some() && !wanted.contains(&info.name)
     };
     datacenters.values().try_for_each(|dc| delete_links_where(dc, other))
+}
+
+/// Waits until links that were just set up carry packets: the kernel drops them for a moment longer.
+pub(crate) fn settle(installation: &InstallationId, datacenters: &Datacenters) -> DriverResult<()> {
+    let end = Instant::now() + SETTLING;
+    let waits = |info: &LinkInfo| {
+        info.up && info.carrier && !info.running && parse_link_mark(installation, &info.alias).is_some()
+    };
+    for dc in datacenters.values() {
+        while list(dc)?.iter().any(waits) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    Ok(())
 }
 
 fn list(dc: &Datacenter) -> DriverResult<Vec<LinkInfo>> {

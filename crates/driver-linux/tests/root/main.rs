@@ -12,5 +12,6 @@ mod instances;
 mod isolation;
 mod links;
 mod ports;
+mod scale;
 mod segments;
 mod trees;
