@@ -187,6 +187,7 @@ impl Installation {
         let Applied { devices, not_emulated } = underlay::apply(&self.id, topology, &datacenters, &shaping)?;
         let current = devices.clone();
         self.cache().extend(datacenters.iter().map(|(name, dc)| (name.clone(), dc.clone())));
+        underlay::settle(&self.id, &datacenters)?;
         self.route(topology, devices, &datacenters)?;
         underlay::remove_others(&self.id, topology, &datacenters, &current)?;
         self.remove_datacenters(&present.iter().filter(|name| !wanted.contains(name)).collect::<Vec<_>>())?;

@@ -1,11 +1,15 @@
 //! Deleting devices, many at a time.
 //!
-//! Deleting is what costs: tens of milliseconds for one device alone, hardly more for a hundred in one
-//! request, and a bridge holds the kernel's network lock while it goes. So the devices of an instance share
-//! a link group and go by group, but never more than a few bridges in one request.
+//! Deleting is what costs: tens of milliseconds for one device alone, which the kernel waits, and hardly more for
+//! several in one request. While it deletes it holds its network lock, which every start of a container on the host
+//! needs several times: for a fraction of a millisecond a device, and for as long as that whole wait when the device is a
+//! bridge. So the devices of an instance share a link group and go by group, but not too many in one request; and
+//! bridges go one by one in the whole program, with pauses in which others come to the lock.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use llcm_names::Owner;
 use llcm_netlink::{LinkInfo, link};
@@ -17,8 +21,12 @@ use crate::netns::Netns;
 
 /// Data centers in which devices are deleted at once.
 const AT_ONCE: usize = 8;
-/// Bridges that go in one request.
-const BRIDGES: usize = 16;
+/// Devices that go in one request.
+const TOGETHER: usize = 48;
+/// After each bridge: what a container's start needs to take the network lock as often as it must.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Held by who deletes a bridge.
+static TURN: Mutex<()> = Mutex::new(());
 /// A group that no instance has: [`llcm_names::LinkGroup`] ends below it. Devices are moved into it when
 /// their own group is not all that may go.
 const DOOMED: u32 = 0x8000_0000;
@@ -74,22 +82,29 @@ pub(crate) fn delete_groups_where(dc: &Datacenter, doomed: impl Fn(&LinkInfo) ->
     let devices = dc.overlay.call("list devices of", dc.overlay.name(), link::list)?;
     let (doomed, others): (Vec<&LinkInfo>, Vec<&LinkInfo>) = devices.iter().partition(|info| doomed(info));
     let groups: BTreeSet<u32> = doomed.iter().map(|info| info.group).collect();
-    let shared = others.iter().any(|info| groups.contains(&info.group));
-    let bridges = doomed.iter().filter(|info| info.kind == "bridge").count();
-    if shared || groups.contains(&0) || bridges > BRIDGES {
-        return delete_all(&dc.overlay, &doomed);
+    let whole = !groups.contains(&0) && !others.iter().any(|info| groups.contains(&info.group));
+    if !whole || doomed.len() > TOGETHER || doomed.iter().any(|info| is_bridge(info)) {
+        delete_all(&dc.overlay, &doomed)?;
     }
-    groups.into_iter().try_for_each(|group| delete_group(&dc.overlay, group))
+    if whole { groups.into_iter().try_for_each(|group| delete_group(&dc.overlay, group)) } else { Ok(()) }
+}
+
+fn is_bridge(info: &LinkInfo) -> bool {
+    info.kind == "bridge"
 }
 
 fn delete_all(netns: &Netns, doomed: &[&LinkInfo]) -> DriverResult<()> {
-    if let [info] = doomed {
-        return netns.call("delete", &info.name, |socket| link::delete(socket, info.device()));
+    let (bridges, rest): (Vec<&LinkInfo>, Vec<&LinkInfo>) = doomed.iter().partition(|info| is_bridge(info));
+    match rest.as_slice() {
+        [info] => netns.call("delete", &info.name, |socket| link::delete(socket, info.device()))?,
+        _ => rest.chunks(TOGETHER).try_for_each(|chunk| delete_chunk(netns, chunk))?,
     }
-    let (bridges, rest): (Vec<&LinkInfo>, Vec<&LinkInfo>) =
-        doomed.iter().partition(|info| info.kind == "bridge");
-    delete_chunk(netns, &rest)?;
-    bridges.chunks(BRIDGES).try_for_each(|chunk| delete_chunk(netns, chunk))
+    for bridge in bridges {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        netns.call("delete", &bridge.name, |socket| link::delete(socket, bridge.device()))?;
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
 }
 
 fn delete_group(netns: &Netns, group: u32) -> DriverResult<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use llcm_names::{DcName, InstallationId};
 use llcm_netlink::{Device, LinkInfo, link, shape};
@@ -17,6 +17,9 @@ use crate::shaping::{Shaping, UNLIMITED, patience};
 
 /// The data centers by name.
 pub(crate) type Datacenters = BTreeMap<DcName, Arc<Datacenter>>;
+
+/// How long to wait at most for the kernel to take notice of links.
+const SETTLING: Duration = Duration::from_secs(1);
 
 /// What [`apply`] made of a topology's links.
 #[derive(Debug)]
@@ -89,6 +92,20 @@ pub(crate) fn remove_others(
         let indexes: BTreeSet<u32> = others.iter().map(|info| info.index).collect();
         delete_links_where(dc, |info| indexes.contains(&info.index))
     })
+}
+
+/// Waits until links that were just set up carry packets: the kernel drops them for a moment longer.
+pub(crate) fn settle(installation: &InstallationId, datacenters: &Datacenters) -> DriverResult<()> {
+    let end = Instant::now() + SETTLING;
+    let waits = |info: &LinkInfo| {
+        info.up && info.carrier && !info.running && parse_link_mark(installation, &info.alias).is_some()
+    };
+    for dc in datacenters.values() {
+        while list(dc)?.iter().any(waits) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn list(dc: &Datacenter) -> DriverResult<Vec<LinkInfo>> {

@@ -6,9 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod bed;
+mod frame_types;
+mod frames;
 mod instances;
+mod isolation;
 mod links;
 mod ports;
+mod scale;
 mod segments;
 mod shaping;
 mod trees;
