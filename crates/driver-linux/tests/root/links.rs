@@ -1,84 +1,12 @@
 //! Links between data centers: bandwidth, packet sizes, routes, and changes of the topology.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use llcm_runtime::{NetworkDriver, SegmentKind};
 use llcm_topology::LinkProperties;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::bed::{Bed, E_LINE, Plug, exec, line, run, topology};
-
-pub(crate) const PLAIN: LinkProperties = LinkProperties {
-    bandwidth_bps: None,
-    delay_us: 0,
-    jitter_us: 0,
-    loss_ppm: 0,
-    mtu: None,
-    queue_packets: None,
-};
-
-/// Two containers in dc1 and dc2 on an E-Line, the second listening.
-pub(crate) async fn pair(bed: &mut Bed, number: u32, mtu: u32) {
-    let instance = bed.instance(0);
-    let ports = [number * 10, number * 10 + 1];
-    bed.ensure(&instance, number, E_LINE, &[(ports[0], "dc1"), (ports[1], "dc2")]).await;
-    for (port, dc, address) in [(ports[0], "dc1", "10.0.0.1/30"), (ports[1], "dc2", "10.0.0.2/30")] {
-        let name = format!("c{port}");
-        bed.container(&name);
-        let segments = [number];
-        let plug = Plug { port, dc, container: &name, ifname: "data", address, segments: &segments };
-        let spec = llcm_runtime::PortSpec { mtu, ..bed.port(&instance, &plug) };
-        bed.network().attach(&spec, &bed.point(&name)).await.unwrap();
-    }
-}
-
-/// Runs work on a thread of its own in a namespace.
-fn within<T: Send>(netns: &str, work: impl FnOnce() -> T + Send) -> T {
-    let file = std::fs::File::open(format!("/run/netns/{netns}")).unwrap();
-    let enter = move || {
-        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-        work()
-    };
-    std::thread::scope(|scope| scope.spawn(enter).join().unwrap())
-}
-
-/// Repeats a call that a signal cut off, which happens to sockets with timeouts.
-fn uninterrupted<T>(mut call: impl FnMut() -> std::io::Result<T>) -> T {
-    loop {
-        match call() {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            other => return other.unwrap(),
-        }
-    }
-}
-
-/// Sends as fast as it goes for a time; returns received megabits per second.
-pub(crate) fn blast(from: &str, to: &str, time: Duration) -> f64 {
-    let listener = within(to, || TcpListener::bind("0.0.0.0:5001").unwrap());
-    let address = "10.0.0.2:5001".parse().unwrap();
-    let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(5));
-    let mut stream = within(from, || uninterrupted(connect));
-    stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-    let (mut accepted, _) = uninterrupted(|| listener.accept());
-    accepted.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let chunk = vec![7; 64 * 1024];
-            let end = Instant::now() + time;
-            while Instant::now() < end {
-                stream.write_all(&chunk).unwrap();
-            }
-        });
-        let (start, mut bytes, mut buffer) = (Instant::now(), 0_u32, vec![0; 256 * 1024]);
-        while let length @ 1.. = uninterrupted(|| accepted.read(&mut buffer)) {
-            bytes += u32::try_from(length).unwrap();
-        }
-        f64::from(bytes) * 8.0 / 1e6 / start.elapsed().as_secs_f64()
-    })
-}
+use crate::bed::{Bed, exec, line, run, topology};
+use crate::traffic::{PLAIN, blast, pair};
 
 #[tokio::test]
 async fn a_links_bandwidth_holds_for_all_segments_together() {

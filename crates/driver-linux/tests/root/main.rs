@@ -14,5 +14,5 @@ mod links;
 mod ports;
 mod scale;
 mod segments;
-mod shaping;
+mod traffic;
 mod trees;
