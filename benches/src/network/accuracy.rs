@@ -146,7 +146,9 @@ impl Chain {
     }
 
     async fn losses(&self) -> Result<()> {
-        println!("\n### Loss\n\n10,000 pings, 1 ms apart, over one link that loses in one direction; the bounds have 99.9 % of all such runs within them.\n");
+        println!(
+            "\n### Loss\n\n10,000 pings, 1 ms apart, over one link that loses in one direction; the bounds have 99.9 % of all such runs within them.\n"
+        );
         println!("| loss | lost of 10,000 | share (%) | bounds (%) | within |");
         println!("|---|---|---|---|---|");
         const SENT: u32 = 10_000;
@@ -212,7 +214,8 @@ impl Chain {
             ("delay 20 ms", LinkProperties { delay_us: 20_000, ..PLAIN }),
         ] {
             self.set(properties, properties).await?;
-            let rate = received(&found(start_client(&self.near(1), "10.0.1.2", 5201, &["-t", "10", "-O", "2"])?)?)?;
+            let rate =
+                received(&found(start_client(&self.near(1), "10.0.1.2", 5201, &["-t", "10", "-O", "2"])?)?)?;
             println!("| unlimited: {name} | | | {:.0} | | | |", rate / 1e6);
         }
         Ok(())

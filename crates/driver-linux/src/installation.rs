@@ -20,7 +20,6 @@ use crate::driver::Options;
 use crate::error::Context;
 use crate::host;
 use crate::limits::check_descriptors;
-use crate::links::Kind;
 use crate::names::{UNDERLAY, namespace_prefix, overlay_namespace, parse_mark, underlay_namespace};
 use crate::netns::NetnsDir;
 use crate::patch::Patches;
@@ -184,7 +183,8 @@ impl Installation {
             self.look_around(&datacenters)?;
         }
         let shaping = Shaping { kernel, lines: &self.lines };
-        let Applied { devices, not_emulated } = underlay::apply(&self.id, topology, &datacenters, &shaping)?;
+        let Applied { devices, not_emulated, has_lines } =
+            underlay::apply(&self.id, topology, &datacenters, &shaping)?;
         let current = devices.clone();
         self.cache().extend(datacenters.iter().map(|(name, dc)| (name.clone(), dc.clone())));
         underlay::settle(&self.id, &datacenters)?;
@@ -192,7 +192,7 @@ impl Installation {
         underlay::remove_others(&self.id, topology, &datacenters, &current)?;
         self.remove_datacenters(&present.iter().filter(|name| !wanted.contains(name)).collect::<Vec<_>>())?;
         self.tried.get_or_init(|| ());
-        self.lines.needed(topology.links.iter().any(|link| shaping.kind(link) == Kind::Line));
+        self.lines.needed(has_lines);
         *prepared = Some(topology.clone());
         Ok(PrepareReport { not_emulated })
     }

@@ -131,7 +131,7 @@ impl Present {
     }
 }
 
-/// Makes sure that a link's two devices exist and are as the link says, and returns them.
+/// Makes sure that a link's two devices exist and are as the link says, and returns them with their kind.
 pub(crate) fn ensure(
     installation: &InstallationId,
     link: &Link,
@@ -139,7 +139,7 @@ pub(crate) fn ensure(
     present: &Present,
     shaping: &Shaping<'_>,
     lines: &BTreeMap<String, LineView>,
-) -> DriverResult<[Device; 2]> {
+) -> DriverResult<([Device; 2], Kind)> {
     let wanted = shaping.kind(link);
     let stem = device_stem(link);
     let name = |kind: Kind| format!("{stem}{}", kind.suffix());
@@ -171,7 +171,7 @@ pub(crate) fn ensure(
     for (end, info) in [&a, &b].into_iter().enumerate() {
         set_up(installation, link, end, sides, info)?;
     }
-    Ok([a.device(), b.device()])
+    Ok(([a.device(), b.device()], kind))
 }
 
 /// Makes a link's devices. They are down.

@@ -28,6 +28,8 @@ pub(crate) struct Applied {
     pub(crate) devices: Vec<[Device; 2]>,
     /// What this host cannot emulate.
     pub(crate) not_emulated: Vec<String>,
+    /// Whether any link has a delay line.
+    pub(crate) has_lines: bool,
 }
 
 /// Brings links and shaping to what a topology says. Links that it does not have, and devices that others have taken the
@@ -40,7 +42,7 @@ pub(crate) fn apply(
 ) -> DriverResult<Applied> {
     let present = Present::look(installation, datacenters)?;
     let lines = shaping.present()?;
-    let mut applied = Applied { devices: Vec::new(), not_emulated: Vec::new() };
+    let mut applied = Applied { devices: Vec::new(), not_emulated: Vec::new(), has_lines: false };
     for link in &topology.links {
         let sides = [&link.a.dc, &link.b.dc].map(|dc| datacenters.get(dc).map(AsRef::as_ref));
         let [Some(a), Some(b)] = sides else {
@@ -50,8 +52,9 @@ pub(crate) fn apply(
                 "an end names no data center of the topology",
             ));
         };
-        let made = ensure(installation, link, [a, b], &present, shaping, &lines)?;
+        let (made, kind) = ensure(installation, link, [a, b], &present, shaping, &lines)?;
         applied.devices.push(made);
+        applied.has_lines |= kind == Kind::Line;
         for (from, to) in [(&link.a, &link.b), (&link.b, &link.a)] {
             applied.not_emulated.extend(shaping.kernel.missing(link, from, to));
         }
