@@ -21,11 +21,12 @@ const MTUS: [u32; 2] = [1500, 9000];
 pub(crate) async fn run() -> Result<()> {
     println!(
         "one TCP stream of iperf3 for {SECONDS} s, {ROUNDS} rounds, each of them over all ways in turn; Gbit/s received, \
-         minimum / median / maximum; the ratio is the median of each round's, to a pair of devices between two \
-         namespaces. Goals: E-Line 0.95, E-LAN 0.9\n"
+         minimum / median / maximum; ratios to a pair of devices between two namespaces: the median of each round's, that \
+         of the best rounds, and the median of what a second of CPU time, both sides together, moves, which others on the \
+         machine disturb least. Goals: E-Line 0.95, E-LAN 0.9\n"
     );
-    println!("| MTU | way | Gbit/s | of the pair |");
-    println!("|---|---|---|---|");
+    println!("| MTU | way | Gbit/s | of the pair | best of best | by CPU time |");
+    println!("|---|---|---|---|---|---|");
     for (number, mtu) in (110..).zip(MTUS) {
         measure(number, mtu).await?;
     }
@@ -63,13 +64,25 @@ async fn measure(number: u32, mtu: u32) -> Result<()> {
     }
     for _ in 0..ROUNDS {
         for way in &mut ways {
-            let rate = way.stream()?;
+            let [rate, efficiency] = way.stream()?;
             way.rates.push(rate);
+            way.efficiencies.push(efficiency);
         }
     }
     for way in &ways {
-        let ratios: Vec<f64> = way.rates.iter().zip(&ways[0].rates).map(|(it, pair)| it / pair).collect();
-        println!("| {mtu} | {} | {} | {:.2} |", way.what, spread(&way.rates), median(&ratios));
+        let ratio = |figures: &dyn Fn(&Way) -> &[f64]| {
+            let ratios = figures(way).iter().zip(figures(&ways[0])).map(|(it, pair)| it / pair);
+            median(&ratios.collect::<Vec<_>>())
+        };
+        let best = |way: &Way| way.rates.iter().copied().fold(0.0, f64::max);
+        println!(
+            "| {mtu} | {} | {} | {:.2} | {:.2} | {:.2} |",
+            way.what,
+            spread(&way.rates),
+            ratio(&|way| &way.rates),
+            best(way) / best(&ways[0]),
+            ratio(&|way| &way.efficiencies)
+        );
     }
     drop(ways);
     bed.remove(0).await?;
@@ -109,6 +122,7 @@ struct Way {
     from: String,
     server: Child,
     rates: Vec<f64>,
+    efficiencies: Vec<f64>,
 }
 
 impl Way {
@@ -119,7 +133,7 @@ impl Way {
             .stderr(Stdio::null())
             .spawn()
             .context("iperf3")?;
-        let way = Self { what, from: bed.netns(from), server, rates: Vec::new() };
+        let way = Self { what, from: bed.netns(from), server, rates: Vec::new(), efficiencies: Vec::new() };
         // Until it listens and the interfaces have found one another.
         let reached = (0..50).any(|_| {
             std::thread::sleep(Duration::from_millis(100));
@@ -136,11 +150,16 @@ impl Way {
         )
     }
 
-    /// Gbit/s of one stream.
-    fn stream(&self) -> Result<f64> {
+    /// Gbit/s of one stream, and Gbit in a second of CPU time.
+    fn stream(&self) -> Result<[f64; 2]> {
         let report: serde_json::Value = serde_json::from_str(&self.iperf(SECONDS)?)?;
-        let rate = report["end"]["sum_received"]["bits_per_second"].as_f64();
-        Ok(rate.with_context(|| format!("iperf3 said {report}"))? / 1e9)
+        let end = &report["end"];
+        let number =
+            |value: &serde_json::Value| value.as_f64().with_context(|| format!("iperf3 said {report}"));
+        let rate = number(&end["sum_received"]["bits_per_second"])? / 1e9;
+        let cpu = &end["cpu_utilization_percent"];
+        let percent = number(&cpu["host_total"])? + number(&cpu["remote_total"])?;
+        Ok([rate, rate / (percent / 100.0)])
     }
 }
 
