@@ -23,7 +23,18 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-const ALL: [&str; 8] = ["start", "upload", "plan", "requests", "instantiate", "engine", "alive", "restart"];
+const ALL: [&str; 10] = [
+    "start",
+    "upload",
+    "plan",
+    "requests",
+    "instantiate",
+    "engine",
+    "alive",
+    "restart",
+    "network-scale",
+    "network-throughput",
+];
 
 fn main() -> Result<ExitCode> {
     // The embedded engine's helper is this program: before it has threads.
@@ -53,6 +64,7 @@ async fn run(asked: Vec<String>) -> Result<()> {
             "restart" => restart::run().await?,
             "network-accuracy" => network::accuracy::run().await?,
             "network-scale" => network::scale::run().await?,
+            "network-throughput" => network::throughput::run().await?,
             other => bail!("no benchmark {other:?}: there are {}", ALL.join(", ")),
         }
     }

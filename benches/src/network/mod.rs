@@ -7,3 +7,4 @@ mod ports;
 mod probe;
 pub(crate) mod scale;
 mod stall;
+pub(crate) mod throughput;

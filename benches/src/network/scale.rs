@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use llcm_names::DcName;
 use llcm_runtime::{NetworkDriver, SegmentKind};
 use llcm_testkit::{Lots, zoo};
+use llcm_topology::Topology;
 
 use super::bed::Bed;
 use super::plot::{Panel, svg};
@@ -132,15 +133,7 @@ async fn grow(number: u32, datacenters: usize) -> Result<Row> {
     bed.network()?.prepare(&topology).await?;
     let again = clock.ms();
 
-    let names: Vec<DcName> = topology.datacenters.iter().map(|dc| dc.name.clone()).collect();
-    let mut lots = Lots::new(7);
-    let pairs: Vec<[(u32, DcName); 2]> = (0..SEGMENTS)
-        .map(|segment| {
-            let (from, further) = (lots.pick(names.len()), 1 + lots.pick(names.len() - 1));
-            let to = (from + further) % names.len();
-            [(2 * segment, names[from].clone()), (2 * segment + 1, names[to].clone())]
-        })
-        .collect();
+    let pairs = pairs(&topology);
     for service in 0..SERVICES {
         bed.container(&format!("a{service}"))?;
         bed.container(&format!("b{service}"))?;
@@ -206,6 +199,18 @@ async fn grow(number: u32, datacenters: usize) -> Result<Row> {
         threads,
         memory_mib,
     })
+}
+
+/// The ends of the segments: ports in two data centers each.
+fn pairs(topology: &Topology) -> Vec<[(u32, DcName); 2]> {
+    let name = |number: usize| topology.datacenters[number].name.clone();
+    let count = topology.datacenters.len();
+    let mut lots = Lots::new(7);
+    let mut pair = |segment| {
+        let (from, further) = (lots.pick(count), 1 + lots.pick(count - 1));
+        [(2 * segment, name(from)), (2 * segment + 1, name((from + further) % count))]
+    };
+    (0..SEGMENTS).map(&mut pair).collect()
 }
 
 fn spread_of(times: &[f64]) -> [f64; 2] {

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::config::raw::Engine;
 use crate::engines;
 use crate::ground::Ground;
+use crate::open_files;
 
 /// A life-cycle manager with its drivers.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Com
         Engine::Simulated => ("simulated", simulated_backend(config, &installation)?),
         engine => {
             let containers = engines::named(engine, config, &installation, ground).await?;
+            open_files::raise_limit();
             let network = LinuxNetwork::new(installation.clone(), ground.network())?;
             (engine.word(), Backend::pair(containers, Arc::new(network))?)
         }

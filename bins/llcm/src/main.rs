@@ -12,6 +12,7 @@ mod docker_images;
 mod engines;
 mod ground;
 mod logging;
+mod open_files;
 mod output;
 mod pack;
 mod sap_image;

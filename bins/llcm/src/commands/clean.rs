@@ -18,6 +18,7 @@ use crate::compose::{engine_of, told};
 use crate::config::raw::{Engine, RawConfig};
 use crate::config::{Config, engine_dir, file};
 use crate::ground::Ground;
+use crate::open_files;
 use crate::{engines, output};
 
 #[derive(Debug, clap::Args)]
@@ -156,6 +157,7 @@ async fn drivers(config: &Config, id: &InstallationId, ground: &Ground) -> anyho
             Err(error) => output::note(format_args!("engine {} was not asked: {error:#}", engine.word()))?,
         }
     }
+    open_files::raise_limit();
     let network = LinuxNetwork::new(id.clone(), ground.network())?;
     Ok(Drivers { engines, network: Some(Arc::new(network)) })
 }
