@@ -30,7 +30,9 @@ pub const OWNED: &[(&str, &[&str], &str)] = &[
     ("netlink-packet-route", &[], "messages are written by llcm-netlink (docs/adr/007)"),
     ("netlink-sys", &["llcm-netlink"], "one crate talks netlink"),
     ("oci-client", &[], "its answers have no bounds (docs/adr/014)"),
+    ("quick-xml", &["llcm-topology"], "only topologies are XML (docs/adr/018)"),
     ("redb", &["llcm-lifecycle"], "the store is the lifecycle's"),
+    ("roxmltree", &[], "its time grows with the square of attributes (docs/adr/018)"),
     ("rtnetlink", &[], "messages are written by llcm-netlink (docs/adr/007)"),
     (
         "rustls",

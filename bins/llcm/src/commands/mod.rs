@@ -24,6 +24,7 @@ pub(crate) mod serve;
 pub(crate) mod services;
 pub(crate) mod store;
 pub(crate) mod token;
+pub(crate) mod topology;
 pub(crate) mod up;
 pub(crate) mod validate;
 
@@ -72,6 +73,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Plan(args) => plan::run(&args),
         Verb::Validate(args) => validate::run(&args),
         Verb::Pack(args) => pack::run(&args),
+        Verb::Topology(args) => topology::run(&args),
         Verb::Doctor(args) => doctor::run(args),
         Verb::Store(args) => store::run(args),
         Verb::Clean(args) => clean::run(args),
