@@ -7,7 +7,7 @@ use crate::metadata::Member;
 pub const LAYERS: &[&[&str]] = &[
     &["llcm-names", "llcm-netlink", "llcm-pidfd", "llcm-tap"],
     &["llcm-descriptors", "llcm-packaging", "llcm-topology", "llcm-engine", "llcm-access", "llcm-delayline"],
-    &["llcm-placement", "llcm-netplan"],
+    &["llcm-placement", "llcm-netplan", "llcm-graph"],
     &["llcm-runtime"],
     &["llcm-lifecycle", "llcm-driver-docker", "llcm-driver-engine", "llcm-driver-linux"],
     &["llcm-api"],

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod exec;
+pub(crate) mod graph;
 pub(crate) mod image;
 pub(crate) mod link;
 pub(crate) mod logs;
@@ -74,6 +75,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Validate(args) => validate::run(&args),
         Verb::Pack(args) => pack::run(&args),
         Verb::Topology(args) => topology::run(&args),
+        Verb::Graph(args) if args.topology.is_some() => graph::offline(&args),
+        Verb::Graph(args) => {
+            with_client(&args.connection.clone(), async |client| graph::run(&client, &args).await)
+        }
         Verb::Doctor(args) => doctor::run(args),
         Verb::Store(args) => store::run(args),
         Verb::Clean(args) => clean::run(args),
