@@ -20,7 +20,7 @@ fn check_tells_every_finding_like_a_compiler() {
     assert_eq!(
         llcm(&["topology", "check", path]).expect(1),
         format!(
-            "error: 3:13: links[0].ends: there is no data center c\n\
+            "error: 3:14: links[0].ends: there is no data center c\n\
              warning: 4:18: links[1].dealy: the key is not known and ignored; known are ends, name, bandwidth, delay, \
              jitter, loss, mtu, queue, forward, backward, up\n\
              error: 4:35: links[1].mtu: expected a number of bytes from 1280 to 9000\n\

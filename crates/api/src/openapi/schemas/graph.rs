@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{STATES, about, integer, list, map, object, of, or_null, text, uuid, words};
+use super::{STATES, about, list, map, object, of, or_null, text, uuid, words};
 
 /// The schemas by name.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
