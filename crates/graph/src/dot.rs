@@ -50,14 +50,17 @@ pub fn dot(graph: &Graph) -> String {
         let style = "style=dashed color=blue fontcolor=blue constraint=false";
         let name = label(&[format!("{} {}", segment.kind, segment.id)]);
         if let [(a, from), (b, to)] = ends.as_slice() {
-            let (tail, head) = (label(&[(*from).clone()]), label(&[(*to).clone()]));
+            let (tail, head) = (label(std::slice::from_ref(*from)), label(std::slice::from_ref(*to)));
             let _ = writeln!(shown, "  {a} -- {b} [{style} label={name} taillabel={tail} headlabel={head}];");
             continue;
         }
         let _ = writeln!(shown, "  s{points} [shape=point color=blue xlabel={name} fontcolor=blue];");
         for (end, interface) in ends {
-            let _ =
-                writeln!(shown, "  s{points} -- {end} [{style} headlabel={}];", label(&[interface.clone()]));
+            let _ = writeln!(
+                shown,
+                "  s{points} -- {end} [{style} headlabel={}];",
+                label(std::slice::from_ref(interface))
+            );
         }
         points += 1;
     }

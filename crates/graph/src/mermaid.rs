@@ -56,7 +56,7 @@ pub fn mermaid(graph: &Graph) -> String {
         }
         let _ = writeln!(shown, "  s{points}(({}))", label(&[name]));
         for (end, interface) in ends {
-            let _ = writeln!(shown, "  s{points} -.-|{}| {end}", label(&[interface.clone()]));
+            let _ = writeln!(shown, "  s{points} -.-|{}| {end}", label(std::slice::from_ref(interface)));
         }
         points += 1;
     }

@@ -17,7 +17,7 @@ pub(crate) fn graph(core: &Core) -> Graph {
     Graph::new(Topology::clone(&core.topology.get()), instances.collect())
 }
 
-fn of_plan(plan: &InstancePlan, state: InstanceState) -> Instance {
+pub(crate) fn of_plan(plan: &InstancePlan, state: InstanceState) -> Instance {
     let is_sap = |name: &ContainerName| plan.saps.iter().any(|sap| sap.name == *name);
     let containers = plan.containers.iter().map(|container| Unit {
         name: container.name.to_string(),

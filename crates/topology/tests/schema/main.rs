@@ -4,13 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests may")]
 
 mod documents;
+mod random;
 
 use std::path::Path;
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use documents::Documents;
+use random::Documents;
 
 /// What a schema cannot tell, by the loader's words: `docs/topology.md` lists the same.
 const BEYOND: [&str; 11] = [
