@@ -85,12 +85,31 @@ pub fn source(files: &dyn Source) -> Loaded {
 pub fn topology(bytes: &[u8]) {
     let (topology, findings) = llcm_topology::load(bytes);
     assert!(topology.is_some() || !findings.is_empty(), "no topology, and nothing said about it");
+    assert!(findings.len() <= 1001 && findings.iter().all(|finding| finding.line > 0 && finding.column > 0));
     let Some(topology) = topology else { return };
-    assert!(!topology.datacenters.is_empty());
+    assert!((1..=4096).contains(&topology.datacenters.len()) && topology.links.len() <= 65_536);
     let names: std::collections::BTreeSet<_> = topology.datacenters.iter().map(|dc| &dc.name).collect();
     assert_eq!(names.len(), topology.datacenters.len(), "names of data centers are unique");
+    let links: std::collections::BTreeSet<_> = topology.links.iter().map(|link| &link.name).collect();
+    assert_eq!(links.len(), topology.links.len(), "names of links are unique");
     for link in &topology.links {
         assert!(link.a.dc != link.b.dc && names.contains(&link.a.dc) && names.contains(&link.b.dc));
+    }
+    // Tens of thousands of links would take the time of thousands of other inputs.
+    if topology.links.len() < 500 {
+        let again = llcm_topology::load(llcm_topology::to_yaml(&topology).as_bytes());
+        assert_eq!(again, (Some(topology), Vec::new()), "what is written is read as what it was");
+    }
+}
+
+/// As [`topology`], for inputs that are in GraphML.
+///
+/// # Panics
+/// When something does not hold.
+pub fn graphml(bytes: &[u8]) {
+    // YAML is the business of the other target.
+    if bytes.trim_ascii_start().starts_with(b"<") {
+        topology(bytes);
     }
 }
 

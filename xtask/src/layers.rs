@@ -7,7 +7,7 @@ use crate::metadata::Member;
 pub const LAYERS: &[&[&str]] = &[
     &["llcm-names", "llcm-netlink", "llcm-pidfd", "llcm-tap"],
     &["llcm-descriptors", "llcm-packaging", "llcm-topology", "llcm-engine", "llcm-access", "llcm-delayline"],
-    &["llcm-placement", "llcm-netplan"],
+    &["llcm-placement", "llcm-netplan", "llcm-graph"],
     &["llcm-runtime"],
     &["llcm-lifecycle", "llcm-driver-docker", "llcm-driver-engine", "llcm-driver-linux"],
     &["llcm-api"],
@@ -30,7 +30,9 @@ pub const OWNED: &[(&str, &[&str], &str)] = &[
     ("netlink-packet-route", &[], "messages are written by llcm-netlink (docs/adr/007)"),
     ("netlink-sys", &["llcm-netlink"], "one crate talks netlink"),
     ("oci-client", &[], "its answers have no bounds (docs/adr/014)"),
+    ("quick-xml", &["llcm-topology"], "only topologies are XML (docs/adr/019)"),
     ("redb", &["llcm-lifecycle"], "the store is the lifecycle's"),
+    ("roxmltree", &[], "its time grows with the square of attributes (docs/adr/019)"),
     ("rtnetlink", &[], "messages are written by llcm-netlink (docs/adr/007)"),
     (
         "rustls",

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, clean, completions, dc, demo, doctor, down, exec, image, link, logs, pack, plan, ps, push, rm,
-    sap, serve, services, store, token, up, validate,
+    audit, clean, completions, dc, demo, doctor, down, exec, graph, image, link, logs, pack, plan, ps, push,
+    rm, sap, serve, services, store, token, topology, up, validate,
 };
 
 /// Runs NFV service packages as containers on emulated data centers.
@@ -45,6 +45,8 @@ pub(crate) enum Verb {
     Dc(dc::Args),
     /// Show what a container's own process wrote.
     Logs(logs::Args),
+    /// Draw the data centers, the links between them and the instances on them.
+    Graph(graph::Args),
     /// List uploaded services.
     Services(services::Args),
     /// Remove uploaded services.
@@ -57,6 +59,8 @@ pub(crate) enum Verb {
     Validate(validate::Args),
     /// Make a package file of a directory with a manifest and descriptors.
     Pack(pack::Args),
+    /// Check topology files, and make them of GraphML; needs no server and no privileges.
+    Topology(topology::Args),
     /// Say what works on this machine, what does not and why, and what would help; needs no server.
     Doctor(doctor::Args),
     /// Check, repair, back up and restore the server's records; needs no server.

@@ -35,6 +35,7 @@
 
 mod client;
 mod error;
+mod handle;
 pub mod helper;
 mod impairment;
 mod keeper;

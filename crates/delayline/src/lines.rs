@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Impairment;
 use crate::error::LineError;
+use crate::handle::{Command, Handle};
 use crate::line::Counters;
-use crate::worker::{Command, Handle, offload, start};
+use crate::worker::{offload, start};
 
 /// More threads than this are of no use to anybody: they wake one another's processors.
 const MOST_WORKERS: usize = 8;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use llcm_tap::{LARGEST, Offload, Tap};
@@ -23,11 +23,10 @@ use thread_priority::{
 
 use crate::Impairment;
 use crate::error::{Context as _, LineError};
+use crate::handle::{Answer, Command, Handle};
 use crate::line::{Line, Offer};
 use crate::lines::LineView;
 
-/// How long a worker may take to do what it is told.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Frames that are read from one device before others have their turn.
 const TURN: usize = 64;
 /// What events of the timer and of the bell carry; those of devices carry a number of their own.
@@ -35,61 +34,6 @@ const TIMER: u64 = u64::MAX;
 const BELL: u64 = u64::MAX - 1;
 /// The longest that the end of a wait is spent awake, and so the largest lateness that is made up for.
 const AWAKE: Duration = Duration::from_micros(150);
-
-/// What a worker is told.
-pub(crate) enum Command {
-    Put { name: String, token: u64, taps: [Tap; 2], impairments: [Impairment; 2] },
-    Set { name: String, impairments: [Impairment; 2] },
-    Remove { name: String },
-    View,
-}
-
-/// What it answers once it has done it: the links, when it was asked for them.
-pub(crate) type Answer = io::Result<Vec<LineView>>;
-
-/// How a worker is reached. It ends when this goes.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    commands: Sender<(Command, Sender<Answer>)>,
-    bell: Arc<OwnedFd>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Handle {
-    /// Tells the worker something, and waits until it is done.
-    pub(crate) fn tell(&self, command: Command) -> Result<Vec<LineView>, LineError> {
-        let (answer, answered) = channel();
-        let ended = || LineError::Helper("a thread has ended".to_owned());
-        self.commands.send((command, answer)).map_err(|_| ended())?;
-        if !ring(&self.bell) {
-            return Err(ended());
-        }
-        match answered.recv_timeout(PATIENCE) {
-            Ok(answer) => answer.during("watch TAP devices"),
-            Err(RecvTimeoutError::Timeout) => Err(LineError::Helper("a thread does not answer".to_owned())),
-            Err(RecvTimeoutError::Disconnected) => Err(ended()),
-        }
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // The worker ends when the channel has.
-        let (closed, _) = channel();
-        self.commands = closed;
-        ring(&self.bell);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            log::error!("a thread of the delay line panicked");
-        }
-    }
-}
-
-fn ring(bell: &OwnedFd) -> bool {
-    // Full is as good as rung.
-    matches!(rustix::io::write(bell, &1_u64.to_ne_bytes()), Ok(_) | Err(Errno::AGAIN))
-}
 
 /// Starts a worker. `gone` is called with the names and tokens of links whose devices have gone.
 pub(crate) fn start(gone: impl Fn(&str, u64) + Send + 'static) -> Result<Handle, LineError> {

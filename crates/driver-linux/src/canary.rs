@@ -12,6 +12,7 @@ use llcm_runtime::DriverResult;
 
 use crate::error::Context;
 use crate::netns::Netns;
+use crate::pause::pause;
 
 /// The name of both devices.
 const NAME: &str = "canary";
@@ -48,7 +49,7 @@ impl Canary {
     pub(crate) fn wait(mut self) -> DriverResult<()> {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end && link::find(&mut self.socket, NAME).during("look for", NAME)?.is_some() {
-            std::thread::sleep(PACE);
+            pause(PACE);
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use llcm_delayline::{Helper, Keeper};
 use llcm_runtime::DriverResult;
 
 use crate::installation::Installation;
+use crate::pause::pause;
 
 /// How long after a failed attempt to make links anew the next one comes, at first and at most.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -90,7 +91,7 @@ pub(crate) fn watch(installation: &Arc<Installation>) {
 }
 
 fn attend(installation: &Weak<Installation>, keeper: &Keeper) {
-    let mut pause = PAUSE;
+    let mut wait = PAUSE;
     loop {
         if let Err(error) = keeper.wait_for_end() {
             log::warn!("{error}");
@@ -107,12 +108,12 @@ fn attend(installation: &Weak<Installation>, keeper: &Keeper) {
         }
         log::warn!("the delay line's process has ended; its links are made anew");
         match installation.prepare_again() {
-            Ok(()) => pause = PAUSE,
+            Ok(()) => wait = PAUSE,
             Err(error) => {
                 log::error!("{error}");
                 drop(installation);
-                thread::sleep(pause);
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause(wait);
+                wait = (wait * 2).min(LONGEST_PAUSE);
             }
         }
     }

@@ -45,6 +45,7 @@ mod names;
 mod netns;
 mod operations;
 mod patch;
+mod pause;
 mod port;
 mod records;
 mod removal;

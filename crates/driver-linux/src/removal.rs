@@ -18,6 +18,7 @@ use llcm_runtime::{DriverError, DriverResult};
 use crate::datacenter::Datacenter;
 use crate::names::parse_mark;
 use crate::netns::Netns;
+use crate::pause::pause;
 
 /// Data centers in which devices are deleted at once.
 const AT_ONCE: usize = 8;
@@ -102,7 +103,7 @@ fn delete_all(netns: &Netns, doomed: &[&LinkInfo]) -> DriverResult<()> {
     for bridge in bridges {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         netns.call("delete", &bridge.name, |socket| link::delete(socket, bridge.device()))?;
-        std::thread::sleep(PAUSE);
+        pause(PAUSE);
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use llcm_topology::Topology;
 use crate::datacenter::Datacenter;
 use crate::links::{Kind, Present, device_stem, ensure, stem};
 use crate::names::parse_link_mark;
+use crate::pause::pause;
 use crate::removal::delete_links_where;
 use crate::shaping::{Shaping, UNLIMITED, patience};
 
@@ -89,7 +90,7 @@ pub(crate) fn remove_others(
         }
     }
     if let Some(wait) = wait {
-        std::thread::sleep(wait);
+        pause(wait);
     }
     doomed.iter().try_for_each(|(dc, others)| {
         let indexes: BTreeSet<u32> = others.iter().map(|info| info.index).collect();
@@ -105,7 +106,7 @@ pub(crate) fn settle(installation: &InstallationId, datacenters: &Datacenters) -
     };
     for dc in datacenters.values() {
         while list(dc)?.iter().any(waits) && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(1));
+            pause(Duration::from_millis(1));
         }
     }
     Ok(())

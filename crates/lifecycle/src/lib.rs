@@ -83,6 +83,7 @@ pub mod deadlines;
 mod engines;
 pub mod error;
 mod facts;
+mod graph;
 mod ground;
 mod images;
 mod inspect;

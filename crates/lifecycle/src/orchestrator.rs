@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use llcm_graph::Graph;
 use llcm_names::{ContainerName, InstanceId, RequestId, ScheduleId, ServiceId};
 use llcm_runtime::{ExecOutcome, ExecSpec, LogOptions, OutputSink};
 use llcm_topology::{Change as TopologyChange, Schedule, Topology};
@@ -16,7 +17,7 @@ use crate::schedules::{self, ScheduleView};
 use crate::settings::Dialect;
 use crate::store::Store;
 use crate::topology::{self, DatacenterReport, LinkReport};
-use crate::{admission, auto, inspect, instantiate, onboard, open, requests, terminate};
+use crate::{admission, auto, graph, inspect, instantiate, onboard, open, requests, terminate};
 
 /// The life-cycle manager. Every operation belongs to it, not to its caller: dropping the future of
 /// `onboard`, `instantiate` or `terminate` changes nothing.
@@ -187,6 +188,12 @@ impl Orchestrator {
     #[must_use]
     pub fn instance_plan(&self, id: InstanceId) -> Option<serde_json::Value> {
         inspect::plan(&self.core, id)
+    }
+
+    /// Data centers, links, and what the instances that live have on them; from records only.
+    #[must_use]
+    pub fn graph(&self) -> Graph {
+        graph::graph(&self.core)
     }
 
     /// Runs a command in a container of an instance.

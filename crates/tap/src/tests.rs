@@ -1,3 +1,5 @@
+//! What needs no device.
+
 use super::*;
 
 #[test]

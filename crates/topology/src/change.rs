@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use llcm_names::DcName;
 use thiserror::Error;
 
-use crate::load::{MAX_DATACENTERS, free_name};
+use crate::assemble::{MAX_DATACENTERS, free_name};
 use crate::model::{DataCenter, Link, LinkEnd, LinkProperties, Topology};
 use crate::units;
 
@@ -207,7 +207,8 @@ impl Topology {
             }
         }
         let taken: BTreeSet<String> = self.links.iter().map(|link| link.name.clone()).collect();
-        let name = new.name.clone().unwrap_or_else(|| free_name(&new.a.dc, &new.b.dc, &taken));
+        let free = || free_name(&format!("{}-{}", new.a.dc, new.b.dc), 1, &taken).0;
+        let name = new.name.clone().unwrap_or_else(free);
         if new.a.dc == new.b.dc {
             let reason = format!("it joins {} to itself", new.a.dc);
             return Err(ChangeError::Senseless { link: name, reason });

@@ -43,25 +43,39 @@
 //!     up: false                 # the link is cut: it is there and carries nothing; without this key: true
 //!     forward: {delay: 20ms}    # from the first end to the second, where it differs
 //!     backward: {loss: 1%}      # and back
+//! templates:                    # many at once, behind those written out
+//!   - shape: ring               # ring, star, mesh: count; tree: fanout, depth; grid: rows, columns
+//!     prefix: edge              # edge1, edge2, edge3; in a grid edge1.1, edge1.2, ...
+//!     count: 3
+//!     capacity: {cpu: 2}        # metadata, capacity and engine of each
+//!     links: {delay: 2ms}       # the properties of each link
 //! ```
+//! `docs/topology.md` says all of it.
 //!
-//! Suggested reading order: [`model`], [`load`](mod@load), [`units`], [`paths`], [`trees`], [`change`], [`schedule`],
-//! [`finding`].
+//! Suggested reading order: [`model`], [`load`](mod@load), [`units`], `shape`, `assemble`, `graphml`, `write`,
+//! [`schema`](mod@schema), [`paths`], [`trees`], [`change`], [`schedule`], [`finding`].
 
+mod assemble;
 pub mod change;
 pub mod finding;
+mod graphml;
 pub mod load;
 pub mod model;
 pub mod paths;
 pub mod schedule;
+pub mod schema;
+mod shape;
 pub mod trees;
 pub mod units;
+mod write;
 mod yaml;
 
 pub use change::{Change, ChangeError, LinkChange, NewLink};
 pub use finding::{Finding, Severity};
-pub use load::{load, load_datacenter, load_link, load_link_change, load_schedule};
+pub use load::{MAX_BYTES, load, load_datacenter, load_link, load_link_change, load_schedule};
 pub use model::{Capacity, DataCenter, Link, LinkEnd, LinkProperties, Topology, default_topology};
 pub use paths::{Hop, Path, Paths};
 pub use schedule::{Schedule, ScheduledChange};
+pub use schema::schema;
 pub use trees::{Step, Trees};
+pub use write::to_yaml;

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use llcm_names::DcName;
 use serde::{Deserialize, Serialize};
 
+/// The MTU of a link that does not state one, in bytes.
+pub(crate) const DEFAULT_MTU: u32 = 9000;
+
 /// Data centers in the order of the file (the order that placement follows) and the links between them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {

@@ -2,11 +2,8 @@
 
 use llcm_names::DcName;
 
-use crate::model::{Link, LinkProperties, Topology};
+use crate::model::{DEFAULT_MTU, Link, LinkProperties, Topology};
 use crate::trees::{Step, Trees};
-
-/// The MTU of a link that does not state one, in bytes.
-const DEFAULT_MTU: u32 = 9000;
 
 /// A step of a path: over a link, out of one data center and into another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

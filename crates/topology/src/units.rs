@@ -1,4 +1,6 @@
-//! Quantities with units: parsed once, kept as integers.
+//! Quantities with units: parsed once, kept as integers, and written so that they are read as what they were.
+
+use std::borrow::Cow;
 
 /// Parses a bandwidth in bits per second: `100Mbps`, `2.5 Gbit/s`, or a bare number. Units are decimal, in
 /// any case: `bps`, `kbps`, `Mbps`, `Gbps`, `Tbps`, each also as `bit`, `kbit` ... and with `/s`.
@@ -9,8 +11,8 @@ pub fn bandwidth_bps(text: &str) -> Result<u64, &'static str> {
     const EXPECTED: &str = "expected a bandwidth from 1bps to 100Tbps, for example 100Mbps";
     let (number, unit) = split(text).ok_or(EXPECTED)?;
     let unit = unit.to_ascii_lowercase();
-    let unit = unit.strip_suffix("/s").unwrap_or(&unit);
-    let prefix = unit.strip_suffix("bps").or_else(|| unit.strip_suffix("bit")).ok_or(EXPECTED);
+    let name = unit.strip_suffix("/s").unwrap_or(&unit);
+    let prefix = name.strip_suffix("bps").or_else(|| name.strip_suffix("bit")).ok_or(EXPECTED);
     let factor = match if unit.is_empty() { Ok("") } else { prefix }? {
         "" => 1,
         "k" => 1_000,
@@ -19,7 +21,7 @@ pub fn bandwidth_bps(text: &str) -> Result<u64, &'static str> {
         "t" => 1_000_000_000_000,
         _ => return Err(EXPECTED),
     };
-    scaled(number, factor).filter(|bps| (1..=100_000_000_000_000).contains(bps)).ok_or(EXPECTED)
+    scaled(&number, factor).filter(|bps| (1..=100_000_000_000_000).contains(bps)).ok_or(EXPECTED)
 }
 
 /// Parses a duration in microseconds: `10ms`, `500us`, `0.2s`; 0 needs no unit.
@@ -33,10 +35,10 @@ pub fn duration_us(text: &str) -> Result<u64, &'static str> {
         "us" | "µs" => 1,
         "ms" => 1_000,
         "s" => 1_000_000,
-        "" if scaled(number, 1) == Some(0) => 1,
+        "" if is_zero(&number) => 1,
         _ => return Err(EXPECTED),
     };
-    scaled(number, factor).filter(|us| *us <= 60_000_000).ok_or(EXPECTED)
+    scaled(&number, factor).filter(|us| *us <= 60_000_000).ok_or(EXPECTED)
 }
 
 /// Parses a loss in packets per million: `0.1%`, `50ppm`, or a share from 0 to 1.
@@ -52,7 +54,7 @@ pub fn loss_ppm(text: &str) -> Result<u32, &'static str> {
         "" => 1_000_000,
         _ => return Err(EXPECTED),
     };
-    let ppm = scaled(number, factor).filter(|ppm| *ppm <= 1_000_000).ok_or(EXPECTED)?;
+    let ppm = scaled(&number, factor).filter(|ppm| *ppm <= 1_000_000).ok_or(EXPECTED)?;
     u32::try_from(ppm).map_err(|_| EXPECTED)
 }
 
@@ -62,7 +64,7 @@ pub fn loss_ppm(text: &str) -> Result<u32, &'static str> {
 /// # Errors
 /// What is expected instead.
 pub fn memory_bytes(text: &str) -> Result<u64, &'static str> {
-    const EXPECTED: &str = "expected an amount of memory, for example 8GiB";
+    const EXPECTED: &str = "expected an amount of memory up to 1024TiB, for example 8GiB";
     let (number, unit) = split(text).ok_or(EXPECTED)?;
     let factor = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -72,7 +74,7 @@ pub fn memory_bytes(text: &str) -> Result<u64, &'static str> {
         "t" | "tb" | "tib" => 1 << 40,
         _ => return Err(EXPECTED),
     };
-    scaled(number, factor).filter(|bytes| *bytes > 0).ok_or(EXPECTED)
+    scaled(&number, factor).filter(|bytes| (1..=1 << 50).contains(bytes)).ok_or(EXPECTED)
 }
 
 /// Parses a number of CPUs as thousandths of one: `4`, `0.5`.
@@ -80,9 +82,9 @@ pub fn memory_bytes(text: &str) -> Result<u64, &'static str> {
 /// # Errors
 /// What is expected instead.
 pub fn cpu_milli(text: &str) -> Result<u64, &'static str> {
-    const EXPECTED: &str = "expected a number of CPUs, for example 4 or 0.5";
+    const EXPECTED: &str = "expected a number of CPUs from 0.001 to 1000000, for example 4 or 0.5";
     let (number, unit) = split(text).ok_or(EXPECTED)?;
-    let milli = scaled(number, 1_000).filter(|milli| *milli > 0);
+    let milli = scaled(&number, 1_000).filter(|milli| (1..=1_000_000_000).contains(milli));
     milli.filter(|_| unit.is_empty()).ok_or(EXPECTED)
 }
 
@@ -99,10 +101,10 @@ pub fn time_us(text: &str) -> Result<u64, &'static str> {
         "s" => 1_000_000,
         "min" => 60_000_000,
         "h" => 3_600_000_000,
-        "" if scaled(number, 1) == Some(0) => 1,
+        "" if is_zero(&number) => 1,
         _ => return Err(EXPECTED),
     };
-    scaled(number, factor).filter(|us| *us <= LONGEST_US).ok_or(EXPECTED)
+    scaled(&number, factor).filter(|us| *us <= LONGEST_US).ok_or(EXPECTED)
 }
 
 /// The last point in time that [`time_us`] reads: a day.
@@ -127,6 +129,30 @@ pub fn show_loss(ppm: u32) -> String {
     format!("{}%", decimal(u64::from(ppm), 10_000))
 }
 
+/// An amount of memory as [`memory_bytes`] reads it: `8GiB`.
+#[must_use]
+pub fn show_memory(bytes: u64) -> String {
+    let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match units.iter().find(|(_, factor)| bytes > 0 && bytes.is_multiple_of(*factor)) {
+        Some((unit, factor)) => format!("{}{unit}", bytes / factor),
+        None => bytes.to_string(),
+    }
+}
+
+/// A number of CPUs as [`cpu_milli`] reads it: `0.5`.
+#[must_use]
+pub fn show_cpu(milli: u64) -> String {
+    decimal(milli, 1_000)
+}
+
+/// Parses a whole number within bounds; `None`: it is none.
+pub(crate) fn whole(text: &str, bounds: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    let (number, unit) = split(text)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
+    let number = whole.parse().ok().filter(|number| bounds.contains(number));
+    number.filter(|_| unit.is_empty() && fraction.bytes().all(|digit| digit == b'0'))
+}
+
 fn show<const N: usize>(number: u64, units: [(u64, &str); N], smallest: &str) -> String {
     match units.into_iter().find(|(factor, _)| number >= *factor) {
         Some((factor, unit)) => format!("{}{unit}", decimal(number, factor)),
@@ -145,12 +171,24 @@ fn decimal(number: u64, factor: u64) -> String {
     format!("{whole}.{}", fraction.trim_end_matches('0'))
 }
 
-/// A decimal number and what follows it.
-fn split(text: &str) -> Option<(&str, &str)> {
+/// A decimal number and what follows it. A number alone may have an exponent, as programs write JSON.
+fn split(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let text = text.trim();
+    if !text.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    if text.ends_with(|c: char| c.is_ascii_digit()) && text.contains(['e', 'E']) {
+        let number: f64 = text.parse().ok()?;
+        return Some((Cow::Owned(format!("{number:.18}")), ""));
+    }
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    (!number.is_empty()).then(|| (number, unit.trim_start()))
+    Some((Cow::Borrowed(number), unit.trim_start()))
+}
+
+/// Whether a number is zero as it is written.
+fn is_zero(number: &str) -> bool {
+    number.bytes().all(|digit| matches!(digit, b'0' | b'.'))
 }
 
 /// `number x factor`, rounded to the nearest integer, in integers throughout; `None` when the number is none
@@ -158,9 +196,11 @@ fn split(text: &str) -> Option<(&str, &str)> {
 fn scaled(number: &str, factor: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if whole.len() + fraction.len() == 0 || fraction.len() > 18 || !digits(whole) || !digits(fraction) {
+    if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) {
         return None;
     }
+    // Further digits are worth nothing.
+    let fraction = fraction.get(..18).unwrap_or(fraction);
     let unit = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let part: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
@@ -187,6 +227,13 @@ mod tests {
             [show_bandwidth(2_500_000), show_duration(1_500), show_loss(1_000)],
             ["2.5Mbps", "1.5ms", "0.1%"]
         );
+        for bytes in [1, 1023, 1 << 10, 3 << 29, (1 << 40) + 1, 1 << 50] {
+            assert_eq!(memory_bytes(&show_memory(bytes)), Ok(bytes), "{}", show_memory(bytes));
+        }
+        for milli in [1, 500, 1_000, 1_000_000_000] {
+            assert_eq!(cpu_milli(&show_cpu(milli)), Ok(milli), "{}", show_cpu(milli));
+        }
+        assert_eq!([show_memory(3 << 29), show_cpu(500)], ["1536MiB", "0.5"]);
         let times = ["0", "1.5s", "2min", "24h", "25h", "1", "-1s"].map(|text| time_us(text).ok());
         let day = Some(LONGEST_US);
         assert_eq!(times, [Some(0), Some(1_500_000), Some(120_000_000), day, None, None, None]);
@@ -205,6 +252,8 @@ mod tests {
             ("0", 0),
             ("-1Mbps", 0),
             ("1000Tbps", 0),
+            ("1e9", 1_000_000_000),
+            ("1/s", 0),
         ] {
             assert_eq!(bandwidth_bps(text).unwrap_or(0), bps, "{text}");
         }
@@ -215,6 +264,8 @@ mod tests {
             ("2s", Some(2_000_000)),
             ("0", Some(0)),
             ("10", None),
+            ("0.4", None),
+            ("0.0", Some(0)),
             ("1h", None),
             ("61s", None),
             ("", None),
@@ -231,6 +282,8 @@ mod tests {
             ("0.01", Some(10_000)),
             ("1", Some(1_000_000)),
             ("101%", None),
+            ("1e-5", Some(10)),
+            ("0.0000009999999999999999999999999", Some(1)),
             ("3 percent", None),
         ] {
             assert_eq!(loss_ppm(text).ok(), ppm, "{text}");
@@ -242,5 +295,20 @@ mod tests {
         assert_eq!(cpu_milli("4"), Ok(4000));
         assert!(cpu_milli("4 cores").is_err());
         assert!(cpu_milli("0").is_err());
+        assert!(cpu_milli("1000001").is_err());
+        assert!(memory_bytes("1025TiB").is_err());
+        for (text, number) in [
+            ("7", Some(7)),
+            (" 07 ", Some(7)),
+            ("7.0", Some(7)),
+            ("1e1", Some(10)),
+            ("7.5", None),
+            ("+7", None),
+            ("7x", None),
+            ("11", None),
+            ("", None),
+        ] {
+            assert_eq!(whole(text, 1..=10), number, "{text}");
+        }
     }
 }

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 
-use crate::finding::{Finding, Severity};
+use crate::finding::Place;
 
-/// Bytes of a file: a hundred thousand links.
-const MAX_BYTES: usize = 8 << 20;
+/// What is wrong, and where.
+type Fault = (Place, String);
+
 /// Levels of lists and maps; the format has at most 5.
 const MAX_DEPTH: usize = 16;
 /// Values plus bytes of text, aliases written out.
@@ -20,16 +21,22 @@ const MAX_WEIGHT: usize = 16 << 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) value: Value,
-    /// From 1.
-    pub(crate) line: u32,
-    /// From 1.
-    pub(crate) column: u32,
+    pub(crate) place: Place,
+}
+
+/// A key of a map and its value.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    /// Where the key stands.
+    pub(crate) place: Place,
+    pub(crate) value: Node,
 }
 
 impl Node {
     /// Whether this is a map with a key.
     pub(crate) fn has(&self, key: &str) -> bool {
-        matches!(&self.value, Value::Map(entries) if entries.iter().any(|(name, _)| name == key))
+        matches!(&self.value, Value::Map(entries) if entries.iter().any(|entry| entry.key == key))
     }
 
     /// Whether this is a single value, written like this.
@@ -44,7 +51,7 @@ pub(crate) enum Value {
     Null,
     Scalar(String),
     List(Vec<Node>),
-    Map(Vec<(String, Node)>),
+    Map(Vec<Entry>),
 }
 
 impl Value {
@@ -63,11 +70,7 @@ impl Value {
 ///
 /// # Errors
 /// What is no YAML or too large, with the place.
-pub(crate) fn read(text: &str) -> Result<Node, Finding> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.len() > MAX_BYTES {
-        return Err(finding((1, 1), "the file is larger than 8 MiB"));
-    }
+pub(crate) fn read(text: &str) -> Result<Node, Fault> {
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.flow_nesting_limit = MAX_DEPTH;
@@ -76,25 +79,15 @@ pub(crate) fn read(text: &str) -> Result<Node, Finding> {
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
             let at = error.marker();
-            finding((number(at.line()), number(at.col() + 1)), &format!("not valid YAML: {}", error.info()))
+            fault(Place::new(at.line(), at.col() + 1), format!("not valid YAML: {}", error.info()))
         })?;
         composer.event(event, &span)?;
     }
-    Ok(composer.root.unwrap_or(Node { value: Value::Null, line: 1, column: 1 }))
+    Ok(composer.root.unwrap_or(Node { value: Value::Null, place: Place::START }))
 }
 
-fn finding((line, column): (u32, u32), message: &str) -> Finding {
-    Finding {
-        severity: Severity::Error,
-        path: String::new(),
-        line: Some(line),
-        column: Some(column),
-        message: message.to_owned(),
-    }
-}
-
-fn number(from: usize) -> u32 {
-    u32::try_from(from).unwrap_or(u32::MAX)
+fn fault(place: Place, message: impl Into<String>) -> Fault {
+    (place, message.into())
 }
 
 /// A list or map that is not complete yet.
@@ -102,7 +95,7 @@ struct Frame {
     node: Node,
     anchor: usize,
     /// A map's key that waits for its value.
-    key: Option<String>,
+    key: Option<(String, Place)>,
     /// Its values and bytes, itself included.
     weight: usize,
 }
@@ -118,12 +111,12 @@ struct Composer {
 }
 
 impl Composer {
-    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Finding> {
-        let place = (number(span.start.line()), number(span.start.col() + 1));
-        let node = |value| Node { value, line: place.0, column: place.1 };
+    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Fault> {
+        let place = Place::new(span.start.line(), span.start.col() + 1);
+        let node = |value| Node { value, place };
         match event {
             Event::DocumentStart(..) if self.root.is_some() => {
-                Err(finding(place, "a second document begins here: keep one document per file"))
+                Err(fault(place, "a second document begins here: keep one document per file"))
             }
             Event::Scalar(text, style, anchor, _) => {
                 let plain = style == ScalarStyle::Plain;
@@ -148,31 +141,31 @@ impl Composer {
                     let node = self.anchors.get(&id).map(|(node, _)| node.clone());
                     node.map_or(Ok(()), |node| self.complete(node, 0, weight))
                 }
-                None => Err(finding(place, "the alias stands inside the value that it refers to")),
+                None => Err(fault(place, "the alias stands inside the value that it refers to")),
             },
             _ => Ok(()),
         }
     }
 
-    fn open(&mut self, node: Node, anchor: usize) -> Result<(), Finding> {
+    fn open(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
         if self.frames.len() >= MAX_DEPTH {
-            return Err(finding((node.line, node.column), "lists and maps are nested too deeply"));
+            return Err(fault(node.place, "lists and maps are nested too deeply"));
         }
-        self.charge(1, (node.line, node.column))?;
+        self.charge(1, node.place)?;
         self.frames.push(Frame { node, anchor, key: None, weight: 1 });
         Ok(())
     }
 
-    fn charge(&mut self, weight: usize, place: (u32, u32)) -> Result<(), Finding> {
+    fn charge(&mut self, weight: usize, place: Place) -> Result<(), Fault> {
         self.weight += weight;
         if self.weight > MAX_WEIGHT {
-            return Err(finding(place, "with all its aliases written out the file is larger than 16 MiB"));
+            return Err(fault(place, "with all its aliases written out the file is larger than 16 MiB"));
         }
         Ok(())
     }
 
-    fn complete(&mut self, node: Node, anchor: usize, weight: usize) -> Result<(), Finding> {
-        let place = (node.line, node.column);
+    fn complete(&mut self, node: Node, anchor: usize, weight: usize) -> Result<(), Fault> {
+        let place = node.place;
         if anchor > 0 {
             self.anchors.insert(anchor, (node.clone(), weight));
         }
@@ -183,11 +176,11 @@ impl Composer {
         frame.weight += weight;
         match (&mut frame.node.value, frame.key.take()) {
             (Value::List(items), _) => items.push(node),
-            (Value::Map(entries), Some(key)) => entries.push((key, node)),
+            (Value::Map(entries), Some((key, place))) => entries.push(Entry { key, place, value: node }),
             (Value::Map(_), None) => match node.value {
-                Value::Scalar(text) => frame.key = Some(text),
+                Value::Scalar(text) => frame.key = Some((text, place)),
                 other => {
-                    return Err(finding(place, &format!("a key must be a text, found {}", other.describe())));
+                    return Err(fault(place, format!("a key must be a text, found {}", other.describe())));
                 }
             },
             (Value::Null | Value::Scalar(_), _) => {}

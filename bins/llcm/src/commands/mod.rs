@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod exec;
+pub(crate) mod graph;
 pub(crate) mod image;
 pub(crate) mod link;
 pub(crate) mod logs;
@@ -24,6 +25,7 @@ pub(crate) mod serve;
 pub(crate) mod services;
 pub(crate) mod store;
 pub(crate) mod token;
+pub(crate) mod topology;
 pub(crate) mod up;
 pub(crate) mod validate;
 
@@ -72,6 +74,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Plan(args) => plan::run(&args),
         Verb::Validate(args) => validate::run(&args),
         Verb::Pack(args) => pack::run(&args),
+        Verb::Topology(args) => topology::run(&args),
+        Verb::Graph(args) if args.topology.is_some() => graph::offline(&args),
+        Verb::Graph(args) => {
+            with_client(&args.connection.clone(), async |client| graph::run(&client, &args).await)
+        }
         Verb::Doctor(args) => doctor::run(args),
         Verb::Store(args) => store::run(args),
         Verb::Clean(args) => clean::run(args),

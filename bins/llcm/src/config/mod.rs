@@ -16,13 +16,15 @@ mod values;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use llcm_lifecycle::{PlacementSettings, Settings};
 use llcm_packaging::Limits;
-use llcm_topology::Topology;
+use llcm_topology::{Finding, Topology};
 
 pub(crate) use listen::Listen;
 use raw::{Engine, RawConfig};
@@ -247,13 +249,25 @@ pub(crate) fn read_topology(path: Option<&Path>) -> anyhow::Result<(Topology, Ve
         return Ok((llcm_topology::default_topology(), Vec::new()));
     };
     let name = path.display();
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read the topology file {name}"))?;
-    let (topology, findings) = llcm_topology::load(&bytes);
+    let (topology, findings) = read_topology_file(path)?;
     let findings: Vec<String> = findings.iter().map(|finding| format!("{name}: {finding}")).collect();
     match topology {
         Some(topology) => Ok((topology, findings)),
         None => bail!("the topology file has errors:\n  {}", findings.join("\n  ")),
     }
+}
+
+/// Reads a topology file and gives all findings about it.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn read_topology_file(path: &Path) -> anyhow::Result<(Option<Topology>, Vec<Finding>)> {
+    let mut bytes = Vec::new();
+    // One byte more than may be: what is too large is the loader's to say.
+    let most = u64::try_from(llcm_topology::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.with_context(|| format!("cannot read the topology file {}", path.display()))?;
+    Ok(llcm_topology::load(&bytes))
 }
 
 /// Reads a map of container names to data centers.

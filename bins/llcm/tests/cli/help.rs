@@ -25,6 +25,8 @@ fn help_of_every_command() {
         "completions",
         "token",
         "audit",
+        "graph",
+        "topology",
     ] {
         insta::assert_snapshot!(format!("help-{verb}"), llcm(&[verb, "--help"]).expect(0));
     }
@@ -39,6 +41,12 @@ fn help_of_every_command() {
     }
     for verb in ["ls", "add", "rm"] {
         insta::assert_snapshot!(format!("help-dc-{verb}"), llcm(&["dc", verb, "--help"]).expect(0));
+    }
+    for verb in ["check", "import"] {
+        insta::assert_snapshot!(
+            format!("help-topology-{verb}"),
+            llcm(&["topology", verb, "--help"]).expect(0)
+        );
     }
     // The settings are those of the server.
     let clean = llcm(&["clean", "--help"]).expect(0);

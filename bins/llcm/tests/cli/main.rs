@@ -22,3 +22,4 @@ mod run;
 mod server;
 mod store;
 mod tools;
+mod topology;

@@ -7,6 +7,7 @@ mod audit;
 mod containers;
 mod datacenters;
 mod events;
+mod graph;
 mod instances;
 mod links;
 mod packages;
@@ -53,6 +54,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         Entry::at("/datacenters/{name}").get(datacenters::one).on(Method::DELETE, datacenters::remove),
         Entry::at("/schedules").get(schedules::list).on(Method::POST, schedules::play),
         Entry::at("/schedules/{id}").get(schedules::one).on(Method::DELETE, schedules::stop),
+        Entry::at("/graph").get(graph::show),
         Entry::at("/audit").get(audit::list),
         Entry::at("/events").stream(events::stream),
     ]

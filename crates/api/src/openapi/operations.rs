@@ -152,6 +152,9 @@ fn native(method: &str, route: &str) -> Option<Operation> {
                 200,
                 Gives::Json("Schedule"),
             ),
+            ("GET", "/graph") => {
+                Operation::new("Data centers, links, and the instances on them", 200, Gives::Json("Graph"))
+            }
             ("GET", "/audit") => Operation::new("Who changed what", 200, Gives::List("AuditEvent")).query(&[
                 ("about", "string", "Only what is about the instance, service or request of this id."),
                 ("since", "string", "Only what was asked for at this time (RFC 3339) or later."),

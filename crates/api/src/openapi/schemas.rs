@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::codes::Code;
 
+mod graph;
 mod topology;
 
 /// A reference to a schema of [`all`].
@@ -74,8 +75,9 @@ fn pair() -> Value {
 /// The schemas by name.
 pub(super) fn all() -> Value {
     let mut all: Map<String, Value> = Map::new();
-    let parts = [shared(), audit(), services(), instances(), topology::replies(), topology::requests()];
-    for part in parts.into_iter().chain([streams(), tango_requests(), tango_replies()]) {
+    let network = [topology::replies(), topology::requests(), graph::schemas()];
+    let parts = [shared(), audit(), services(), instances()].into_iter().chain(network);
+    for part in parts.chain([streams(), tango_requests(), tango_replies()]) {
         all.extend(part.into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     }
     all.into()

@@ -180,3 +180,24 @@ async fn the_output_of_a_container_is_shown() {
         "{got:?}"
     );
 }
+
+#[tokio::test]
+async fn the_network_with_the_instances_on_it() {
+    let server = Server::start().await;
+    let empty = server.get(&format!("{V1}/graph")).await;
+    assert_eq!((&empty["instances"], &empty["datacenters"][1]["name"]), (&json!([]), &json!("dc2")));
+    let instance = running(&server).await;
+    let mut graph = server.get(&format!("{V1}/graph")).await;
+    assert_eq!(graph["instances"][0]["id"], json!(instance.id));
+    graph["instances"][0]["id"] = json!("(id)");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&graph).unwrap());
+    // Placed one here, one there: what joins them goes over the link, and what is in one place goes nowhere.
+    let shown = &graph["instances"][0];
+    let places: Vec<&Value> =
+        shown["units"].as_array().unwrap().iter().map(|unit| &unit["datacenter"]).collect();
+    assert_eq!(places, ["dc1", "dc2", "dc1"]);
+    assert_eq!(shown["segments"][0]["paths"][0]["links"], json!(["dc1-dc2"]));
+    let reply = server.send(Method::DELETE, &format!("{V1}/instances/{}", instance.id), "").await;
+    assert_eq!(followed(&server, &reply).await.status, RequestStatus::Ready);
+    assert_eq!(server.get(&format!("{V1}/graph")).await, empty);
+}

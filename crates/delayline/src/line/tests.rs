@@ -1,3 +1,5 @@
+//! A line with the time in hand.
+
 use super::*;
 
 fn ms(count: u64) -> Duration {

@@ -1,11 +1,9 @@
 //! Parts of a topology by themselves: what is asked for while services run on it. The keys and units are those of the
 //! file; JSON is read as well, for it is YAML.
 
-use std::collections::BTreeSet;
-
-use llcm_names::DcName;
-
-use super::{Fields, Loader, join, truth};
+use super::links::truth;
+use super::{Fields, Loader, join};
+use crate::assemble::Assembly;
 use crate::change::{LinkChange, NewLink};
 use crate::finding::Finding;
 use crate::model::{DataCenter, LinkProperties, Topology};
@@ -28,8 +26,10 @@ pub fn load_link_change(bytes: &[u8]) -> (Option<LinkChange>, Vec<Finding>) {
 /// Reads a link as it stands in the list of a file.
 #[must_use]
 pub fn load_link(bytes: &[u8], topology: &Topology) -> (Option<NewLink>, Vec<Finding>) {
-    let known: BTreeSet<DcName> = topology.datacenters.iter().map(|dc| dc.name.clone()).collect();
-    strict(bytes, |loader, root| loader.link("", root, &known))
+    strict(bytes, |loader, root| {
+        loader.assembly = Assembly::of(topology);
+        loader.link("", root)
+    })
 }
 
 /// Reads a data center as it stands in the list of a file.
@@ -43,9 +43,10 @@ pub(super) fn strict<T>(
     bytes: &[u8],
     part: impl FnOnce(&mut Loader, &Node) -> Option<T>,
 ) -> (Option<T>, Vec<Finding>) {
-    let mut loader = Loader { strict: true, ..Loader::default() };
-    let read = loader.read(bytes, part);
-    (read, loader.findings)
+    Loader { strict: true, ..Loader::default() }.read(bytes, |loader, text| {
+        let root = loader.yaml(text)?;
+        part(loader, &root)
+    })
 }
 
 impl Loader {

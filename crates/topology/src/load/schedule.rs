@@ -35,7 +35,7 @@ impl Loader {
         let fields = self.fields("", root, &["name", "changes"])?;
         let name = fields.get("name").and_then(|node| self.text("name", node));
         let Some(list) = fields.get("changes") else {
-            self.error("changes", Some(root), "there must be at least one change");
+            self.error("changes", root, "there must be at least one change");
             return None;
         };
         let mut changes = Vec::new();
@@ -44,7 +44,7 @@ impl Loader {
             self.scheduled(&format!("changes[{position}]"), item, &mut changes)?;
         }
         if items.is_empty() {
-            self.error("changes", Some(list), "there must be at least one change");
+            self.error("changes", list, "there must be at least one change");
         }
         // Stable: those of one time stay in their order.
         changes.sort_by_key(|change: &ScheduledChange| change.at_us);
@@ -64,7 +64,7 @@ impl Loader {
         };
         let missing = ["at", "every", "changes"].into_iter().find(|key| !fields.contains_key(key));
         if let Some(key) = missing {
-            self.error(path, Some(node), &format!("what is repeated needs the key `{key}`"));
+            self.error(path, node, format!("what is repeated needs the key `{key}`"));
             return Some(());
         }
         let times = |text: &str| {
@@ -80,7 +80,7 @@ impl Loader {
             for (position, item) in self.list(&path_of_changes, list).iter().enumerate() {
                 let path = format!("{path_of_changes}[{position}]");
                 if item.has("repeat") {
-                    self.error(&path, Some(item), "what is repeated cannot hold what is repeated");
+                    self.error(&path, item, "what is repeated cannot hold what is repeated");
                 } else {
                     round.extend(self.one_change(&path, item));
                 }
@@ -90,7 +90,7 @@ impl Loader {
         if round.iter().any(|change| change.at_us > every) {
             self.error(
                 &path_of_changes,
-                Some(node),
+                node,
                 "a change comes later than the next round begins: see `every`",
             );
             return Some(());
@@ -115,11 +115,11 @@ impl Loader {
     ) -> Option<()> {
         for change in changes {
             if change.at_us > LONGEST_US {
-                self.error(path, Some(node), "a schedule lasts at most 24h");
+                self.error(path, node, "a schedule lasts at most 24h");
                 return None;
             }
             if into.len() >= MAX_CHANGES {
-                self.error(path, Some(node), "a schedule has at most 10000 changes, repetitions counted");
+                self.error(path, node, "a schedule has at most 10000 changes, repetitions counted");
                 return None;
             }
             into.push(change);
@@ -132,7 +132,7 @@ impl Loader {
         let fields = self.fields(path, node, &keys)?;
         for key in ["at", "link"] {
             if !fields.contains_key(key) {
-                self.error(path, Some(node), &format!("the change needs the key `{key}`"));
+                self.error(path, node, format!("the change needs the key `{key}`"));
             }
         }
         let at_us = self.quantity(path, &fields, "at", time_us);
@@ -140,7 +140,7 @@ impl Loader {
         let change = self.link_change(path, &fields);
         let said = fields.keys().filter(|key| !matches!(**key, "at" | "link" | "from")).count();
         if said == 0 {
-            self.error(path, Some(node), "the change changes nothing: say `up: false`, or a property");
+            self.error(path, node, "the change changes nothing: say `up: false`, or a property");
         }
         Some(ScheduledChange { at_us: at_us?, link: link?.to_owned(), change })
     }

@@ -1,6 +1,7 @@
 //! Topology files, good and bad.
 
 use super::*;
+use crate::finding::Severity;
 
 fn findings(file: &str) -> Vec<String> {
     let (topology, findings) = load(file.as_bytes());
@@ -104,11 +105,35 @@ fn what_is_no_topology_at_all_is_an_error() {
         ("[a]: b", "a key must be a text"),
         ("a: &a [*a]", "error: 1:"),
         ("datacenters: [a, b]\nlinks: [{ends: [a, b], up: no}]", "2:28: links[0].up: expected true or false"),
+        ("datacenters: [{name: a, metadata: {x: 1, x: 2}}]", "metadata.x: the key stands here twice"),
+        ("datacenters: [{name: a, engine: ''}]", "expected the name of an engine"),
+        ("datacenters: [a, b]\nlinks: [{ends: [a, b], name: ''}]", "a name of 1 to 255 characters"),
+        ("datacenters: [a, b]\nlinks: [{ends: [a, b], name: \"a\\x07\"}]", "a name of 1 to 255 characters"),
     ] {
         let found = findings(file).join("\n");
         assert!(found.contains(expected), "{file:?}: {found}");
     }
-    assert!(load(b"\xff").1[0].message.contains("UTF-8"));
+    let latin = load(b"datacenters:\n  - K\xc3\xb6ln \xff").1;
+    assert_eq!(
+        latin[0].to_string(),
+        "error: 2:10: the file is not UTF-8 text: save it in the encoding UTF-8"
+    );
+}
+
+/// Whatever is wrong, a place is told, and it is the place.
+#[test]
+fn errors_of_the_whole_file_have_places_too() {
+    for (file, expected) in [
+        ("{}", "error: 1:1: datacenters: there must be"),
+        ("links: []\ndatacenters: []", "error: 2:14: datacenters: there must be"),
+        ("\u{feff}x: 1\ndatacenters: [a]", "warning: 1:1: x: the key is not known"),
+        ("datacenters: [a]\n  : x", "error: 2:"),
+    ] {
+        assert!(findings(file)[0].starts_with(expected), "{file:?}: {:?}", findings(file));
+    }
+    let many: String = (0..4097).map(|number| format!("- d{number}\n")).collect();
+    let found = findings(&format!("datacenters:\n{many}"));
+    assert_eq!(found, ["error: 4098:3: datacenters[4096]: there can be at most 4096 data centers"]);
 }
 
 /// The budget of the reader: memory and time stay small whatever a file holds.
@@ -126,4 +151,27 @@ fn hostile_files_are_refused_quickly() {
     let (topology, findings) = load(large.as_bytes());
     assert!(topology.is_none());
     assert!(findings[0].message.contains("larger than 16 MiB"), "{findings:?}");
+    assert!(load(&vec![b'x'; MAX_BYTES + 1]).1[0].message.contains("larger than 8 MiB"));
 }
+
+/// Names of parallel links are found without looking at all that were given before.
+#[test]
+fn very_many_parallel_links_are_named_in_no_time() {
+    let links = "- [a, b]\n".repeat(70_000);
+    let started = std::time::Instant::now();
+    let found = findings(&format!("datacenters: [a, b]\nlinks:\n{links}"));
+    assert_eq!(found, ["error: 65539:3: links[65536]: there can be at most 65536 links"]);
+    // Looking at all of them took minutes.
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+}
+
+/// A file of nothing but faults.
+#[test]
+fn of_very_many_findings_the_first_thousand_are_told() {
+    let (topology, findings) = load(format!("datacenters:\n{}", "- -\n".repeat(500_000)).as_bytes());
+    assert!(topology.is_none());
+    assert_eq!(findings.len(), 1001);
+    assert_eq!(findings[1000].message, "499000 more findings are not shown");
+}
+
+mod templates;

@@ -206,3 +206,35 @@ fn a_line_that_carries_frames_one_way_has_its_receiver_introduced() {
     let plan = bench.build(1, 0).unwrap();
     assert!(plan.ports().all(|port| port.neighbours.is_empty()));
 }
+
+/// As the graph of a server shows them: containers among the units, and interfaces of the host behind them.
+#[test]
+fn a_graph_shows_them_where_they_are() {
+    let mut bench = bench(CHAIN, Dialect::Tango);
+    let plan = bench.plan();
+    let shown = crate::graph::of_plan(&plan, crate::request::InstanceState::Running);
+    let units = shown.units.iter().map(|unit| {
+        let of = unit.vnf_id.as_deref().unwrap_or("access point");
+        let host = if unit.on_host { ", host" } else { "" };
+        format!("{} ({of}{host}) {}", unit.name, unit.datacenter)
+    });
+    assert_eq!(
+        units.collect::<Vec<_>>(),
+        [
+            "vnf0.vdu01.0 (vnf0) dc1",
+            "vnf1.vdu01.0 (vnf1) dc2",
+            "mgmt.sap.0 (access point) dc1",
+            "input.sap.0 (access point, host) dc1",
+            "ns_output.sap.0 (access point, host) dc2"
+        ]
+    );
+    // Each end of a segment is one of the units.
+    let names: Vec<_> = shown.units.iter().map(|unit| &unit.name).collect();
+    let mut ends = shown.segments.iter().flat_map(|segment| &segment.ends);
+    assert!(
+        shown.segments.len() == plan.links.len() && ends.all(|end| names.contains(&&end.unit)),
+        "{shown:?}"
+    );
+    let input = shown.segments[0].ends.iter().find(|end| end.unit == "input.sap.0").unwrap();
+    assert!(plan.host_ports().any(|port| port.ifname.as_str() == input.interface), "{input:?}");
+}

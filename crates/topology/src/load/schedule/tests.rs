@@ -90,7 +90,7 @@ fn parts_are_read_strictly() {
         LinkChange { delay_us: Some(20_000), mtu: Some(None), up: Some(true), ..LinkChange::default() };
     assert_eq!((change, findings), (Some(expected), vec![]));
     for (text, expected) in [
-        ("{dealy: 1ms}", "error: 1:9: dealy: the key is not known; known are from, up, bandwidth"),
+        ("{dealy: 1ms}", "error: 1:2: dealy: the key is not known; known are from, up, bandwidth"),
         ("{delay: 1}", "error: 1:9: delay: expected a duration"),
         ("{mtu: 12}", "error: 1:7: mtu: expected a number of bytes from 1280 to 9000"),
         ("{queue: 0}", "expected a number of packets"),

@@ -1,0 +1,102 @@
+//! For Graphviz (<https://graphviz.org/doc/info/lang.html>).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::model::{Graph, Unit};
+use crate::words::{both_ways, traits};
+
+/// The graph in Graphviz's language: `llcm graph --format dot | dot -Tsvg`. A data center is a cluster with a node for
+/// itself, which links join (bold), and one for each unit; segments join units (dashed), those of more than two ends by a
+/// point of their own. Links that are down are dotted.
+#[must_use]
+pub fn dot(graph: &Graph) -> String {
+    let mut shown = String::from(
+        "graph llcm {\n  graph [fontname=\"sans-serif\" style=\"rounded\"];\n  node [fontname=\"sans-serif\" shape=box];\n  \
+         edge [fontname=\"sans-serif\" fontsize=10];\n",
+    );
+    // Names are numbers: those of data centers, links and units may hold anything.
+    let mut units: BTreeMap<(&str, &str), String> = BTreeMap::new();
+    let mut sites = BTreeMap::new();
+    for (number, datacenter) in graph.topology.datacenters.iter().enumerate() {
+        let site = format!("d{number}");
+        let _ = writeln!(shown, "  subgraph cluster_{site} {{");
+        let mut lines = vec![datacenter.name.to_string()];
+        lines.extend(traits(datacenter));
+        let _ = writeln!(shown, "    {site} [shape=ellipse style=bold label={}];", label(&lines));
+        for (instance, unit) in graph.units_in(&datacenter.name) {
+            let id = format!("u{}", units.len());
+            let shape = shape(unit);
+            let text = label(&[unit.name.clone(), instance.name.clone()]);
+            let _ = writeln!(shown, "    {id} [shape={shape} label={text}];");
+            units.insert((&instance.id, &unit.name), id);
+        }
+        shown.push_str("  }\n");
+        sites.insert(&datacenter.name, site);
+    }
+    for link in &graph.topology.links {
+        let (Some(a), Some(b)) = (sites.get(&link.a.dc), sites.get(&link.b.dc)) else { continue };
+        let mut lines = vec![link.name.clone()];
+        lines.extend(both_ways(link));
+        let style = if link.up { "bold" } else { "dotted" };
+        let _ = writeln!(shown, "  {a} -- {b} [style={style} label={}];", label(&lines));
+    }
+    let mut points = 0;
+    for (instance, segment) in graph.instances.iter().flat_map(|it| it.segments.iter().map(move |s| (it, s)))
+    {
+        let unit = |name: &str| units.get(&(instance.id.as_str(), name)).cloned();
+        let ends: Vec<_> =
+            segment.ends.iter().filter_map(|end| Some((unit(&end.unit)?, &end.interface))).collect();
+        let style = "style=dashed color=blue fontcolor=blue constraint=false";
+        let name = label(&[format!("{} {}", segment.kind, segment.id)]);
+        if let [(a, from), (b, to)] = ends.as_slice() {
+            let (tail, head) = (label(std::slice::from_ref(*from)), label(std::slice::from_ref(*to)));
+            let _ = writeln!(shown, "  {a} -- {b} [{style} label={name} taillabel={tail} headlabel={head}];");
+            continue;
+        }
+        let _ = writeln!(shown, "  s{points} [shape=point color=blue xlabel={name} fontcolor=blue];");
+        for (end, interface) in ends {
+            let _ = writeln!(
+                shown,
+                "  s{points} -- {end} [{style} headlabel={}];",
+                label(std::slice::from_ref(interface))
+            );
+        }
+        points += 1;
+    }
+    shown.push_str("}\n");
+    shown
+}
+
+fn shape(unit: &Unit) -> &'static str {
+    match (&unit.vnf_id, unit.on_host) {
+        (Some(_), _) => "box",
+        (None, false) => "cds",
+        (None, true) => "house",
+    }
+}
+
+/// Lines as a quoted string. Within one a quote and a backslash are escaped, the backslash also because labels know
+/// `\N`, `\G` and the like; `&` begins an entity.
+fn label(lines: &[String]) -> String {
+    let mut quoted = String::from("\"");
+    for (number, line) in lines.iter().enumerate() {
+        if number > 0 {
+            quoted.push_str("\\n");
+        }
+        for c in line.chars() {
+            match c {
+                '"' => quoted.push_str("\\\""),
+                '\\' => quoted.push_str("\\\\"),
+                '&' => quoted.push_str("&amp;"),
+                // As texts show them; the backslash is one of those above.
+                c if c.is_control() => {
+                    let _ = write!(quoted, "\\\\u{{{:x}}}", u32::from(c));
+                }
+                c => quoted.push(c),
+            }
+        }
+    }
+    quoted.push('"');
+    quoted
+}
