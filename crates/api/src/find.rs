@@ -103,5 +103,9 @@ fn diagnostic(finding: &Finding) -> Diagnostic {
         llcm_topology::Severity::Error => Severity::Error,
         llcm_topology::Severity::Warning => Severity::Warning,
     };
-    Diagnostic { line, column, ..Diagnostic::new(severity, "topology", "", path, message) }
+    Diagnostic {
+        line: Some(line),
+        column: Some(column),
+        ..Diagnostic::new(severity, "topology", "", path, message)
+    }
 }
