@@ -214,6 +214,7 @@ async fn a_ring_of_data_centers_makes_no_storm() {
         bed.attach(&instance, &plug(port, dc, &name, &format!("10.0.0.{port}/24"), &[1])).await;
     }
     bed.reaches("c1", "10.0.0.3");
+    ["c1", "c2", "c3"].iter().for_each(|name| bed.silence(name));
     let listener = bed.netns("c3");
     let before = received(&listener);
     for _ in 0..5 {
