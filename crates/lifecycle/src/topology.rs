@@ -6,7 +6,7 @@
 //! does that.
 //!
 //! Changes outlive the server. They are kept with the file's topology that they were made to: a file that says something
-//! else at a later start is newer than they are, and wins ([`at_start`]).
+//! else at a later start is newer than they are, and wins.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -1,8 +1,6 @@
 //! Killed while links and data centers are being changed: the next server has a change whole or not at all, and the
 //! host is as its record says.
 
-#![expect(clippy::print_stdout, reason = "how much was tried is worth to be seen")]
-
 mod common;
 #[expect(dead_code, reason = "only moments and lives are used here")]
 mod crash_common;
@@ -67,7 +65,6 @@ fn a_change_is_whole_or_not_there() {
             });
         }
         assert_eq!(seen.len(), states.len(), "every state was found");
-        println!("{} moments", moments.len());
     }
 }
 

@@ -59,7 +59,8 @@ fn links_are_changed_and_stay_changed() {
 
     // The file is as it was: the changes hold. It is another one: it holds, which is said.
     let server = ring(dir.path(), &[]);
-    server.log_line("dc3-dc1 is down");
+    let said = server.begun.join("\n");
+    assert!(said.contains("dc3-dc1 is down") && said.contains("link dc1-dc2 has other properties"), "{said}");
     let down = server.llcm(&["link", "ls", "-o", "json"]).json();
     assert_eq!(down[2]["up"], false, "{down}");
     assert_eq!(server.stop(), Some(0));
@@ -73,7 +74,8 @@ fn links_are_changed_and_stay_changed() {
     )
     .unwrap();
     let server = ring(dir.path(), &[]);
-    server.log_line("the file holds");
+    let said = server.begun.join("\n");
+    assert!(said.contains("the file holds") && said.contains("dc3-dc1 is down"), "{said}");
     assert_eq!(server.llcm(&["link", "ls", "-o", "json"]).json()[2]["up"], true);
     assert_eq!(server.stop(), Some(0));
 }

@@ -107,6 +107,8 @@ fn wait(child: &mut Child) -> Option<i32> {
 pub(crate) struct Server {
     child: Option<Child>,
     pub(crate) url: String,
+    /// What it logged before it listened.
+    pub(crate) begun: Vec<String>,
     log: mpsc::Receiver<String>,
 }
 
@@ -131,9 +133,10 @@ impl Server {
                 }
             }
         });
-        let mut server = Self { child: Some(child), url: String::new(), log };
-        let line = server.log_line("listening on ");
+        let mut server = Self { child: Some(child), url: String::new(), begun: Vec::new(), log };
+        let (begun, line) = server.log_until("listening on ");
         server.url = line[line.find("http").unwrap()..].to_owned();
+        server.begun = begun;
         server
     }
 
@@ -145,11 +148,17 @@ impl Server {
     /// Waits for a line of the log that contains a text.
     #[track_caller]
     pub(crate) fn log_line(&self, text: &str) -> String {
+        self.log_until(text).1
+    }
+
+    /// The lines of the log before one that contains a text, and that one.
+    #[track_caller]
+    fn log_until(&self, text: &str) -> (Vec<String>, String) {
         let end = Instant::now() + LIMIT;
         let mut seen = Vec::new();
         while let Ok(line) = self.log.recv_timeout(end.saturating_duration_since(Instant::now())) {
             if line.contains(text) {
-                return line;
+                return (seen, line);
             }
             seen.push(line);
         }

@@ -112,46 +112,6 @@ fn native(method: &str, route: &str) -> Option<Operation> {
                 "integer",
                 "Seconds to wait for its end, at most 60.",
             )]),
-            ("GET", "/links") => {
-                Operation::new("The links between data centers", 200, Gives::List("DatacenterLink"))
-            }
-            ("POST", "/links") => Operation::new("Adds a link", 201, Gives::Json("DatacenterLink"))
-                .takes(Takes::Yaml("NewLink")),
-            ("GET", "/links/{name}") => Operation::new("A link", 200, Gives::Json("DatacenterLink")),
-            ("PATCH", "/links/{name}") => Operation::new(
-                "Changes properties of a link, sets it down or up",
-                200,
-                Gives::Json("DatacenterLink"),
-            )
-            .takes(Takes::Yaml("LinkChange")),
-            ("DELETE", "/links/{name}") => Operation::new("Removes a link", 204, Gives::Nothing),
-            ("GET", "/datacenters") => Operation::new("The data centers", 200, Gives::List("Datacenter")),
-            ("POST", "/datacenters") => Operation::new("Adds a data center", 201, Gives::Json("Datacenter"))
-                .takes(Takes::Yaml("NewDatacenter")),
-            ("GET", "/datacenters/{name}") => Operation::new("A data center", 200, Gives::Json("Datacenter")),
-            ("DELETE", "/datacenters/{name}") => Operation::new(
-                "Removes a data center in which nothing runs, and its links",
-                204,
-                Gives::Nothing,
-            ),
-            ("GET", "/schedules") => Operation::new(
-                "Schedules that run or ran lately, without their changes",
-                200,
-                Gives::List("Schedule"),
-            ),
-            ("POST", "/schedules") => {
-                Operation::new("Begins to change links over time", 201, Gives::Json("Schedule"))
-                    .takes(Takes::Yaml("NewSchedule"))
-            }
-            ("GET", "/schedules/{id}") => {
-                Operation::new("A schedule and what came of its changes", 200, Gives::Json("Schedule"))
-                    .query(&[("wait", "integer", "Seconds to wait for its end, at most 60.")])
-            }
-            ("DELETE", "/schedules/{id}") => Operation::new(
-                "Stops a schedule that runs, forgets one that has ended",
-                200,
-                Gives::Json("Schedule"),
-            ),
             ("GET", "/graph") => {
                 Operation::new("Data centers, links, and the instances on them", 200, Gives::Json("Graph"))
             }
@@ -161,8 +121,55 @@ fn native(method: &str, route: &str) -> Option<Operation> {
                 ("limit", "integer", "The newest so many, at most 10000; 1000 unless told."),
             ]),
             ("GET", "/events") => Operation::new("What happens from now on", 200, Gives::Lines("Event")),
-            _ => return None,
+            _ => return topology(method, route),
         };
+    Some(operation)
+}
+
+/// Links, data centers and schedules.
+fn topology(method: &str, route: &str) -> Option<Operation> {
+    let operation = match (method, route) {
+        ("GET", "/links") => {
+            Operation::new("The links between data centers", 200, Gives::List("DatacenterLink"))
+        }
+        ("POST", "/links") => {
+            Operation::new("Adds a link", 201, Gives::Json("DatacenterLink")).takes(Takes::Yaml("NewLink"))
+        }
+        ("GET", "/links/{name}") => Operation::new("A link", 200, Gives::Json("DatacenterLink")),
+        ("PATCH", "/links/{name}") => Operation::new(
+            "Changes properties of a link, sets it down or up",
+            200,
+            Gives::Json("DatacenterLink"),
+        )
+        .takes(Takes::Yaml("LinkChange")),
+        ("DELETE", "/links/{name}") => Operation::new("Removes a link", 204, Gives::Nothing),
+        ("GET", "/datacenters") => Operation::new("The data centers", 200, Gives::List("Datacenter")),
+        ("POST", "/datacenters") => Operation::new("Adds a data center", 201, Gives::Json("Datacenter"))
+            .takes(Takes::Yaml("NewDatacenter")),
+        ("GET", "/datacenters/{name}") => Operation::new("A data center", 200, Gives::Json("Datacenter")),
+        ("DELETE", "/datacenters/{name}") => {
+            Operation::new("Removes a data center in which nothing runs, and its links", 204, Gives::Nothing)
+        }
+        ("GET", "/schedules") => Operation::new(
+            "Schedules that run or ran lately, without their changes",
+            200,
+            Gives::List("Schedule"),
+        ),
+        ("POST", "/schedules") => {
+            Operation::new("Begins to change links over time", 201, Gives::Json("Schedule"))
+                .takes(Takes::Yaml("NewSchedule"))
+        }
+        ("GET", "/schedules/{id}") => {
+            Operation::new("A schedule and what came of its changes", 200, Gives::Json("Schedule"))
+                .query(&[("wait", "integer", "Seconds to wait for its end, at most 60.")])
+        }
+        ("DELETE", "/schedules/{id}") => Operation::new(
+            "Stops a schedule that runs, forgets one that has ended",
+            200,
+            Gives::Json("Schedule"),
+        ),
+        _ => return None,
+    };
     Some(operation)
 }
 
