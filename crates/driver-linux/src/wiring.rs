@@ -147,7 +147,8 @@ impl<'v> View<'v> {
 
     /// All wires of a chain: those of the ports at its ends, also when they have no chain any more, and of its tunnel.
     pub(crate) fn wires_of_chain(self, chain: &ChainSpec) -> Vec<Wire> {
-        let mut wires = Vec::new();
+        // The tunnel's far ends are open before anything is sent into it.
+        let mut wires = self.segment_wires(&chain.segment());
         for port in [&chain.source, &chain.destination].iter().filter_map(|end| self.ports.get(&end.port)) {
             let device = port_device(port.id);
             let own = self.port_wires(port);
@@ -156,7 +157,6 @@ impl<'v> View<'v> {
             }
             wires.extend(own);
         }
-        wires.extend(self.segment_wires(&chain.segment()));
         wires
     }
 

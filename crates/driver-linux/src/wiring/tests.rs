@@ -181,7 +181,7 @@ fn a_chain_stands_before_the_segments() {
     check_chain(&line, &[near], &[1, 2], &["a p1; 1 words => p3; -> p2"]);
     let lan = [segment(5, SegmentKind::ELan, &[(1, "a"), (2, "a"), (4, "a")])];
     let far = chain(9, (1, "a"), (3, "b"), 1, "");
-    check_chain(&lan, &[far], &[1, 3], &["a p1; => v9", "b p3; => v9", "a v9; -> p1", "b v9; -> p3"]);
+    check_chain(&lan, &[far], &[1, 3], &["a v9; -> p1", "b v9; -> p3", "a p1; => v9", "b p3; => v9"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod bed;
+mod chains;
 mod frame_types;
 mod frames;
 mod instances;
@@ -14,5 +15,6 @@ mod links;
 mod ports;
 mod scale;
 mod segments;
+mod sniff;
 mod traffic;
 mod trees;
