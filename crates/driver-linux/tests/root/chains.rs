@@ -106,9 +106,16 @@ async fn each_frame_goes_where_the_match_says() {
     attach(&mut bed, 21, "dc1", "near", &[]).await;
     attach(&mut bed, 22, "dc3", "far", &[]).await;
     let frames = frames();
+    // The way over two hops is known before anything is counted: the first packet of all asks who is there.
+    let spec = ChainSpec { bidirectional: true, ..chain(&instance, 9, (1, "dc1"), (22, "dc3"), "") };
+    bed.network().chains().unwrap().ensure_chain(&spec).await.unwrap();
+    bed.reaches("patched", "10.0.0.22");
+    bed.network().chains().unwrap().remove_chain(&instance.owner, spec.id).await.unwrap();
     for (from, source, usual) in [("patched", 1, "line"), ("bridged", 11, "lan")] {
         for (to, destination) in [("near", (21, "dc1")), ("far", (22, "dc3"))] {
-            for text in MATCHES {
+            // All of them where it is quickest: what is taken does not depend on where it goes.
+            let matches = if (from, to) == ("patched", "near") { MATCHES } else { &MATCHES[..4] };
+            for text in matches {
                 let spec = chain(&instance, 9, (source, "dc1"), destination, text);
                 bed.network().chains().unwrap().ensure_chain(&spec).await.unwrap();
                 let [chained, rest] = [to, usual].map(|name| Sniffer::start(&bed.netns(name)));
