@@ -231,6 +231,7 @@ async fn a_chain_leaves_nothing() {
     assert!(bed.devices(&bed.dc_netns("dc1")).contains(&"v9".to_owned()));
     bed.reaches("a", "10.0.0.2");
     bed.restart();
+    bed.network().prepare(&line()).await.unwrap();
     bed.network().chains().unwrap().ensure_chain(&spec).await.unwrap();
     bed.reaches("a", "10.0.0.2");
     bed.network().chains().unwrap().remove_chain(&instance.owner, spec.id).await.unwrap();
