@@ -21,12 +21,14 @@ mod look;
 mod native;
 mod packages;
 
+mod chains;
 mod clean;
 mod concurrency;
 mod damaged;
 mod docker_images;
 mod engine_trouble;
 mod failures;
+mod inner_links;
 mod killed;
 mod kills;
 mod links;

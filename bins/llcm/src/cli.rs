@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, clean, completions, dc, demo, doctor, down, exec, graph, image, link, logs, pack, plan, ps, push,
-    rm, sap, serve, services, store, token, topology, up, validate,
+    audit, chain, clean, completions, dc, demo, doctor, down, exec, graph, image, link, logs, pack, plan, ps,
+    push, rm, sap, serve, services, store, token, topology, up, validate,
 };
 
 /// Runs NFV service packages as containers on emulated data centers.
@@ -43,6 +43,8 @@ pub(crate) enum Verb {
     Link(link::Args),
     /// List data centers, add and remove them while services run.
     Dc(dc::Args),
+    /// Send frames between interfaces of an instance that match, list such chains, or remove them.
+    Chain(chain::Args),
     /// Show what a container's own process wrote.
     Logs(logs::Args),
     /// Draw the data centers, the links between them and the instances on them.

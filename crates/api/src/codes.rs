@@ -106,6 +106,18 @@ catalogue! {
         NotEmulated "not-emulated" 409
             "The host cannot emulate links as asked. Nothing was changed or begun."
             "`details.others` lists what it cannot; `llcm doctor` says what would help. A server with the setting `best_effort` leaves it out, with a warning.";
+        ChainNotFound "chain-not-found" 404
+            "The instance has no chain of that number."
+            "`GET /api/llcm/v1/instances/{id}/chains` lists the instance's chains.";
+        InvalidChain "invalid-chain" 422
+            "What was asked of a chain makes no sense: its match cannot be understood, or an end is no interface of the instance."
+            "The message names the column of the match, or the interfaces that there are; [chains.md](chains.md) has the fields of a match.";
+        ChainExists "chain-exists" 409
+            "Another chain takes the same frames of the same interface with the same priority."
+            "Remove the one that the message names, or give another priority.";
+        TooManyChains "too-many-chains" 409
+            "The instance has as many chains as an instance can have."
+            "Remove some first.";
         ServiceInUse "service-in-use" 409
             "The service has instances."
             "Terminate them first.";

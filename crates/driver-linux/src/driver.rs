@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use llcm_delayline::Helper;
 use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_runtime::{
-    AttachPoint, DriverError, DriverResult, ErrorKind, HostSide, LinkView, Management, ManagementSpec, Needs,
-    NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentSpec,
+    AttachPoint, ChainSpec, Chains, DriverError, DriverResult, ErrorKind, HostSide, LinkView, Management,
+    ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentSpec,
 };
 use llcm_topology::Topology;
 
@@ -164,6 +164,25 @@ impl NetworkDriver for LinuxNetwork {
 
     fn management(&self) -> Option<&dyn Management> {
         Some(self)
+    }
+
+    fn chains(&self) -> Option<&dyn Chains> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Chains for LinuxNetwork {
+    async fn ensure_chain(&self, spec: &ChainSpec) -> DriverResult<()> {
+        let spec = spec.clone();
+        let target = spec.id.to_string();
+        self.run("make chain", target, SHORT, move |it| it.ensure_chain(&spec)).await?
+    }
+
+    async fn remove_chain(&self, owner: &Owner, chain: SegmentId) -> DriverResult<()> {
+        let owner = owner.clone();
+        let target = chain.to_string();
+        self.run("remove chain", target, SHORT, move |it| it.remove_chain(&owner, chain)).await?
     }
 }
 

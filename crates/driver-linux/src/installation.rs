@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use llcm_names::{DcName, InstallationId, Owner};
 use llcm_netlink::{Device, LinkInfo};
-use llcm_runtime::{DriverError, DriverResult, ErrorKind, PrepareReport};
+use llcm_runtime::{ChainSpec, DriverError, DriverResult, ErrorKind, PrepareReport};
 use llcm_topology::Topology;
 use rustix::fs::{FlockOperation, flock};
 
@@ -23,7 +23,7 @@ use crate::limits::check_descriptors;
 use crate::names::{UNDERLAY, namespace_prefix, overlay_namespace, parse_mark, underlay_namespace};
 use crate::netns::NetnsDir;
 use crate::patch::Patches;
-use crate::records::Records;
+use crate::records::{PARTS, Records};
 use crate::removal::{delete_where, in_each, is_unfinished};
 use crate::routing::Routing;
 use crate::shaping::Shaping;
@@ -70,9 +70,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Segments and ports, for the wiring.
+    /// Segments, chains and ports, for the wiring.
     pub(crate) fn view(&self) -> View<'_> {
-        View { segments: self.records.segments(), ports: self.records.ports() }
+        View { segments: self.records.segments(), chains: self.records.chains(), ports: self.records.ports() }
     }
 }
 
@@ -240,9 +240,10 @@ impl Installation {
         // A segment that is made meanwhile waits, and then joins by the new paths.
         let state = self.state();
         let mut current = self.routing();
-        let segments = state.records.segments().values();
+        let chains = state.records.chains().values().map(ChainSpec::segment);
+        let segments = state.records.segments().values().cloned().chain(chains);
         let segments: Vec<Vec<DcName>> =
-            segments.filter(|it| is_remote(it)).map(|it| sites(it).into_iter().cloned().collect()).collect();
+            segments.filter(is_remote).map(|it| sites(&it).into_iter().cloned().collect()).collect();
         drop(state);
         let segments: Vec<Vec<&DcName>> = segments.iter().map(|sites| sites.iter().collect()).collect();
         let routing = current.insert(Routing::new(topology, devices));
@@ -319,7 +320,7 @@ impl Drop for Installation {
         let dir = self.run_dir.join(self.id.as_str());
         let unused = matches!(datacenter_names(&self.namespaces, &self.id), Ok(names) if names.is_empty());
         // A directory that is not empty stays, which is what keeps records.
-        if unused && ["segments", "ports"].iter().all(|part| fs::remove_dir(dir.join(part)).is_ok()) {
+        if unused && PARTS.iter().all(|part| fs::remove_dir(dir.join(part)).is_ok()) {
             let removed = self.lines.forget().and_then(|()| fs::remove_file(dir.join(LOCK)));
             let removed = removed.and_then(|()| fs::remove_dir(&dir));
             if let Err(error) = removed {

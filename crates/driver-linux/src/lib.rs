@@ -23,21 +23,23 @@
 //! # What it keeps on the host
 //! - Namespaces `llcm-<installation>-<data center>` and the same with `.ul`, visible to `ip netns`.
 //! - For a port of the host: its interface, and a table of nf_tables `llcm-<installation>-sap-<port>`.
-//! - `<run dir>/<installation>/`: the lock file, and one small file per segment and port. They make the
+//! - `<run dir>/<installation>/`: the lock file, and one small file per segment, chain and port. They make the
 //!   driver complete after a restart of the program: `ensure_segment` and `attach` may be repeated, and need
 //!   not be.
 //!
-//! Suggested reading order: `driver` (the trait), `operations` (segments and ports), `wiring` (which frames
+//! Suggested reading order: `driver` (the trait), `operations` (segments and ports), `chain`, `wiring` (which frames
 //! go where, pure), `host` (the host as an end), `underlay`, `links` and `shaping` (links),
 //! `routing` (which way they are taken), `netns` (the kernel, by `llcm-netlink`).
 
 mod canary;
+mod chain;
 mod datacenter;
 mod delay_lines;
 mod driver;
 mod error;
 mod host;
 mod installation;
+mod keys;
 mod limits;
 mod links;
 mod management;

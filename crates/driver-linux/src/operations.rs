@@ -31,6 +31,9 @@ impl Installation {
             datacenters.insert(site.clone(), self.datacenter(site)?);
         }
         let mut state = self.state();
+        if state.records.chains().contains_key(&spec.id) {
+            return Err(conflict("make segment", spec.id, "a chain has its id"));
+        }
         match state.records.segments().get(&spec.id) {
             Some(present) if present.owner != spec.owner => {
                 return Err(conflict("make segment", spec.id, "it is another instance's"));
@@ -65,7 +68,7 @@ impl Installation {
 
     /// Makes the routes between the data centers of a segment, which is recorded. With `known` it was before, and has
     /// its routes if the topology was not prepared by this program yet.
-    fn join_sites(&self, spec: &SegmentSpec, known: bool) -> DriverResult<()> {
+    pub(crate) fn join_sites(&self, spec: &SegmentSpec, known: bool) -> DriverResult<()> {
         match self.routing().as_mut() {
             _ if !is_remote(spec) => Ok(()),
             Some(routing) => routing.join(&sites(spec), &|name| self.datacenter(name)),
@@ -224,9 +227,13 @@ impl Installation {
         }
     }
 
-    /// Removes a segment; its ports stay.
+    /// Removes a segment, or a chain; its ports stay.
     pub(crate) fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {
         let mut state = self.state();
+        if state.records.chains().contains_key(&segment) {
+            drop(state);
+            return self.remove_chain(owner, segment);
+        }
         let datacenters = match state.records.segments().get(&segment).cloned() {
             Some(spec) => {
                 if spec.owner != *owner {
@@ -259,10 +266,14 @@ impl Installation {
             .filter(|port| port.owner == *owner)
             .map(|port| port.group.get())
             .chain(state.records.segments().values().filter(|s| s.owner == *owner).map(|s| s.group.get()))
+            .chain(state.records.chains().values().filter(|c| c.owner == *owner).map(|c| c.group.get()))
             .collect();
-        let gone: BTreeSet<String> = (state.records.segments().values())
-            .filter(|segment| segment.owner == *owner)
-            .flat_map(|segment| device_names(segment.id))
+        let chains = state.records.chains().values().map(|chain| (&chain.owner, chain.id));
+        let links =
+            state.records.segments().values().map(|segment| (&segment.owner, segment.id)).chain(chains);
+        let gone: BTreeSet<String> = links
+            .filter(|(holder, _)| *holder == owner)
+            .flat_map(|(_, id)| device_names(id))
             .chain(state.records.ports().values().filter(|p| p.owner == *owner).map(|p| port_device(p.id)))
             .collect();
         for port in state.records.ports().values().filter(|port| port.owner == *owner && port.host.is_some())
@@ -309,12 +320,14 @@ impl Installation {
             }
         }
         let dir = self.run_dir.join(installation.as_str());
-        let (segments, ports) = read_specs(&dir).map_err(|error| {
+        let (segments, chains, ports) = read_specs(&dir).map_err(|error| {
             crate::failed("read records in", &dir.display().to_string(), &error.to_string())
         })?;
         found.extend(
             segments.into_iter().map(|spec| NetworkObject::Segment { owner: spec.owner, id: spec.id }),
         );
+        found
+            .extend(chains.into_iter().map(|spec| NetworkObject::Segment { owner: spec.owner, id: spec.id }));
         // Of those of the host there may be rules still where there is no interface any more.
         let of_host = ports.into_iter().filter(|spec| spec.host.is_some());
         found.extend(of_host.map(|spec| {
@@ -341,7 +354,7 @@ impl Installation {
     }
 
     /// Brings the filters of the given devices to what the wiring says.
-    fn wire(&self, state: &mut State, wires: &[Wire]) -> DriverResult<()> {
+    pub(crate) fn wire(&self, state: &mut State, wires: &[Wire]) -> DriverResult<()> {
         for wire in wires {
             if let Some(dc) = self.find_datacenter(&wire.datacenter)? {
                 state.patches.apply(&dc, wire)?;
@@ -377,6 +390,10 @@ pub(crate) fn open_container(
     Ok(container)
 }
 
-fn conflict(operation: &'static str, target: impl std::fmt::Display, message: &str) -> DriverError {
+pub(crate) fn conflict(
+    operation: &'static str,
+    target: impl std::fmt::Display,
+    message: &str,
+) -> DriverError {
     DriverError::new(ErrorKind::Conflict, operation, target.to_string(), message)
 }

@@ -18,19 +18,31 @@ pub(crate) struct Patches(BTreeMap<(DcName, String, Hook), Patched>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Patched {
     device: Device,
-    /// The priority of the filters; `None` when there are none.
+    chains: Layer,
+    rules: Layer,
+}
+
+/// The filters of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Layer {
+    /// Their priority; `None` when there are none.
     priority: Option<u16>,
     filters: Vec<Filter>,
 }
 
-/// Filters are exchanged without a gap: the new ones are complete at the other priority before the old ones
-/// go.
-const PRIORITIES: [u16; 2] = [1, 2];
+/// The priorities of the filters of chains, before which there are none. Filters are exchanged without a gap: the new
+/// ones are complete at the other priority before the old ones go.
+const OF_CHAINS: [u16; 2] = [1, 2];
+/// Those of the other filters, likewise. Programs before there were chains had them where chains are now.
+const OF_RULES: [u16; 2] = [3, 4];
+/// The loopback device of every namespace, which is down in those of data centers: what is sent out there is lost. A
+/// kernel need not have an action that drops.
+const NOWHERE: Device = Device(1);
 
 impl Patches {
     /// Notes that a device is new and has no filters.
     pub(crate) fn fresh(&mut self, datacenter: &DcName, name: &str, device: Device) {
-        let patched = Patched { device, priority: None, filters: Vec::new() };
+        let patched = Patched { device, chains: Layer::default(), rules: Layer::default() };
         self.0.insert((datacenter.clone(), name.to_owned(), Hook::Ingress), patched);
     }
 
@@ -62,58 +74,86 @@ fn exchange(
     let Some(info) = link::find(socket, &wire.device)? else { return Ok(None) };
     let device = info.device();
     let known = known.filter(|known| known.device == device);
-    let filters = resolve(socket, &wire.rules)?;
-    if known.as_ref().is_some_and(|known| known.filters == filters) {
-        return Ok(known);
-    }
-    let mut old = match &known {
-        Some(known) => known.priority.into_iter().collect(),
+    let mut names = Names::default();
+    let [chains, rules] = [names.resolve(socket, &wire.chains)?, names.resolve(socket, &wire.rules)?];
+    let found = match &known {
+        Some(known) => known.chains.priority.into_iter().chain(known.rules.priority).collect(),
         None => tc::priorities(socket, device, wire.hook)?,
     };
+    if found.is_empty() && !(chains.is_empty() && rules.is_empty()) {
+        tc::ensure_hooks(socket, device)?;
+    }
+    let (known_chains, known_rules) = known.map(|known| (known.chains, known.rules)).unzip();
+    let at = (device, wire.hook);
+    // What chains take no more goes on by rules that are up to date.
+    let rules = exchange_layer(socket, at, OF_RULES, &found, known_rules, rules)?;
+    let chains = exchange_layer(socket, at, OF_CHAINS, &found, known_chains, chains)?;
+    Ok(Some(Patched { device, chains, rules }))
+}
+
+/// Exchanges the filters of one kind. `found`: the priorities at which the device has filters.
+fn exchange_layer(
+    socket: &mut Socket,
+    (device, hook): (Device, Hook),
+    priorities: [u16; 2],
+    found: &[u16],
+    known: Option<Layer>,
+    filters: Vec<Filter>,
+) -> Result<Layer, NetlinkError> {
+    if let Some(known) = known
+        && known.filters == filters
+    {
+        return Ok(known);
+    }
+    let mut old: Vec<u16> = found.iter().copied().filter(|found| priorities.contains(found)).collect();
     if old.len() > 1 {
         // An exchange that was cut off: either set may be incomplete, the first is the one in effect.
         for priority in old.drain(1..) {
-            tc::remove_filters(socket, device, wire.hook, priority)?;
+            tc::remove_filters(socket, device, hook, priority)?;
         }
     }
-    let priority = if old.contains(&PRIORITIES[0]) { PRIORITIES[1] } else { PRIORITIES[0] };
-    if !filters.is_empty() {
-        if old.is_empty() {
-            tc::ensure_hooks(socket, device)?;
-        }
-        for filter in &filters {
-            tc::add_filter(socket, device, wire.hook, priority, filter)?;
-        }
+    let [first, second] = priorities;
+    let priority = if old.contains(&first) { second } else { first };
+    for filter in &filters {
+        tc::add_filter(socket, device, hook, priority, filter)?;
     }
     for priority in old {
-        tc::remove_filters(socket, device, wire.hook, priority)?;
+        tc::remove_filters(socket, device, hook, priority)?;
     }
     let priority = (!filters.is_empty()).then_some(priority);
-    Ok(Some(Patched { device, priority, filters }))
+    Ok(Layer { priority, filters })
 }
 
-fn resolve(socket: &mut Socket, rules: &[Rule]) -> Result<Vec<Filter>, NetlinkError> {
-    let mut devices: BTreeMap<&str, Option<Device>> = BTreeMap::new();
-    let mut filters = Vec::new();
-    for rule in rules {
-        let mut find = |name| -> Result<Option<Device>, NetlinkError> {
-            if let Some(found) = devices.get(name) {
-                return Ok(*found);
-            }
-            let found = link::find(socket, name)?.map(|info| info.device());
-            devices.insert(name, found);
-            Ok(found)
-        };
-        let from_is_there = match &rule.matches {
-            Match::From(name) => find(name)?.is_some(),
-            Match::All | Match::To(_) => true,
-        };
-        if let Some(target) = find(&rule.target)?
-            && from_is_there
-        {
-            let action = if rule.copy { Action::Copy(target) } else { Action::Redirect(target) };
-            filters.push(Filter { matches: rule.matches.clone(), action });
+/// The devices of names that were looked up.
+#[derive(Default)]
+struct Names(BTreeMap<String, Option<Device>>);
+
+impl Names {
+    fn find(&mut self, socket: &mut Socket, name: &str) -> Result<Option<Device>, NetlinkError> {
+        if let Some(found) = self.0.get(name) {
+            return Ok(*found);
         }
+        let found = link::find(socket, name)?.map(|info| info.device());
+        self.0.insert(name.to_owned(), found);
+        Ok(found)
     }
-    Ok(filters)
+
+    /// Filters for rules, without those that have to wait for their devices.
+    fn resolve(&mut self, socket: &mut Socket, rules: &[Rule]) -> Result<Vec<Filter>, NetlinkError> {
+        let mut filters = Vec::new();
+        for rule in rules {
+            let from_is_there = match &rule.matches {
+                Match::From(name) => self.find(socket, name)?.is_some(),
+                Match::All | Match::To(_) | Match::Words(_) => true,
+            };
+            let target = self.find(socket, &rule.target)?.or(rule.or_lose.then_some(NOWHERE));
+            if let Some(target) = target
+                && from_is_there
+            {
+                let action = if rule.copy { Action::Copy(target) } else { Action::Redirect(target) };
+                filters.push(Filter { matches: rule.matches.clone(), action });
+            }
+        }
+        Ok(filters)
+    }
 }

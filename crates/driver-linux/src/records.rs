@@ -1,4 +1,4 @@
-//! What the kernel cannot be asked for: the specs of segments and ports, one small file each.
+//! What the kernel cannot be asked for: the specs of segments, chains and ports, one small file each.
 //!
 //! An E-Line inside one data center has no device of its own, and the kernel knows no connection points. So
 //! each spec is kept as a file in the run directory, whose life is that of the kernel's objects (it is empty
@@ -10,17 +10,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use llcm_names::{DcName, Owner, PortId, SegmentId};
-use llcm_runtime::{DriverResult, PortSpec, SegmentSpec};
+use llcm_runtime::{ChainSpec, DriverResult, PortSpec, SegmentSpec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Context;
 
-/// The specs of all segments and ports of an installation.
+/// The directories of the records, in an installation's.
+pub(crate) const PARTS: [&str; 3] = ["segments", "chains", "ports"];
+
+/// The specs of all segments, chains and ports of an installation.
 #[derive(Debug)]
 pub(crate) struct Records {
     dir: PathBuf,
     segments: BTreeMap<SegmentId, SegmentSpec>,
+    chains: BTreeMap<SegmentId, ChainSpec>,
     ports: BTreeMap<PortId, PortSpec>,
 }
 
@@ -28,14 +32,16 @@ impl Records {
     /// Reads the records of a directory, which is made when it is missing.
     pub(crate) fn load(dir: &Path) -> DriverResult<Self> {
         let shown = dir.display().to_string();
-        for part in ["segments", "ports"] {
+        for part in PARTS {
             fs::create_dir_all(dir.join(part)).during("make record directory", &shown)?;
         }
         let segments: Vec<SegmentSpec> = read_all(&dir.join("segments")).during("read records in", &shown)?;
+        let chains: Vec<ChainSpec> = read_all(&dir.join("chains")).during("read records in", &shown)?;
         let ports: Vec<PortSpec> = read_all(&dir.join("ports")).during("read records in", &shown)?;
         Ok(Self {
             dir: dir.to_owned(),
             segments: segments.into_iter().map(|spec| (spec.id, spec)).collect(),
+            chains: chains.into_iter().map(|spec| (spec.id, spec)).collect(),
             ports: ports.into_iter().map(|spec| (spec.id, spec)).collect(),
         })
     }
@@ -43,6 +49,11 @@ impl Records {
     /// All segments.
     pub(crate) fn segments(&self) -> &BTreeMap<SegmentId, SegmentSpec> {
         &self.segments
+    }
+
+    /// All chains.
+    pub(crate) fn chains(&self) -> &BTreeMap<SegmentId, ChainSpec> {
+        &self.chains
     }
 
     /// All ports that were attached and not yet detached.
@@ -54,14 +65,23 @@ impl Records {
     pub(crate) fn sites_of(&self, owner: &Owner) -> BTreeSet<DcName> {
         let segments = self.segments.values().filter(|spec| spec.owner == *owner);
         let ends = segments.flat_map(|spec| &spec.ends).map(|end| &end.datacenter);
+        let chains = self.chains.values().filter(|spec| spec.owner == *owner);
+        let chained = chains.flat_map(|spec| [&spec.source.datacenter, &spec.destination.datacenter]);
         let ports = self.ports.values().filter(|spec| spec.owner == *owner).map(|spec| &spec.datacenter);
-        ends.chain(ports).cloned().collect()
+        ends.chain(chained).chain(ports).cloned().collect()
     }
 
     /// Keeps a segment.
     pub(crate) fn put_segment(&mut self, spec: &SegmentSpec) -> DriverResult<()> {
         write(&self.segment_file(spec.id), spec).during("write record of segment", &spec.id.to_string())?;
         self.segments.insert(spec.id, spec.clone());
+        Ok(())
+    }
+
+    /// Keeps a chain.
+    pub(crate) fn put_chain(&mut self, spec: &ChainSpec) -> DriverResult<()> {
+        write(&self.chain_file(spec.id), spec).during("write record of chain", &spec.id.to_string())?;
+        self.chains.insert(spec.id, spec.clone());
         Ok(())
     }
 
@@ -79,6 +99,13 @@ impl Records {
         Ok(())
     }
 
+    /// Forgets a chain.
+    pub(crate) fn remove_chain(&mut self, id: SegmentId) -> DriverResult<()> {
+        remove(&self.chain_file(id)).during("remove record of chain", &id.to_string())?;
+        self.chains.remove(&id);
+        Ok(())
+    }
+
     /// Forgets a port.
     pub(crate) fn remove_port(&mut self, id: PortId) -> DriverResult<()> {
         remove(&self.port_file(id)).during("remove record of port", &id.to_string())?;
@@ -88,19 +115,22 @@ impl Records {
 
     /// Forgets all that an instance has.
     pub(crate) fn remove_owner(&mut self, owner: &Owner) -> DriverResult<()> {
-        self.remove_where(|spec| spec.owner == *owner, |spec| spec.owner == *owner)
+        self.remove_where(|holder| holder == owner, |spec| spec.owner == *owner)
     }
 
-    /// Forgets the segments and ports for which the conditions hold.
+    /// Forgets the segments and chains of owners and the ports for which the conditions hold.
     pub(crate) fn remove_where(
         &mut self,
-        segment: impl Fn(&SegmentSpec) -> bool,
+        links: impl Fn(&Owner) -> bool,
         port: impl Fn(&PortSpec) -> bool,
     ) -> DriverResult<()> {
         let ports: Vec<PortId> = self.ports.values().filter(|spec| port(spec)).map(|spec| spec.id).collect();
         let segments: Vec<SegmentId> =
-            self.segments.values().filter(|spec| segment(spec)).map(|spec| spec.id).collect();
+            self.segments.values().filter(|spec| links(&spec.owner)).map(|spec| spec.id).collect();
+        let chains: Vec<SegmentId> =
+            self.chains.values().filter(|spec| links(&spec.owner)).map(|spec| spec.id).collect();
         ports.into_iter().try_for_each(|id| self.remove_port(id))?;
+        chains.into_iter().try_for_each(|id| self.remove_chain(id))?;
         segments.into_iter().try_for_each(|id| self.remove_segment(id))
     }
 
@@ -108,14 +138,19 @@ impl Records {
         self.dir.join("segments").join(format!("{:x}.json", id.get()))
     }
 
+    fn chain_file(&self, id: SegmentId) -> PathBuf {
+        self.dir.join("chains").join(format!("{:x}.json", id.get()))
+    }
+
     fn port_file(&self, id: PortId) -> PathBuf {
         self.dir.join("ports").join(format!("{:x}.json", id.get()))
     }
 }
 
-/// The segments and ports recorded in a directory, for an installation that this program does not drive.
-pub(crate) fn read_specs(dir: &Path) -> io::Result<(Vec<SegmentSpec>, Vec<PortSpec>)> {
-    Ok((read_all(&dir.join("segments"))?, read_all(&dir.join("ports"))?))
+/// The segments, chains and ports recorded in a directory, for an installation that this program does not drive.
+pub(crate) fn read_specs(dir: &Path) -> io::Result<(Vec<SegmentSpec>, Vec<ChainSpec>, Vec<PortSpec>)> {
+    let chains = read_all(&dir.join("chains"))?;
+    Ok((read_all(&dir.join("segments"))?, chains, read_all(&dir.join("ports"))?))
 }
 
 fn read_all<T: DeserializeOwned>(dir: &Path) -> io::Result<Vec<T>> {

@@ -3,20 +3,25 @@
 //! A port on one E-LAN or E-Tree is a port of the segment's bridge and needs no filters. All else is
 //! patches: a port's frames go to the far end of its E-Line (and an E-LAN of two ends is one), and a port on several segments sends each frame
 //! to the segment its receiver is on, and what has no known receiver to all of them.
+//!
+//! Chains stand before all that: a port's frames that match one of its chains go to that chain's other end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use llcm_names::{DcName, PortId, SegmentId};
 use llcm_netlink::tc::{Hook, Match};
-use llcm_runtime::{PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
+use llcm_runtime::{ChainSpec, PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
 
+use crate::keys;
 use crate::names::{branch, branch_bridge_side, leaf_vxlan, port_device, sink, vxlan};
 
-/// Segments and attached ports.
+/// Segments, chains and attached ports.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
     /// All segments.
     pub(crate) segments: &'a BTreeMap<SegmentId, SegmentSpec>,
+    /// All chains.
+    pub(crate) chains: &'a BTreeMap<SegmentId, ChainSpec>,
     /// All ports that are attached.
     pub(crate) ports: &'a BTreeMap<PortId, PortSpec>,
 }
@@ -30,6 +35,8 @@ pub(crate) struct Rule {
     pub(crate) target: String,
     /// Whether the rules behind see the frames, too.
     pub(crate) copy: bool,
+    /// Whether the frames are lost when there is no such device; else the rule is left out then.
+    pub(crate) or_lose: bool,
 }
 
 /// All rules of one device at one hook.
@@ -41,7 +48,9 @@ pub(crate) struct Wire {
     pub(crate) device: String,
     /// The hook.
     pub(crate) hook: Hook,
-    /// The rules, in order.
+    /// The rules of its chains, in order; they come first.
+    pub(crate) chains: Vec<Rule>,
+    /// The other rules, in order.
     pub(crate) rules: Vec<Rule>,
 }
 
@@ -119,11 +128,51 @@ impl<'v> View<'v> {
                 Joint::Patch => {}
             }
         }
-        if !bridged && !port.segments.is_empty() {
-            let rules = self.outward(port);
-            wires.push(wire(&port.datacenter, port_device(port.id), Hook::Ingress, rules));
+        let patched = !bridged && !port.segments.is_empty();
+        let chains = self.chained(port);
+        if patched || !chains.is_empty() {
+            let rules = if patched { self.outward(port) } else { Vec::new() };
+            let own = wire(&port.datacenter, port_device(port.id), Hook::Ingress, rules);
+            wires.push(Wire { chains, ..own });
         }
         wires
+    }
+
+    /// What `work` makes of everything but one chain.
+    pub(crate) fn without_chain<T>(self, chain: SegmentId, work: impl FnOnce(View<'_>) -> T) -> T {
+        let mut chains = self.chains.clone();
+        chains.remove(&chain);
+        work(View { chains: &chains, ..self })
+    }
+
+    /// All wires of a chain: those of the ports at its ends, also when they have no chain any more, and of its tunnel.
+    pub(crate) fn wires_of_chain(self, chain: &ChainSpec) -> Vec<Wire> {
+        // The tunnel's far ends are open before anything is sent into it.
+        let mut wires = self.segment_wires(&chain.segment());
+        for port in [&chain.source, &chain.destination].iter().filter_map(|end| self.ports.get(&end.port)) {
+            let device = port_device(port.id);
+            let own = self.port_wires(port);
+            if !own.iter().any(|wire| wire.device == device) {
+                wires.push(wire(&port.datacenter, device, Hook::Ingress, Vec::new()));
+            }
+            wires.extend(own);
+        }
+        wires
+    }
+
+    /// Where the frames go that a port's chains take, the chain that decides first.
+    fn chained(self, port: &PortSpec) -> Vec<Rule> {
+        let ways =
+            self.chains.values().flat_map(|chain| chain.ways().into_iter().map(move |way| (chain, way)));
+        let mut own: Vec<_> = ways.filter(|(_, (from, _))| from.port == port.id).collect();
+        own.sort_by_key(|(chain, _)| (std::cmp::Reverse(chain.priority), chain.id));
+        let rules = own.into_iter().flat_map(|(chain, (from, to))| {
+            let near = from.datacenter == to.datacenter;
+            let target = if near { port_device(to.port) } else { vxlan(chain.id) };
+            let matches = keys::of(&chain.matches).into_iter();
+            matches.map(move |matches| Rule { or_lose: true, ..redirect(matches, target.clone()) })
+        });
+        rules.collect()
     }
 
     /// The rules of the devices that a segment itself has.
@@ -140,7 +189,7 @@ impl<'v> View<'v> {
     }
 
     /// All wires that may change when a port comes or goes: its own, and those of the ports it shares
-    /// segments with.
+    /// segments and chains with.
     pub(crate) fn wires_around(self, port: &PortSpec) -> Vec<Wire> {
         let mut wires = if self.ports.contains_key(&port.id) { self.port_wires(port) } else { Vec::new() };
         for (_, segment) in self.segments_of(port) {
@@ -149,6 +198,16 @@ impl<'v> View<'v> {
             let others = others.filter_map(|end| self.ports.get(&end.port));
             wires.extend(others.flat_map(|other| self.port_wires(other)));
         }
+        let mut peers = BTreeSet::new();
+        for chain in self.chains.values() {
+            let ends = [chain.source.port, chain.destination.port];
+            if ends.contains(&port.id) {
+                peers.extend(ends.into_iter().filter(|peer| *peer != port.id));
+                wires.extend(self.segment_wires(&chain.segment()));
+            }
+        }
+        let peers = peers.into_iter().filter_map(|peer| self.ports.get(&peer));
+        wires.extend(peers.flat_map(|peer| self.port_wires(peer)));
         wires
     }
 
@@ -190,7 +249,7 @@ impl<'v> View<'v> {
                 rules.extend(macs.iter().map(|mac| redirect(Match::To(*mac), target.clone())));
             }
             let copies = first.iter().map(|(target, _)| target.clone());
-            rules.extend(copies.map(|target| Rule { matches: Match::All, target, copy: true }));
+            rules.extend(copies.map(|target| Rule { copy: true, ..redirect(Match::All, target) }));
         }
         rules.push(redirect(Match::All, last.clone()));
         rules
@@ -235,11 +294,11 @@ impl<'v> View<'v> {
 }
 
 fn redirect(matches: Match, target: String) -> Rule {
-    Rule { matches, target, copy: false }
+    Rule { matches, target, copy: false, or_lose: false }
 }
 
 fn wire(datacenter: &DcName, device: String, hook: Hook, rules: Vec<Rule>) -> Wire {
-    Wire { datacenter: datacenter.clone(), device, hook, rules }
+    Wire { datacenter: datacenter.clone(), device, hook, chains: Vec::new(), rules }
 }
 
 #[cfg(test)]

@@ -199,6 +199,7 @@ impl Core {
         }
         for instance in state.instances.values().filter(|instance| instance.state().is_live()) {
             taken.occupy(&instance.plan);
+            taken.segments.extend(instance.memory().record.chains.keys());
             // The service's subnets stay in use until its last instance is gone, whatever became of the service.
             taken.hold(&instance.service.reserved);
         }

@@ -41,6 +41,14 @@ pub enum ErrorCode {
     TopologyConflict,
     /// The host cannot emulate links as asked.
     NotEmulated,
+    /// No such chain of the instance.
+    ChainNotFound,
+    /// What a chain is asked for makes no sense: its match, its ends.
+    InvalidChain,
+    /// A chain is there that takes the same frames already.
+    ChainExists,
+    /// The instance has as many chains as it may have.
+    TooManyChains,
     /// The service has running instances.
     ServiceInUse,
     /// The instance is in a state that does not allow it.

@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use llcm_names::{ContainerName, DcName, EngineName, InstanceId, RequestId, ServiceId};
+use llcm_names::{ContainerName, DcName, EngineName, InstanceId, RequestId, SegmentId, ServiceId};
 use llcm_runtime::{ContainerState, EngineId};
 use serde::{Deserialize, Serialize};
 
+use crate::chains::ChainRecord;
 use crate::clock::Timestamp;
 use crate::plan::InstancePlan;
 use crate::request::{InstanceState, RetryView, ScriptRun};
@@ -61,6 +62,13 @@ pub enum Record {
     },
     /// Taking it down did not finish, and is tried again.
     Retry(RetryView),
+    /// A chain is wanted.
+    Chain(Box<ChainRecord>),
+    /// A chain was removed.
+    Unchained {
+        /// The chain.
+        chain: SegmentId,
+    },
     /// A script began or ended.
     Script {
         /// The container it runs in.
@@ -147,6 +155,8 @@ pub struct InstanceRecord {
     pub scripts: BTreeMap<ContainerName, Vec<ScriptRun>>,
     /// Its containers, as they were last seen; one that was never started is not there, nor is one that has gone.
     pub containers: BTreeMap<EngineName, Seen>,
+    /// Its chains.
+    pub chains: BTreeMap<SegmentId, ChainRecord>,
     /// How it is gone on with it when it is stuck.
     pub retry: Option<RetryView>,
     /// Whether it is taken down because it could not be made, and not because somebody asked for it.
@@ -166,6 +176,7 @@ impl InstanceRecord {
             errors: Vec::new(),
             scripts: BTreeMap::new(),
             containers: BTreeMap::new(),
+            chains: BTreeMap::new(),
             retry: None,
             unwinding: false,
         }
@@ -220,6 +231,12 @@ impl InstanceRecord {
                 self.containers.remove(&container);
             }
             Record::Retry(retry) => self.retry = Some(retry),
+            Record::Chain(chain) => {
+                self.chains.insert(chain.spec.id, *chain);
+            }
+            Record::Unchained { chain } => {
+                self.chains.remove(&chain);
+            }
             Record::Script { container, run } => {
                 let runs = self.scripts.entry(container).or_default();
                 match runs.iter_mut().find(|known| same_run(known, &run)) {

@@ -68,7 +68,7 @@
 //!
 //! # Suggested reading order
 //! [`request`], [`settings`] and [`parts`] (what goes in and out), [`orchestrator`], [`plan`], [`step`], [`journal`], `saga`
-//! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`] and `images`, `auto`,
+//! (makes and unmakes), `instantiate` and `terminate` (the operations around it), `onboard` with [`package`] and `images`, `auto`, [`chains`],
 //! `watching` (what happens in between), `retry` and `strays` (what did not end), `timed` (drivers with deadlines),
 //! [`recovery`], [`store`], [`topology`] and `ground` (the network that instances stand on), [`schedules`] (its changes over
 //! time), [`script`].
@@ -76,6 +76,7 @@
 mod admission;
 mod auto;
 pub mod catalog;
+pub mod chains;
 pub mod clean;
 pub mod clock;
 mod core;

@@ -9,6 +9,7 @@ use llcm_runtime::{ExecOutcome, ExecSpec, LogOptions, OutputSink};
 use llcm_topology::{Change as TopologyChange, Schedule, Topology};
 use tokio::sync::broadcast;
 
+use crate::chains::{ChainRequest, ChainView, Which};
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::parts::Parts;
@@ -17,7 +18,7 @@ use crate::schedules::{self, ScheduleView};
 use crate::settings::Dialect;
 use crate::store::Store;
 use crate::topology::{self, DatacenterReport, LinkReport};
-use crate::{admission, auto, graph, inspect, instantiate, onboard, open, requests, terminate};
+use crate::{admission, auto, chains, graph, inspect, instantiate, onboard, open, requests, terminate};
 
 /// The life-cycle manager. Every operation belongs to it, not to its caller: dropping the future of
 /// `onboard`, `instantiate` or `terminate` changes nothing.
@@ -296,6 +297,42 @@ impl Orchestrator {
     /// `ScheduleNotFound`.
     pub async fn stop_schedule(&self, id: ScheduleId) -> Result<ScheduleView, LifecycleError> {
         self.core.schedules.stop(id).await
+    }
+
+    /// The chains of an instance, in the order of their numbers.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`.
+    pub fn chains(&self, instance: InstanceId) -> Result<Vec<ChainView>, LifecycleError> {
+        chains::list(&self.core, instance)
+    }
+
+    /// Adds a chain to a running instance: frames of one of its interfaces that match go to another one. It is there
+    /// when this returns.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`, `WrongState`, `ContainerNotFound`, `InvalidChain` (with the match's findings), `ChainExists`,
+    /// `TooManyChains`, `CannotPlan`, `Unsupported`, `StepFailed`, `EngineUnavailable`, `StoreFailed`, `ShuttingDown`;
+    /// then there is no chain.
+    pub async fn add_chain(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        request: ChainRequest,
+    ) -> Result<ChainView, LifecycleError> {
+        self.core.owned(chains::add(Arc::clone(&self.core), instance, request)).await
+    }
+
+    /// Removes chains of an instance; returns those that were removed.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`, `ChainNotFound`, `WrongState`, `Unsupported`, `StepFailed`, `EngineUnavailable`,
+    /// `StoreFailed`, `ShuttingDown`. What could be removed is gone then.
+    pub async fn remove_chains(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        which: Which,
+    ) -> Result<Vec<ChainView>, LifecycleError> {
+        self.core.owned(chains::remove(Arc::clone(&self.core), instance, which)).await
     }
 
     /// What happens from now on. A watcher that falls behind by thousands of events misses some.

@@ -89,7 +89,9 @@ pub(crate) fn known(core: &Core) -> BTreeMap<InstanceId, Known> {
         .map(|instance| {
             let plan = Arc::clone(&instance.plan);
             let engines = instance.engines.clone();
-            (instance.id, Known { state: instance.state(), plan, engines, to_be_terminated: false })
+            let chains = instance.memory().record.chains.keys().copied().collect();
+            let state = instance.state();
+            (instance.id, Known { state, plan, engines, chains, to_be_terminated: false })
         })
         .collect();
     for request in state.requests.unended() {

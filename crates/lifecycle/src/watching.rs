@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
-use llcm_names::{EngineName, Owner};
+use llcm_names::{EngineName, Owner, SegmentId};
 use llcm_runtime::{ContainerChange, ContainerEvent, ContainerState, ContainerWatch, EngineId};
 use tokio::time::Instant;
 
@@ -57,6 +57,8 @@ pub(crate) struct Watched {
     trouble: BTreeMap<EngineName, String>,
     /// Links and interfaces of the host that are not there, in words.
     lost: BTreeSet<String>,
+    /// Chains that are not there.
+    lost_chains: BTreeSet<SegmentId>,
     /// Reasons that stand among the errors already.
     told: BTreeSet<String>,
 }
@@ -243,6 +245,7 @@ async fn round(core: &Arc<Core>, instance: &Arc<Instance>, dirty: &BTreeSet<Engi
     if core.parts.settings.heal {
         attend::restore_network(core, instance).await;
     }
+    attend::restore_chains(core, instance).await;
     let planned = instance.plan.containers.iter().filter(|container| dirty.contains(&container.spec.name));
     stream::iter(planned)
         .for_each_concurrent(AT_ONCE, |container| attend::attend(core, instance, container))
@@ -295,6 +298,7 @@ pub(crate) fn reasons(plan: &InstancePlan, memory: &Memory) -> Vec<String> {
             .extend(memory.watched.trouble.get(name).map(|trouble| format!("container {name}: {trouble}")));
     }
     reasons.extend(memory.watched.lost.iter().cloned());
+    reasons.extend(memory.watched.lost_chains.iter().map(|chain| format!("chain {chain} is missing")));
     reasons
 }
 
@@ -322,6 +326,7 @@ pub(crate) fn taken_over(core: &Core, instance: &Instance, found: Found) -> Vec<
         memory.watched.trouble.insert(container.clone(), trouble);
     }
     memory.watched.lost = found.lost;
+    memory.watched.lost_chains = found.lost_chains;
     let reasons = reasons(&instance.plan, &memory);
     let state = if reasons.is_empty() { InstanceState::Running } else { InstanceState::Degraded };
     // What was a reason before the restart has been told before it.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -170,6 +170,7 @@ async fn a_damaged_container_is_kept() {
         state: InstanceState::Running,
         plan: planned.plan,
         engines: planned.engines,
+        chains: BTreeSet::new(),
         to_be_terminated: false,
     };
     observed.containers[0].1.state = ContainerState::Damaged;
@@ -194,10 +195,8 @@ async fn decisions_after_a_restart() {
     let engines = record.planned.engines.clone();
     assert_eq!(engines.values().map(|engine| engine.0.as_str()).collect::<Vec<_>>(), ["sim", "sim"]);
     let known = |state, to_be_terminated| {
-        BTreeMap::from([(
-            id,
-            Known { state, plan: Arc::clone(plan), engines: engines.clone(), to_be_terminated },
-        )])
+        let (plan, engines, chains) = (Arc::clone(plan), engines.clone(), BTreeSet::new());
+        BTreeMap::from([(id, Known { state, plan, engines, chains, to_be_terminated })])
     };
     let found = Found { containers: seen.clone(), ..Found::default() };
     let keep = || Decision::Keep { instance: id, found: found.clone() };

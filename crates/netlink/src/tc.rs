@@ -61,6 +61,20 @@ pub enum Match {
     To([u8; 6]),
     /// Frames that entered the namespace by the device of this name.
     From(String),
+    /// Frames with these words, looked at in this order. The kernel looks at no further filter of the same priority
+    /// when a frame ends before a word: what tells that it is there must stand before it.
+    Words(Vec<Word>),
+}
+
+/// Four bytes of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    /// Where, counted in bytes from the network header; the MAC header has the 14 bytes before, VLAN tags taken off.
+    pub offset: i32,
+    /// The bits that count, the first byte's highest.
+    pub mask: u32,
+    /// What they are.
+    pub value: u32,
 }
 
 /// What a filter does with its frames.
@@ -158,6 +172,7 @@ fn info(priority: u16) -> u32 {
 /// `struct tc_u32_sel` with its keys: each a mask, a value and an offset from the network header.
 fn selector(matches: &Match) -> Vec<u8> {
     let keys: Vec<(u32, u32, i32)> = match matches {
+        Match::Words(words) => words.iter().map(|word| (word.mask, word.value, word.offset)).collect(),
         Match::To([a, b, c, d, e, f]) => vec![
             (0x0000_ffff, u32::from_be_bytes([0, 0, *a, *b]), -16),
             (0xffff_ffff, u32::from_be_bytes([*c, *d, *e, *f]), -12),
@@ -165,7 +180,7 @@ fn selector(matches: &Match) -> Vec<u8> {
         // Without keys a filter takes frames of any length; a key would skip those shorter than itself.
         Match::All | Match::From(_) => Vec::new(),
     };
-    let count = u8::try_from(keys.len()).unwrap_or(0);
+    let count = u8::try_from(keys.len()).unwrap_or(u8::MAX);
     let mut bytes = vec![TERMINAL, 0, count, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     for (mask, value, offset) in keys {
         bytes.extend(mask.to_be_bytes());

@@ -44,20 +44,23 @@
 //! - **Errors** say what was done to what ([`DriverError`]), with the kind the caller branches on.
 //! - **Cancellation.** Every await may be the last: a dropped future leaves at worst a marked object, which
 //!   the matching removal removes.
-//! - **Optional powers** (exec, logs) are traits of their own, reached through `Option`.
+//! - **Optional powers** (exec, logs, names of management interfaces, chains) are traits of their own, reached through
+//!   `Option`.
 //!
 //! Suggested reading order: [`container_spec`], [`container`], [`network_spec`], [`network`], [`attach`],
-//! [`taken`], [`watch`], [`capability`], [`mod@reference`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`]
+//! [`chain`], [`mod@frame_match`], [`taken`], [`watch`], [`capability`], [`mod@reference`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`]
 //! are for drivers.
 
 pub mod attach;
 pub mod backend;
 pub mod capability;
+pub mod chain;
 pub mod container;
 pub mod container_spec;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod error;
+pub mod frame_match;
 pub mod host;
 pub mod labels;
 pub mod management;
@@ -71,6 +74,7 @@ pub mod watch;
 pub use attach::{AttachPoint, EngineId, Needs, Offers};
 pub use backend::{Backend, Incompatible};
 pub use capability::{Exec, ExecOutcome, ExecSpec, LogOptions, Logs, OutputChunk, OutputSink, OutputStream};
+pub use chain::{ChainEnd, ChainSpec, Chains};
 pub use container::{
     ContainerDriver, ContainerState, ContainerView, EngineInfo, ImageView, Progress, ProgressEvent,
 };
@@ -78,6 +82,7 @@ pub use container_spec::{
     Bind, BuildSpec, ContainerSpec, CpuLimit, Device, ExposedPort, PortBinding, PullPolicy,
 };
 pub use error::{DriverError, DriverResult, ErrorKind};
+pub use frame_match::{FrameMatch, MaskedMac, MatchError};
 pub use management::{Management, ManagementSpec};
 pub use network::{HostSide, LinkView, NetworkDriver, NetworkObject, PortView, PrepareReport};
 pub use network_spec::{HostPort, Neighbour, PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};

@@ -6,7 +6,7 @@ use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_topology::Topology;
 use serde::{Deserialize, Serialize};
 
-use crate::{AttachPoint, DriverError, DriverResult, Management, Needs, PortSpec, SegmentSpec};
+use crate::{AttachPoint, Chains, DriverError, DriverResult, Management, Needs, PortSpec, SegmentSpec};
 
 /// Emulates data centers, the links between them, and the segments that join containers. See the crate's
 /// page for the rules that all methods follow.
@@ -91,7 +91,8 @@ pub trait NetworkDriver: Send + Sync {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    /// All ports and segments of this installation, found by their marks, not from memory.
+    /// All ports and segments of this installation, chains among the segments, found by their marks, not from
+    /// memory.
     ///
     /// # Errors
     /// `Failed`.
@@ -111,6 +112,11 @@ pub trait NetworkDriver: Send + Sync {
 
     /// Naming the engine's own interfaces, where the driver can.
     fn management(&self) -> Option<&dyn Management> {
+        None
+    }
+
+    /// Steering frames between ports, where the driver can.
+    fn chains(&self) -> Option<&dyn Chains> {
         None
     }
 }
@@ -150,7 +156,7 @@ pub enum NetworkObject {
         /// Its id.
         id: PortId,
     },
-    /// A segment.
+    /// A segment, or a chain.
     Segment {
         /// Whose it is.
         owner: Owner,

@@ -1,5 +1,6 @@
 //! Talks to a server's native routes under `/api/llcm/v1`.
 
+mod chains;
 pub(crate) mod model;
 pub(crate) mod select;
 pub(crate) mod stream;

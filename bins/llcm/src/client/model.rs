@@ -151,6 +151,20 @@ pub(crate) struct Sap {
     pub(crate) nat: bool,
 }
 
+/// A chain of an instance.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Chain {
+    pub(crate) id: u32,
+    pub(crate) source: String,
+    pub(crate) destination: String,
+    #[serde(default)]
+    pub(crate) bidirectional: bool,
+    #[serde(default, rename = "match")]
+    pub(crate) matches: String,
+    pub(crate) priority: u16,
+    pub(crate) cookie: u64,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]

@@ -1,6 +1,7 @@
 //! The verbs, one a file.
 
 pub(crate) mod audit;
+pub(crate) mod chain;
 pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod dc;
@@ -62,6 +63,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Verb::Dc(args) => {
             with_client(&args.connection().clone(), async |client| dc::run(&client, &args).await)
+        }
+        Verb::Chain(args) => {
+            with_client(&args.connection().clone(), async |client| chain::run(&client, &args).await)
         }
         Verb::Logs(args) => {
             with_client(&args.connection.clone(), async |client| logs::run(&client, &args).await)

@@ -33,6 +33,9 @@ fn help_of_every_command() {
     for verb in ["create", "ls", "rm"] {
         insta::assert_snapshot!(format!("help-token-{verb}"), llcm(&["token", verb, "--help"]).expect(0));
     }
+    for verb in ["add", "ls", "rm"] {
+        insta::assert_snapshot!(format!("help-chain-{verb}"), llcm(&["chain", verb, "--help"]).expect(0));
+    }
     for verb in ["load", "import", "ls", "rm"] {
         insta::assert_snapshot!(format!("help-image-{verb}"), llcm(&["image", verb, "--help"]).expect(0));
     }

@@ -9,6 +9,7 @@
 mod access;
 mod browser;
 mod certificates;
+mod chains;
 mod demo;
 mod dialects;
 mod doctor;

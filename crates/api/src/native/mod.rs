@@ -4,6 +4,7 @@
 //! with a request to be followed. `docs/rest.md` has every route.
 
 mod audit;
+mod chains;
 mod containers;
 mod datacenters;
 mod events;
@@ -41,6 +42,11 @@ pub(crate) fn entries() -> Vec<Entry> {
         Entry::at("/instances").get(instances::list).on(Method::POST, instances::create),
         Entry::at("/instances/{id}").get(instances::one).on(Method::DELETE, instances::terminate),
         Entry::at("/instances/{id}/plan").get(instances::plan),
+        Entry::at("/instances/{id}/chains")
+            .get(chains::list)
+            .on(Method::POST, chains::create)
+            .on(Method::DELETE, chains::remove_all),
+        Entry::at("/instances/{id}/chains/{chain}").on(Method::DELETE, chains::remove),
         Entry::at("/instances/{id}/containers/{name}/exec").on(Method::POST, containers::exec),
         Entry::at("/instances/{id}/containers/{name}/logs").stream(containers::logs),
         Entry::at("/requests").get(requests::list),

@@ -95,6 +95,25 @@ fn native(method: &str, route: &str) -> Option<Operation> {
             ("GET", "/instances/{id}/plan") => {
                 Operation::new("The plan of an instance", 200, Gives::Json("Plan"))
             }
+            ("GET", "/instances/{id}/chains") => Operation::new(
+                "The chains of an instance",
+                200,
+                Gives::List("Chain"),
+            )
+            .query(&[("cookie", "integer", "Only those of this cookie.")]),
+            ("POST", "/instances/{id}/chains") => {
+                Operation::new("Adds a chain between two interfaces", 201, Gives::Json("Chain"))
+                    .takes(Takes::Json("NewChain"))
+            }
+            ("DELETE", "/instances/{id}/chains") => Operation::new(
+                "Removes all chains of a cookie",
+                200,
+                Gives::List("Chain"),
+            )
+            .query(&[("cookie", "integer", "Which ones; it has to be given.")]),
+            ("DELETE", "/instances/{id}/chains/{chain}") => {
+                Operation::new("Removes a chain", 204, Gives::Nothing)
+            }
             ("POST", "/instances/{id}/containers/{name}/exec") => {
                 Operation::new("Runs a command in a container", 200, Gives::Lines("OutputLine"))
                     .takes(Takes::Json("Command"))

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::codes::Code;
 
+mod chains;
 mod graph;
 mod topology;
 
@@ -254,6 +255,8 @@ fn instances() -> Vec<(&'static str, Value)> {
     vec![
         ("NewInstance", object([("service", about("An id, a package's name, or `latest`."))])),
         ("Instance", instance),
+        ("NewChain", chains::wanted()),
+        ("Chain", chains::added()),
         ("Retry", retry()),
         ("Container", container),
         ("ContainerState", container_state()),

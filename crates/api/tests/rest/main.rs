@@ -9,6 +9,7 @@
 mod access;
 mod audit;
 mod auto;
+mod chains;
 mod clients;
 mod common;
 mod conform;

@@ -6,13 +6,18 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod bed;
+mod chains;
 mod frame_types;
 mod frames;
 mod instances;
 mod isolation;
+mod jumbo;
 mod links;
 mod ports;
 mod scale;
 mod segments;
+mod several;
+mod six;
+mod sniff;
 mod traffic;
 mod trees;

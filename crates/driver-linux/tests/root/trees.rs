@@ -81,3 +81,63 @@ async fn frames_of_leaves_arrive_once_at_each_root() {
     let after = names.map(count);
     assert_eq!(after, [before[0] + 1, before[1] + 1, before[2]], "{}", bed.describe());
 }
+
+/// Whatever a leaf sends, no other leaf hears: to all, to groups, to receivers that nobody knows and to those that
+/// everybody knows. Roots hear it once, but for what is for another root alone.
+#[tokio::test]
+async fn no_frame_of_a_leaf_gets_to_another() {
+    use crate::sniff::{Sniffer, numbered, send};
+    use llcm_names::MacAddr;
+    use std::collections::BTreeMap;
+
+    let Some(mut bed) = Bed::new(&line()).await else { return };
+    let ends = [
+        (1, "dc1", TreeRole::Root),
+        (2, "dc1", TreeRole::Leaf),
+        (3, "dc1", TreeRole::Leaf),
+        (4, "dc2", TreeRole::Leaf),
+        (5, "dc3", TreeRole::Root),
+        (6, "dc3", TreeRole::Leaf),
+    ];
+    plant(&mut bed, &ends).await;
+    let instance = bed.instance(0);
+    let mac = |port: u32| MacAddr::derive(instance.owner.instance, &format!("c{port}:data")).octets();
+    // Everybody is known to everybody's bridge.
+    for (port, ..) in ends.iter().skip(1) {
+        bed.reaches("c1", &format!("10.0.0.{port}"));
+    }
+    let leaves = [2, 3, 4, 6];
+    for from in leaves {
+        let mut receivers =
+            vec![[0xff; 6], [1, 0, 0x5e, 0, 0, 1], [0x33, 0x33, 0, 0, 0, 1], [2, 0, 0, 0, 0, 0x99]];
+        let (groups, roots) = (0..4, [4, 5]);
+        receivers.extend([mac(1), mac(5)]);
+        receivers.extend(leaves.into_iter().filter(|leaf| *leaf != from).map(mac));
+        let frames: Vec<_> = (0..)
+            .zip(&receivers)
+            .map(|(number, to)| {
+                let mut frame = Vec::from(*to);
+                frame.extend(mac(from));
+                frame.extend([0x88, 0xb5]);
+                frame.extend([0; 46]);
+                numbered(number, &frame)
+            })
+            .collect();
+        let others: Vec<u32> = (1..=6).filter(|port| *port != from).collect();
+        let sniffers: Vec<_> =
+            others.iter().map(|port| Sniffer::start(&bed.netns(&format!("c{port}")))).collect();
+        send(&bed.netns(&format!("c{from}")), &frames);
+        let heard: BTreeMap<_, _> = others.into_iter().zip(sniffers.into_iter().map(Sniffer::stop)).collect();
+        for leaf in leaves.into_iter().filter(|leaf| *leaf != from) {
+            assert_eq!(heard[&leaf], BTreeMap::new(), "c{from} to c{leaf}\n{}", bed.describe());
+        }
+        for (root, own) in [1, 5].into_iter().zip(roots) {
+            let seen = &heard[&root];
+            assert!(
+                groups.clone().chain([own]).all(|number| seen.get(&number) == Some(&1)),
+                "c{from}: {seen:?}"
+            );
+            assert!(seen.values().all(|count| *count == 1), "twice: c{from} to c{root}: {seen:?}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use llcm_names::{DcName, EngineName, InstanceId, Owner};
+use llcm_names::{DcName, EngineName, InstanceId, Owner, SegmentId};
 use llcm_runtime::{ContainerState, ContainerView, EngineId, NetworkObject};
 
 use crate::plan::InstancePlan;
@@ -18,6 +18,8 @@ pub struct Known {
     pub plan: Arc<InstancePlan>,
     /// The engines of its data centers; one that is not named has whichever engine knows the container.
     pub engines: BTreeMap<DcName, EngineId>,
+    /// The chains that are wanted of it.
+    pub chains: BTreeSet<SegmentId>,
     /// Whether a request to terminate it was accepted and did not end.
     pub to_be_terminated: bool,
 }
@@ -69,6 +71,8 @@ pub struct Found {
     pub unplugged: BTreeSet<EngineName>,
     /// Links and interfaces of the host that are not there, in words.
     pub lost: BTreeSet<String>,
+    /// Chains that are not there.
+    pub lost_chains: BTreeSet<SegmentId>,
 }
 
 /// Decides about every known instance and everything observed. What carries no mark is not even observed.
@@ -127,6 +131,7 @@ fn keep(instance: InstanceId, known: &Known, observed: &Observed) -> Decision {
     found.unplugged = lost.map(|port| port.container.clone()).collect();
     let lost = plan.links.iter().filter(|link| !segments.contains(&link.segment.id));
     found.lost = lost.map(|link| format!("link {} is missing", link.id)).collect();
+    found.lost_chains = known.chains.difference(&segments).copied().collect();
     let lost = plan.host_ports().filter(|port| !ports.contains(&port.id));
     found.lost.extend(lost.map(|port| format!("interface {} of the host is missing", port.ifname)));
     Decision::Keep { instance, found }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_runtime::{
-    AttachPoint, DriverError, DriverResult, HostSide, LinkView, Management, ManagementSpec, Needs,
-    NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentSpec,
+    AttachPoint, ChainSpec, Chains, DriverError, DriverResult, HostSide, LinkView, Management,
+    ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentSpec,
 };
 use llcm_topology::Topology;
 
@@ -105,6 +105,10 @@ impl NetworkDriver for TimedNetwork {
     fn management(&self) -> Option<&dyn Management> {
         self.inner.management().map(|_| self as &dyn Management)
     }
+
+    fn chains(&self) -> Option<&dyn Chains> {
+        self.inner.chains().map(|_| self as &dyn Chains)
+    }
 }
 
 #[async_trait]
@@ -114,5 +118,18 @@ impl Management for TimedNetwork {
         let target = format!("{}/{}", spec.container, spec.ifname);
         let call = management.name_management(spec, point);
         self.change(&spec.owner, "name the engine's interface of container", &target, call).await
+    }
+}
+
+#[async_trait]
+impl Chains for TimedNetwork {
+    async fn ensure_chain(&self, spec: &ChainSpec) -> DriverResult<()> {
+        let Some(chains) = self.inner.chains() else { return Ok(()) };
+        self.change(&spec.owner, "make chain", &spec.id.to_string(), chains.ensure_chain(spec)).await
+    }
+
+    async fn remove_chain(&self, owner: &Owner, chain: SegmentId) -> DriverResult<()> {
+        let Some(chains) = self.inner.chains() else { return Ok(()) };
+        self.change(owner, "remove chain", &chain.to_string(), chains.remove_chain(owner, chain)).await
     }
 }

@@ -12,7 +12,7 @@ use crate::instance::Instance;
 use crate::journal::{Record, Seen};
 use crate::plan::ContainerPlan;
 use crate::request::Event;
-use crate::{engines, images, script};
+use crate::{chains, engines, images, script};
 
 /// Looks at a container and does what follows.
 pub(super) async fn attend(core: &Arc<Core>, instance: &Arc<Instance>, container: &ContainerPlan) {
@@ -164,11 +164,7 @@ pub(super) async fn restore_network(core: &Arc<Core>, instance: &Arc<Instance>) 
     }
     if let Err(error) = make_network(core, instance).await {
         log::warn!("instance {}: {error}", instance.id);
-        if let Some(first) = instance.plan.containers.first() {
-            let name = &first.spec.name;
-            let delay = next_delay(core, instance, name);
-            remind(core, instance, name, delay);
-        }
+        remind_first(core, instance);
         return;
     }
     let mut memory = instance.memory();
@@ -176,6 +172,30 @@ pub(super) async fn restore_network(core: &Arc<Core>, instance: &Arc<Instance>) 
     let all = instance.plan.containers.iter().map(|container| container.spec.name.clone());
     memory.watched.replug.extend(all.clone());
     memory.watched.dirty.extend(all);
+}
+
+/// Makes chains that are not there. Whatever the settings say of healing: a kill in the middle of adding or removing one
+/// leaves them so, and no container is touched for it.
+pub(super) async fn restore_chains(core: &Arc<Core>, instance: &Arc<Instance>) {
+    if instance.memory().watched.lost_chains.is_empty() {
+        return;
+    }
+    match chains::restore(core, instance).await {
+        Ok(()) => instance.memory().watched.lost_chains.clear(),
+        Err(error) => {
+            log::warn!("instance {}: {error}", instance.id);
+            remind_first(core, instance);
+        }
+    }
+}
+
+/// Looks at an instance again after a while.
+fn remind_first(core: &Arc<Core>, instance: &Arc<Instance>) {
+    if let Some(first) = instance.plan.containers.first() {
+        let name = &first.spec.name;
+        let delay = next_delay(core, instance, name);
+        remind(core, instance, name, delay);
+    }
 }
 
 async fn make_network(core: &Core, instance: &Instance) -> DriverResult<()> {

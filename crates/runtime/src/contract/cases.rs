@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::bed::Bed;
 use super::report::{CaseResult, Checked, Outcome, Report, Stop};
-use super::{Factory, commands, containers, gate, networks, seconds, segments, watch, world};
+use super::{Factory, chains, commands, containers, gate, networks, seconds, segments, watch, world};
 
 /// How long one case may take, clean-up not included.
 pub const CASE_TIMEOUT: Duration = seconds(60);
@@ -86,6 +86,14 @@ const CASES: &[Case] = cases! {
         detaching_one_end_spares_the_others,
         a_port_set_down_is_silent_until_it_is_set_up,
         a_cut_link_is_dark_until_it_is_back;
+    chains:
+        a_chain_joins_ports_that_share_no_segment,
+        what_matches_no_chain_goes_where_it_went,
+        of_several_chains_the_highest_priority_decides,
+        what_cannot_arrive_takes_no_other_way,
+        a_one_way_chain_brings_no_answer,
+        a_chain_outlives_restarts,
+        chains_are_refused_as_segments_are;
     watch:
         an_end_is_told,
         a_process_that_is_killed_is_told,

@@ -21,6 +21,7 @@
 
 mod bed;
 mod cases;
+mod chains;
 mod commands;
 mod containers;
 mod gate;

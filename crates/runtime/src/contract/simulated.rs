@@ -159,6 +159,8 @@ impl Probe for World {
                 .filter(|it| ours(Some(&it.owner)))
                 .map(|it| format!("segment {}", it.id)),
         );
+        let chains = snapshot.chains.iter().filter(|it| ours(Some(&it.owner)));
+        left.extend(chains.map(|it| format!("chain {}", it.id)));
         if snapshot.datacenters.contains_key(installation) {
             left.push("data centers".to_owned());
         }

@@ -56,6 +56,10 @@ pub enum Operation {
     ListNetwork,
     /// `NetworkDriver::links`; its target is the installation.
     Links,
+    /// `Chains::ensure_chain`; its target is the chain's number.
+    EnsureChain,
+    /// `Chains::remove_chain`; its target is the chain's number.
+    RemoveChain,
     /// `NetworkDriver::teardown`; its target is the installation.
     Teardown,
 }
@@ -89,6 +93,8 @@ impl Operation {
             Self::RemoveInstance => "remove network of instance",
             Self::ListNetwork => "list network objects",
             Self::Links => "list links",
+            Self::EnsureChain => "make chain",
+            Self::RemoveChain => "remove chain",
             Self::Teardown => "remove data centers",
         }
     }

@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod chains;
 mod containers;
 mod faults;
 mod io;

@@ -12,7 +12,7 @@ use super::faults::Operation;
 use super::state::{PluggedPort, Refusal, State, held_by, refuse};
 use super::world::World;
 use crate::{
-    AttachPoint, DriverError, DriverResult, EngineId, ErrorKind, HostSide, LinkView, Management,
+    AttachPoint, Chains, DriverError, DriverResult, EngineId, ErrorKind, HostSide, LinkView, Management,
     ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentKind,
     SegmentSpec,
 };
@@ -40,8 +40,13 @@ impl SimulatedNetwork {
         self
     }
 
+    /// The installation.
+    pub(super) fn installation(&self) -> &InstallationId {
+        &self.installation
+    }
+
     /// As [`World::perform`], as a call of no container engine.
-    async fn perform<T>(
+    pub(super) async fn perform<T>(
         &self,
         operation: Operation,
         target: &str,
@@ -56,7 +61,7 @@ impl SimulatedNetwork {
         &self.world
     }
 
-    fn check_installation(&self, owner: &Owner) -> Result<(), Refusal> {
+    pub(super) fn check_installation(&self, owner: &Owner) -> Result<(), Refusal> {
         if owner.installation == self.installation {
             return Ok(());
         }
@@ -159,12 +164,12 @@ impl NetworkDriver for SimulatedNetwork {
     async fn remove_segment(&self, owner: &Owner, segment: SegmentId) -> DriverResult<()> {
         let remove = |state: &mut State| {
             let key = (self.installation.clone(), segment);
-            match state.segments.get(&key) {
-                Some(known) if known.owner != *owner => {
-                    refuse(ErrorKind::Conflict, held_by(Some(&known.owner)))
-                }
+            let chain = state.chains.get(&key).map(|chain| &chain.owner);
+            match state.segments.get(&key).map(|segment| &segment.owner).or(chain) {
+                Some(known) if known != owner => refuse(ErrorKind::Conflict, held_by(Some(known))),
                 None => Ok(()),
                 Some(_) => {
+                    state.chains.remove(&key);
                     forget_segment(state, &key);
                     Ok(())
                 }
@@ -176,6 +181,7 @@ impl NetworkDriver for SimulatedNetwork {
     async fn remove_instance(&self, owner: &Owner) -> Result<(), Vec<DriverError>> {
         let remove = |state: &mut State| {
             state.ports.retain(|_, port| port.spec.owner != *owner);
+            state.chains.retain(|_, chain| chain.owner != *owner);
             let segments = state.segments.iter().filter(|(_, spec)| spec.owner == *owner);
             for key in segments.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
                 forget_segment(state, &key);
@@ -193,9 +199,9 @@ impl NetworkDriver for SimulatedNetwork {
                 datacenter: port.spec.datacenter.clone(),
                 id: port.spec.id,
             });
-            let segments = state.segments.values();
-            let segments =
-                segments.map(|spec| NetworkObject::Segment { owner: spec.owner.clone(), id: spec.id });
+            let chains = state.chains.values().map(|chain| (&chain.owner, chain.id));
+            let segments = state.segments.values().map(|segment| (&segment.owner, segment.id)).chain(chains);
+            let segments = segments.map(|(owner, id)| NetworkObject::Segment { owner: owner.clone(), id });
             Ok(ports.chain(segments).filter(|it| it.owner().installation == *installation).collect())
         };
         self.perform(Operation::ListNetwork, installation.as_str(), list).await
@@ -222,12 +228,17 @@ impl NetworkDriver for SimulatedNetwork {
             state.topologies.remove(&self.installation);
             state.ports.retain(|(installation, _), _| *installation != self.installation);
             state.segments.retain(|(installation, _), _| *installation != self.installation);
+            state.chains.retain(|(installation, _), _| *installation != self.installation);
             Ok(())
         };
         self.on_installation(Operation::Teardown, teardown).await
     }
 
     fn management(&self) -> Option<&dyn Management> {
+        Some(self)
+    }
+
+    fn chains(&self) -> Option<&dyn Chains> {
         Some(self)
     }
 }
@@ -274,6 +285,9 @@ fn ensure_segment(
         return refuse(ErrorKind::NotFound, format!("there is no data center {}", end.datacenter));
     }
     let key = (installation.clone(), spec.id);
+    if state.chains.contains_key(&key) {
+        return refuse(ErrorKind::Conflict, "a chain has its id");
+    }
     match state.segments.get(&key) {
         Some(known) if known == spec => Ok(()),
         Some(known) if known.owner == spec.owner => {

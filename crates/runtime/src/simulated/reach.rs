@@ -11,7 +11,7 @@ use crate::{ContainerState, SegmentKind, SegmentSpec, TreeRole};
 
 impl World {
     /// Whether an echo request that container `from` sends to `to` would be answered: some interface of
-    /// `from` has `to` in its subnet, and over the segments of that interface frames reach a running
+    /// `from` has `to` in its subnet, and over the chains and segments of that interface frames reach a running
     /// container's or the host's interface with that address, and come back.
     #[must_use]
     pub fn ping(&self, from: &EngineName, to: IpAddr) -> bool {
@@ -32,16 +32,23 @@ impl World {
                     && (far.spec.host.is_some()
                         || found(&far.spec.container).is_some_and(Container::is_live))
             };
+            let own = near.spec.addresses.iter().find(|address| address.contains(to));
+            let own = own.map_or(to, |address| address.ip());
             state
                 .ports
                 .values()
                 .filter(answers)
-                .any(|far| state.frames_pass(near, far) && state.frames_pass(far, near))
+                .any(|far| state.echo_passes(near, far, [own, to]) && state.echo_passes(far, near, [to, own]))
         })
     }
 }
 
 impl State {
+    /// Whether an echo packet of these addresses goes from one port to another.
+    fn echo_passes(&self, from: &PluggedPort, to: &PluggedPort, addresses: [IpAddr; 2]) -> bool {
+        self.chained(from, to, addresses).unwrap_or_else(|| self.frames_pass(from, to))
+    }
+
     /// Whether frames go from one port to another over some segment that both are joined to.
     fn frames_pass(&self, from: &PluggedPort, to: &PluggedPort) -> bool {
         let installation = &from.spec.owner.installation;

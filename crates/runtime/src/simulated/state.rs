@@ -10,8 +10,8 @@ use super::script::Script;
 use super::world::{Call, ExecRecord};
 use crate::taken::overlap;
 use crate::{
-    AttachPoint, ContainerSpec, ContainerState, ContainerView, EngineId, ErrorKind, HeldPort, ImageView,
-    OutputStream, PortBinding, PortSpec, SegmentSpec, Taken,
+    AttachPoint, ChainSpec, ContainerSpec, ContainerState, ContainerView, EngineId, ErrorKind, HeldPort,
+    ImageView, OutputStream, PortBinding, PortSpec, SegmentSpec, Taken,
 };
 
 /// The error of an effect before the operation and target are put to it.
@@ -34,6 +34,7 @@ pub(super) struct State {
     pub(super) next_container: u64,
     pub(super) topologies: BTreeMap<InstallationId, Topology>,
     pub(super) segments: BTreeMap<(InstallationId, SegmentId), SegmentSpec>,
+    pub(super) chains: BTreeMap<(InstallationId, SegmentId), ChainSpec>,
     pub(super) ports: BTreeMap<(InstallationId, PortId), PluggedPort>,
     pub(super) execs: Vec<ExecRecord>,
     /// Whether nobody hears what happens to containers.

@@ -14,7 +14,7 @@ use super::faults::{Action, Fault, Operation, When};
 use super::moments::Observing;
 use super::script::Script;
 use super::state::{Container, Refusal, State};
-use crate::{ContainerSpec, PortBinding};
+use crate::{ChainSpec, ContainerSpec, PortBinding};
 use crate::{
     ContainerState, DriverError, DriverResult, EngineId, ErrorKind, ImageView, OutputStream, PortSpec,
     SegmentSpec,
@@ -65,6 +65,9 @@ pub struct Snapshot {
     pub containers: Vec<ContainerSnapshot>,
     /// The segments.
     pub segments: Vec<SegmentSpec>,
+    /// The chains.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<ChainSpec>,
     /// The ports.
     pub ports: Vec<PortSnapshot>,
     /// The data centers of each installation.
@@ -158,7 +161,8 @@ impl World {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let state = self.lock();
-        state.containers.is_empty() && state.segments.is_empty() && state.ports.is_empty()
+        let links = state.segments.is_empty() && state.chains.is_empty();
+        links && state.containers.is_empty() && state.ports.is_empty()
     }
 
     /// Everything there is.
@@ -179,6 +183,7 @@ impl World {
         Snapshot {
             containers: containers.collect(),
             segments: state.segments.values().cloned().collect(),
+            chains: state.chains.values().cloned().collect(),
             ports: ports
                 .map(|p| PortSnapshot { spec: p.spec.clone(), alive: state.is_alive(p), up: p.up })
                 .collect(),
