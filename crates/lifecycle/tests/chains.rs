@@ -1,5 +1,7 @@
 //! Chains of instances: decided, written down, made, found again, and taken down with their instance.
 
+#![expect(clippy::unwrap_used, reason = "the whole program is a test")]
+
 mod common;
 
 use std::sync::Arc;
