@@ -14,10 +14,9 @@ use super::faults::{Action, Fault, Operation, When};
 use super::moments::Observing;
 use super::script::Script;
 use super::state::{Container, Refusal, State};
-use crate::{ChainSpec, ContainerSpec, PortBinding};
 use crate::{
-    ContainerState, DriverError, DriverResult, EngineId, ErrorKind, ImageView, OutputStream, PortSpec,
-    SegmentSpec,
+    ChainSpec, ContainerSpec, ContainerState, DriverError, DriverResult, EngineId, ErrorKind, ImageView,
+    OutputStream, PortBinding, PortSpec, SegmentSpec,
 };
 
 /// A host in memory: images, containers, data centers, segments and ports, and the script it follows.
@@ -156,8 +155,7 @@ impl World {
         self.lock().execs.clone()
     }
 
-    /// Whether there is no container, segment or port, of whomever. Data centers and images do not count:
-    /// they belong to the host, not to instances.
+    /// Whether there is no container, link, chain or port, of whomever. Data centers and images are the host's.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let state = self.lock();
@@ -177,9 +175,7 @@ impl World {
             waiting_for: state.waiting_for(name),
         });
         let ports = state.ports.values();
-        let names = |topology: &llcm_topology::Topology| {
-            topology.datacenters.iter().map(|datacenter| datacenter.name.clone()).collect()
-        };
+        let names = |it: &llcm_topology::Topology| it.datacenters.iter().map(|dc| dc.name.clone()).collect();
         Snapshot {
             containers: containers.collect(),
             segments: state.segments.values().cloned().collect(),
