@@ -103,5 +103,6 @@ fn diagnostic(finding: &Finding) -> Diagnostic {
         llcm_topology::Severity::Error => Severity::Error,
         llcm_topology::Severity::Warning => Severity::Warning,
     };
+    let (line, column) = (Some(line), Some(column));
     Diagnostic { line, column, ..Diagnostic::new(severity, "topology", "", path, message) }
 }

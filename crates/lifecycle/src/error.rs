@@ -41,6 +41,8 @@ pub enum ErrorCode {
     TopologyConflict,
     /// The host cannot emulate links as asked.
     NotEmulated,
+    /// No such interface of the instance, or no such link or end of one.
+    PointNotFound,
     /// The service has running instances.
     ServiceInUse,
     /// The instance is in a state that does not allow it.

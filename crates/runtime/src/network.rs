@@ -6,7 +6,9 @@ use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_topology::Topology;
 use serde::{Deserialize, Serialize};
 
-use crate::{AttachPoint, DriverError, DriverResult, Management, Needs, PortSpec, SegmentSpec};
+use crate::{
+    AttachPoint, Capture, Counters, DriverError, DriverResult, Management, Needs, PortSpec, SegmentSpec,
+};
 
 /// Emulates data centers, the links between them, and the segments that join containers. See the crate's
 /// page for the rules that all methods follow.
@@ -111,6 +113,16 @@ pub trait NetworkDriver: Send + Sync {
 
     /// Naming the engine's own interfaces, where the driver can.
     fn management(&self) -> Option<&dyn Management> {
+        None
+    }
+
+    /// Counting what flows, where the driver can.
+    fn counters(&self) -> Option<&dyn Counters> {
+        None
+    }
+
+    /// Looking at frames, where the driver can.
+    fn capture(&self) -> Option<&dyn Capture> {
         None
     }
 }

@@ -14,6 +14,7 @@ mod packages;
 mod requests;
 mod schedules;
 pub mod topology_view;
+mod traffic;
 pub mod view;
 
 use actix_web::HttpResponse;
@@ -43,6 +44,9 @@ pub(crate) fn entries() -> Vec<Entry> {
         Entry::at("/instances/{id}/plan").get(instances::plan),
         Entry::at("/instances/{id}/containers/{name}/exec").on(Method::POST, containers::exec),
         Entry::at("/instances/{id}/containers/{name}/logs").stream(containers::logs),
+        Entry::at("/instances/{id}/stats").get(traffic::of_instance),
+        Entry::at("/stats/links").get(traffic::of_links),
+        Entry::at("/captures").on(Method::POST, traffic::capture),
         Entry::at("/requests").get(requests::list),
         Entry::at("/requests/{id}").get(requests::one),
         Entry::at("/links").get(links::list).on(Method::POST, links::add),

@@ -106,6 +106,14 @@ fn native(method: &str, route: &str) -> Option<Operation> {
                     ("timestamps", "boolean", "With the time before each line."),
                 ])
             }
+            ("GET", "/instances/{id}/stats") => {
+                Operation::new("What flowed at an instance's interfaces", 200, Gives::List("InterfaceStats"))
+            }
+            ("GET", "/stats/links") => {
+                Operation::new("What flowed over the links", 200, Gives::List("LinkStats"))
+            }
+            ("POST", "/captures") => Operation::new("Frames as they pass", 200, Gives::Lines("CaptureLine"))
+                .takes(Takes::Json("NewCapture")),
             ("GET", "/requests") => Operation::new("All requests", 200, Gives::List("Request")),
             ("GET", "/requests/{id}") => Operation::new("A request", 200, Gives::Json("Request")).query(&[(
                 "wait",

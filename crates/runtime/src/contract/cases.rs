@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::bed::Bed;
 use super::report::{CaseResult, Checked, Outcome, Report, Stop};
-use super::{Factory, commands, containers, gate, networks, seconds, segments, watch, world};
+use super::{Factory, commands, containers, gate, networks, seconds, segments, traffic, watch, world};
 
 /// How long one case may take, clean-up not included.
 pub const CASE_TIMEOUT: Duration = seconds(60);
@@ -86,6 +86,12 @@ const CASES: &[Case] = cases! {
         detaching_one_end_spares_the_others,
         a_port_set_down_is_silent_until_it_is_set_up,
         a_cut_link_is_dark_until_it_is_back;
+    traffic:
+        ports_are_counted_as_their_containers_see_them,
+        links_are_counted_in_both_directions,
+        a_capture_shows_frames_both_ways,
+        a_capture_ends_with_its_time,
+        what_is_not_there_cannot_be_captured;
     watch:
         an_end_is_told,
         a_process_that_is_killed_is_told,

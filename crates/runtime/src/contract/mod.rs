@@ -30,6 +30,7 @@ mod segments;
 mod simulated;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod watch;
 mod world;
 

@@ -58,6 +58,10 @@ pub enum Operation {
     Links,
     /// `NetworkDriver::teardown`; its target is the installation.
     Teardown,
+    /// `Counters::ports` and `Counters::links`; its target is the instance, or `links`.
+    Counters,
+    /// `Capture::capture`; its target is the port's number, or the link.
+    Capture,
 }
 
 impl Operation {
@@ -90,6 +94,8 @@ impl Operation {
             Self::ListNetwork => "list network objects",
             Self::Links => "list links",
             Self::Teardown => "remove data centers",
+            Self::Counters => "read counters of",
+            Self::Capture => "capture at",
         }
     }
 }

@@ -36,6 +36,7 @@ mod script;
 mod state;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod watch;
 mod world;
 

@@ -12,9 +12,9 @@ use super::faults::Operation;
 use super::state::{PluggedPort, Refusal, State, held_by, refuse};
 use super::world::World;
 use crate::{
-    AttachPoint, DriverError, DriverResult, EngineId, ErrorKind, HostSide, LinkView, Management,
-    ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentKind,
-    SegmentSpec,
+    AttachPoint, Capture, Counters, DriverError, DriverResult, EngineId, ErrorKind, HostSide, LinkView,
+    Management, ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport,
+    SegmentKind, SegmentSpec,
 };
 
 /// Joins the containers of a [`World`]. Addresses, MTUs and the properties of links are kept as they are
@@ -41,7 +41,7 @@ impl SimulatedNetwork {
     }
 
     /// As [`World::perform`], as a call of no container engine.
-    async fn perform<T>(
+    pub(super) async fn perform<T>(
         &self,
         operation: Operation,
         target: &str,
@@ -54,6 +54,10 @@ impl SimulatedNetwork {
     #[must_use]
     pub fn world(&self) -> &Arc<World> {
         &self.world
+    }
+
+    pub(super) fn installation(&self) -> &InstallationId {
+        &self.installation
     }
 
     fn check_installation(&self, owner: &Owner) -> Result<(), Refusal> {
@@ -230,6 +234,14 @@ impl NetworkDriver for SimulatedNetwork {
     fn management(&self) -> Option<&dyn Management> {
         Some(self)
     }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        Some(self)
+    }
+
+    fn capture(&self) -> Option<&dyn Capture> {
+        Some(self)
+    }
 }
 
 #[async_trait]
@@ -335,7 +347,19 @@ fn attach(
         return refuse(ErrorKind::Conflict, format!("the {whose} has another interface of that name"));
     }
     let joined = spec.segments.iter().copied().collect();
-    state.ports.insert(key, PluggedPort { spec: spec.clone(), container, incarnation, joined, up: true });
+    let counted = state.ports.get(&key).map(|port| (port.sent, port.received)).unwrap_or_default();
+    state.ports.insert(
+        key,
+        PluggedPort {
+            spec: spec.clone(),
+            container,
+            incarnation,
+            joined,
+            up: true,
+            sent: counted.0,
+            received: counted.1,
+        },
+    );
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use llcm_names::{DcName, EngineName, InstallationId};
 use llcm_topology::Paths;
 
 use super::state::{Container, PluggedPort, State};
+use super::traffic::Party;
 use super::world::World;
 use crate::{ContainerState, SegmentKind, SegmentSpec, TreeRole};
 
@@ -15,33 +16,38 @@ impl World {
     /// container's or the host's interface with that address, and come back.
     #[must_use]
     pub fn ping(&self, from: &EngineName, to: IpAddr) -> bool {
-        let state = self.lock();
-        let found = |name: &EngineName| state.containers.get(name);
-        if !found(from).is_some_and(|it| it.state == ContainerState::Running) {
-            return false;
-        }
-        let near = state.ports_of(from).filter(|port| {
-            port.up && port.spec.addresses.iter().any(|address| address.contains(to) && address.ip() != to)
-        });
-        near.into_iter().any(|near| {
-            let answers = |far: &&PluggedPort| {
-                far.spec.addresses.iter().any(|address| address.ip() == to)
-                    && state.is_alive(far)
-                    && far.up
-                    // It is the kernel that answers: also for processes that are frozen.
-                    && (far.spec.host.is_some()
-                        || found(&far.spec.container).is_some_and(Container::is_live))
-            };
-            state
-                .ports
-                .values()
-                .filter(answers)
-                .any(|far| state.frames_pass(near, far) && state.frames_pass(far, near))
-        })
+        let mut state = self.lock();
+        let Some((near, far)) = state.answering(from, to) else { return false };
+        self.echo(&mut state, &near, &far);
+        true
     }
 }
 
 impl State {
+    /// The port from which a container reaches an address, and the one that answers there.
+    fn answering(&self, from: &EngineName, to: IpAddr) -> Option<(Party, Party)> {
+        let found = |name: &EngineName| self.containers.get(name);
+        found(from).filter(|it| it.state == ContainerState::Running)?;
+        let answers = |far: &&PluggedPort| {
+            far.spec.addresses.iter().any(|address| address.ip() == to)
+                && self.is_alive(far)
+                && far.up
+                // It is the kernel that answers: also for processes that are frozen.
+                && (far.spec.host.is_some() || found(&far.spec.container).is_some_and(Container::is_live))
+        };
+        let party = |port: &PluggedPort, address| Party {
+            key: (port.spec.owner.installation.clone(), port.spec.id),
+            mac: port.spec.mac,
+            address,
+        };
+        self.ports_of(from).filter(|port| port.up).find_map(|near| {
+            let own = near.spec.addresses.iter().find(|it| it.contains(to) && it.ip() != to)?.ip();
+            let mut far = self.ports.values().filter(answers);
+            let far = far.find(|far| self.frames_pass(near, far) && self.frames_pass(far, near))?;
+            Some((party(near, own), party(far, to)))
+        })
+    }
+
     /// Whether frames go from one port to another over some segment that both are joined to.
     fn frames_pass(&self, from: &PluggedPort, to: &PluggedPort) -> bool {
         let installation = &from.spec.owner.installation;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use llcm_names::{DcName, EngineName, IfName, InstallationId, Owner, Port, Protocol};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::containers::SimulatedContainers;
@@ -14,6 +14,7 @@ use super::faults::{Action, Fault, Operation, When};
 use super::moments::Observing;
 use super::script::Script;
 use super::state::{Container, Refusal, State};
+use super::traffic::{Passed, WAITING};
 use crate::{ContainerSpec, PortBinding};
 use crate::{
     ContainerState, DriverError, DriverResult, EngineId, ErrorKind, ImageView, OutputStream, PortSpec,
@@ -30,6 +31,8 @@ pub struct World {
     /// Counts the changes, for those who wait for one.
     pub(super) changes: watch::Sender<u64>,
     pub(super) began: Instant,
+    /// What passes, for those who look.
+    pub(super) frames: broadcast::Sender<Passed>,
     /// Who is told of the calls' effects.
     pub(super) observer: Mutex<Option<Observing>>,
 }
@@ -108,7 +111,8 @@ impl World {
     #[must_use]
     pub fn with_script(script: Script) -> Arc<Self> {
         let (changes, began) = (watch::Sender::new(0), Instant::now());
-        let world = Self { state: Mutex::default(), changes, began, observer: Mutex::default() };
+        let frames = broadcast::Sender::new(WAITING);
+        let world = Self { state: Mutex::default(), changes, began, frames, observer: Mutex::default() };
         world.set_script(script);
         Arc::new(world)
     }
