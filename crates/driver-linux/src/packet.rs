@@ -109,7 +109,7 @@ impl PacketSocket {
         let bytes = self.buffer.get(..whole.min(self.buffer.len())).unwrap_or_default();
         let mut frame = beside.frame(bytes, whole);
         frame.bytes.truncate(self.snap_length);
-        Ok(Some(Frame { at: at.unwrap_or_else(now), direction, ..frame }))
+        Ok(Some(Frame { at: at.unwrap_or_default(), direction, ..frame }))
     }
 }
 
@@ -138,10 +138,6 @@ fn only(device: u32) -> [SockFilter; 4] {
 fn since_1970(time: TimeSpec) -> Duration {
     let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
     Duration::new(seconds, u32::try_from(time.tv_nsec()).unwrap_or_default())
-}
-
-fn now() -> Duration {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// What the kernel keeps beside a frame (`struct tpacket_auxdata`).

@@ -6,7 +6,10 @@ use super::traffic;
 use crate::codes::Code;
 
 mod graph;
+mod placement;
 mod topology;
+
+use placement::{PLACEMENT, new_instance};
 
 /// A reference to a schema of [`all`].
 pub(super) fn of(name: &str) -> Value {
@@ -294,15 +297,6 @@ fn streams() -> Vec<(&'static str, Value)> {
     ] });
     vec![("Command", command), ("OutputLine", line), ("Event", event)]
 }
-
-fn new_instance() -> Value {
-    object([
-        ("service", about("An id, a package's name, or `latest`.")),
-        ("placement?", or_null(about(PLACEMENT))),
-    ])
-}
-
-const PLACEMENT: &str = "The placement algorithm of this instance; none: as the settings say.";
 
 fn tango_requests() -> Vec<(&'static str, Value)> {
     let service = || or_null(about("An id or a package's name; none, or `latest`: the newest."));

@@ -1,7 +1,7 @@
 //! What flows in the world: the echo requests and answers of [`World::ping`], nothing else.
 
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use llcm_names::{InstallationId, MacAddr, Owner, PortId};
@@ -24,6 +24,9 @@ pub(super) struct Passed {
     frame: Frame,
 }
 
+/// When a world begins, by the time stamps of its frames: the world has no calendar.
+const BEGINNING: Duration = Duration::from_secs(1_700_000_000);
+
 /// Frames that may wait for a slow reader before it misses some.
 pub(super) const WAITING: usize = 256;
 
@@ -40,7 +43,7 @@ impl World {
         for (from, to, kind) in [(from, to, 8), (to, from, 0)] {
             let bytes = echo_frame(from, to, kind);
             let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let at = BEGINNING + self.time();
             for (party, direction) in [(from, Direction::Sent), (to, Direction::Received)] {
                 let Some(port) = state.ports.get_mut(&party.key) else { continue };
                 let counts = if direction == Direction::Sent { &mut port.sent } else { &mut port.received };

@@ -15,10 +15,9 @@ use super::moments::Observing;
 use super::script::Script;
 use super::state::{Container, Refusal, State};
 use super::traffic::{Passed, WAITING};
-use crate::{ContainerSpec, PortBinding};
 use crate::{
-    ContainerState, DriverError, DriverResult, EngineId, ErrorKind, ImageView, OutputStream, PortSpec,
-    SegmentSpec,
+    ContainerSpec, ContainerState, DriverError, DriverResult, EngineId, ErrorKind, ImageView, OutputStream,
+    PortBinding, PortSpec, SegmentSpec,
 };
 
 /// A host in memory: images, containers, data centers, segments and ports, and the script it follows.
@@ -31,7 +30,6 @@ pub struct World {
     /// Counts the changes, for those who wait for one.
     pub(super) changes: watch::Sender<u64>,
     pub(super) began: Instant,
-    /// What passes, for those who look.
     pub(super) frames: broadcast::Sender<Passed>,
     /// Who is told of the calls' effects.
     pub(super) observer: Mutex<Option<Observing>>,
@@ -110,8 +108,8 @@ impl World {
     /// A world that follows a script.
     #[must_use]
     pub fn with_script(script: Script) -> Arc<Self> {
-        let (changes, began) = (watch::Sender::new(0), Instant::now());
-        let frames = broadcast::Sender::new(WAITING);
+        let (changes, frames, began) =
+            (watch::Sender::new(0), broadcast::Sender::new(WAITING), Instant::now());
         let world = Self { state: Mutex::default(), changes, began, frames, observer: Mutex::default() };
         world.set_script(script);
         Arc::new(world)
