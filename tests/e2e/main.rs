@@ -44,5 +44,6 @@ mod shutdown;
 mod slow_links;
 mod sonata;
 mod spanning;
+mod traffic;
 mod uploads;
 mod watched;

@@ -27,6 +27,7 @@ pub const OWNED: &[(&str, &[&str], &str)] = &[
     ("clap", &["llcm"], "below the binary nothing reads arguments"),
     ("env_logger", &["llcm"], "below the binary nothing installs a logger"),
     ("hyper-rustls", &["llcm-driver-engine"], "only registries are reached by TLS (docs/adr/014)"),
+    ("nix", &["llcm-driver-linux"], "packet sockets are opened in one place (docs/adr/020)"),
     ("netlink-packet-route", &[], "messages are written by llcm-netlink (docs/adr/007)"),
     ("netlink-sys", &["llcm-netlink"], "one crate talks netlink"),
     ("oci-client", &[], "its answers have no bounds (docs/adr/014)"),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, chain, clean, completions, dc, demo, doctor, down, exec, graph, image, link, logs, pack, plan, ps,
-    push, rm, sap, serve, services, store, token, topology, up, validate,
+    audit, capture, chain, clean, completions, dc, demo, doctor, down, exec, graph, image, link, logs, pack,
+    plan, ps, push, rm, sap, serve, services, stats, store, token, topology, up, validate,
 };
 
 /// Runs NFV service packages as containers on emulated data centers.
@@ -49,6 +49,10 @@ pub(crate) enum Verb {
     Logs(logs::Args),
     /// Draw the data centers, the links between them and the instances on them.
     Graph(graph::Args),
+    /// Show how much flowed at an instance's interfaces, or over the links between data centers.
+    Stats(stats::Args),
+    /// Show frames as they pass an interface of an instance, or a link, or write them to a file.
+    Capture(capture::Args),
     /// List uploaded services.
     Services(services::Args),
     /// Remove uploaded services.

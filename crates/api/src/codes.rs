@@ -118,6 +118,9 @@ catalogue! {
         TooManyChains "too-many-chains" 409
             "The instance has as many chains as an instance can have."
             "Remove some first.";
+        PointNotFound "point-not-found" 404
+            "There is no such interface of the instance, or no such link or end of one."
+            "The message lists those there are.";
         ServiceInUse "service-in-use" 409
             "The service has instances."
             "Terminate them first.";
@@ -125,7 +128,7 @@ catalogue! {
             "The instance is in a state that does not allow the operation."
             "Wait until what goes on is done, then try again.";
         CannotPlan "cannot-plan" 409
-            "The service cannot be planned as things stand: a port is taken, an address pool is exhausted, the host policy refuses something, or the container engine cannot run one of its containers here."
+            "The service cannot be planned as things stand: a data center has too little room, a port is taken, an address pool is exhausted, the host policy refuses something, or the container engine cannot run one of its containers here."
             "The message names the resource, and the setting where there is one.";
         ImageUnavailable "image-unavailable" 502
             "A container image cannot be had."
@@ -146,7 +149,7 @@ catalogue! {
             "The server's store cannot be read or written."
             "Check the disk of the data directory.";
         TooBusy "too-busy" 429
-            "As many instances are being made as the server makes at a time, and too many wait or this one waited too long. Nothing was begun."
+            "As many instances are being made as the server makes at a time, and too many wait or this one waited too long; or as many captures go on as there may be. Nothing was begun."
             "Try again after the seconds in the header `Retry-After`; the settings are `instantiations`, `instantiation_queue` and `instantiation_wait`.";
         TooManyInstances "too-many-instances" 409
             "There are as many instances as the server may have. Nothing was begun."

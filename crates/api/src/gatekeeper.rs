@@ -7,7 +7,9 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use llcm_descriptors::Diagnostic;
-use llcm_lifecycle::request::{Accepted, RequestStatus, RequestView, ServiceRef, ServiceView, Upload};
+use llcm_lifecycle::request::{
+    Accepted, InstantiateOptions, RequestStatus, RequestView, ServiceRef, ServiceView, Upload,
+};
 use llcm_names::{InstanceId, PackageHash, RequestId, ServiceId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -88,9 +90,15 @@ fn refused(error: &ApiError) -> HttpResponse {
 pub(crate) struct Create {
     service_uuid: Option<String>,
     service_name: Option<String>,
+    placement: Option<String>,
 }
 
 impl Create {
+    /// What is different for this instance.
+    pub(crate) fn options(&self) -> InstantiateOptions {
+        InstantiateOptions { placement: given(&self.placement).map(str::to_owned) }
+    }
+
     /// The service meant: by uuid or name in `service_uuid`, else by `service_name`, else the newest.
     pub(crate) fn service(&self) -> ServiceRef {
         find::service_ref(given(&self.service_uuid).or_else(|| given(&self.service_name)))
@@ -130,8 +138,12 @@ pub(crate) async fn accept(state: &ApiState, upload: Upload) -> Result<Accepted,
 }
 
 /// Begins to instantiate.
-pub(crate) async fn begin(state: &ApiState, service: &ServiceRef) -> Result<RequestView, ApiError> {
-    Ok(noted(state.orchestrator().instantiate(service).await?))
+pub(crate) async fn begin(
+    state: &ApiState,
+    service: &ServiceRef,
+    options: InstantiateOptions,
+) -> Result<RequestView, ApiError> {
+    Ok(noted(state.orchestrator().instantiate_with(service, options).await?))
 }
 
 /// Begins to terminate.
@@ -155,8 +167,8 @@ fn noted(request: RequestView) -> RequestView {
 }
 
 /// Instantiates and waits until the instance runs.
-pub(crate) async fn instantiate(state: &ApiState, service: &ServiceRef) -> Result<RequestView, ApiError> {
-    let request = begin(state, service).await?;
+pub(crate) async fn instantiate(state: &ApiState, create: &Create) -> Result<RequestView, ApiError> {
+    let request = begin(state, &create.service(), create.options()).await?;
     finish(state, request).await
 }
 

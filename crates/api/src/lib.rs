@@ -53,7 +53,7 @@ use access::pages;
 pub use access::Access;
 pub use error::ApiError;
 pub use moment::Moment;
-pub use ndjson::OutputLine;
+pub use ndjson::{CaptureLine, OutputLine};
 pub use serve::{Listener, ServeError, listen, serve};
 pub use state::{ApiSettings, ApiState};
 

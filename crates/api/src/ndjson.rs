@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream;
-use llcm_runtime::{OutputChunk, OutputSink, OutputStream};
+use llcm_runtime::{Direction, Frame, OutputChunk, OutputSink, OutputStream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -64,6 +64,61 @@ impl OutputLine {
             }
             Self::Failed { .. } | Self::Ended { .. } => Ok(None),
         }
+    }
+}
+
+/// A line of a capture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CaptureLine {
+    /// A frame.
+    Frame {
+        /// When it passed, in nanoseconds since the beginning of 1970.
+        at_ns: u64,
+        /// Which way it went.
+        direction: Direction,
+        /// How long it was, in bytes.
+        length: u32,
+        /// Its beginning, base64.
+        data: String,
+    },
+    /// The first line: frames are looked at from now on.
+    Began {
+        /// `true`.
+        capturing: bool,
+    },
+    /// The last line after a failure.
+    Failed {
+        /// What went wrong.
+        error: String,
+        /// The word of [`crate::codes`].
+        code: String,
+    },
+    /// The last line otherwise.
+    Ended {
+        /// Frames sent.
+        frames: u64,
+        /// Frames that passed and were not sent, because they came faster than the client took them.
+        dropped: u64,
+    },
+}
+
+impl CaptureLine {
+    /// A frame as a line.
+    #[must_use]
+    pub fn frame(frame: &Frame) -> Self {
+        Self::Frame {
+            at_ns: u64::try_from(frame.at.as_nanos()).unwrap_or(u64::MAX),
+            direction: frame.direction,
+            length: frame.length,
+            data: STANDARD.encode(&frame.bytes),
+        }
+    }
+
+    /// A failure as a line.
+    #[must_use]
+    pub fn failed(error: &ApiError) -> Self {
+        Self::Failed { error: error.message.clone(), code: error.code.to_string() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who moves the frames of links where the kernel cannot delay them, and what happens when that ends.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +59,21 @@ impl DelayLines {
     /// Notes whether any link has one.
     pub(crate) fn needed(&self, needed: bool) {
         self.needed.store(needed, Ordering::Release);
+    }
+
+    /// Frames that did not arrive, by the names of links' devices and the end that sent them: lost as links lose them, or
+    /// too many.
+    pub(crate) fn lost(&self) -> DriverResult<BTreeMap<String, [u64; 2]>> {
+        if !self.needed.load(Ordering::Acquire) {
+            return Ok(BTreeMap::new());
+        }
+        let lines = self.keeper()?.list();
+        let lines =
+            lines.map_err(|error| crate::failed("read counters of", "the delay line", &error.to_string()))?;
+        Ok(lines
+            .into_iter()
+            .map(|line| (line.name, line.counters.map(|counters| counters.lost + counters.dropped)))
+            .collect())
     }
 
     /// Removes the socket, when nothing is left of the installation.

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use llcm_delayline::Helper;
 use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_runtime::{
-    AttachPoint, ChainSpec, Chains, DriverError, DriverResult, ErrorKind, HostSide, LinkView, Management,
-    ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentSpec,
+    AttachPoint, Capture, ChainSpec, Chains, Counters, DriverError, DriverResult, ErrorKind, HostSide,
+    LinkView, Management, ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView,
+    PrepareReport, SegmentSpec,
 };
 use llcm_topology::Topology;
 
@@ -20,7 +21,7 @@ use crate::netns::NetnsDir;
 use crate::underlay;
 
 /// How long an operation on one object may take.
-const SHORT: Duration = Duration::from_secs(60);
+pub(crate) const SHORT: Duration = Duration::from_secs(60);
 /// How long an operation on many objects may take.
 const LONG: Duration = Duration::from_secs(300);
 
@@ -67,7 +68,7 @@ impl LinuxNetwork {
     }
 
     /// Runs work that may block. The work goes on to its end when the caller gives up.
-    async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         operation: &'static str,
         target: String,
@@ -167,6 +168,14 @@ impl NetworkDriver for LinuxNetwork {
     }
 
     fn chains(&self) -> Option<&dyn Chains> {
+        Some(self)
+    }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        Some(self)
+    }
+
+    fn capture(&self) -> Option<&dyn Capture> {
         Some(self)
     }
 }

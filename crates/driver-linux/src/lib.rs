@@ -29,7 +29,7 @@
 //!
 //! Suggested reading order: `driver` (the trait), `operations` (segments and ports), `chain`, `wiring` (which frames
 //! go where, pure), `host` (the host as an end), `underlay`, `links` and `shaping` (links),
-//! `routing` (which way they are taken), `netns` (the kernel, by `llcm-netlink`).
+//! `routing` (which way they are taken), `traffic` (counters and captures), `netns` (the kernel, by `llcm-netlink`).
 
 mod canary;
 mod chain;
@@ -46,6 +46,7 @@ mod management;
 mod names;
 mod netns;
 mod operations;
+mod packet;
 mod patch;
 mod pause;
 mod port;
@@ -54,6 +55,7 @@ mod removal;
 mod routing;
 mod segment;
 mod shaping;
+mod traffic;
 mod trial;
 mod underlay;
 mod wiring;

@@ -1,7 +1,8 @@
 //! How long planning takes, and that it grows in proportion: `cargo bench -p llcm-lifecycle --bench plan`.
 //!
 //! Prints the shortest of several runs (whatever else the machine does only ever adds) for chains of 1,000 and
-//! 10,000 VNFs, each VNF on two E-Lines and one E-LAN, and the ratio of the two, measured in one run.
+//! 10,000 VNFs, each VNF on two E-Lines and one E-LAN, and the ratio of the two, measured in one run; then for 1,000 on
+//! 200 data centers by the algorithms that look at room and delays.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::collections::BTreeMap;
@@ -14,19 +15,59 @@ use llcm_lifecycle::plan::{PlanRequest, PlanState, build, reserve};
 use llcm_lifecycle::{Dialect, Settings};
 use llcm_names::{InstallationId, InstanceId, Ssiid};
 use llcm_netplan::PoolConfig;
-use llcm_topology::default_topology;
+use llcm_topology::{Topology, default_topology};
 use uuid::Uuid;
 
 const RUNS: usize = 9;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (small, large) = (1_000, 10_000);
-    let small_time = measure(&chain(small)?)?;
-    let large_time = measure(&chain(large)?)?;
+    let plain = (default_topology(), "round-robin");
+    let small_time = measure(&chain(small)?, &plain)?;
+    let large_time = measure(&chain(large)?, &plain)?;
     println!("plan of {small:>6} VNFs: {:>8.1} ms", millis(small_time));
     println!("plan of {large:>6} VNFs: {:>8.1} ms", millis(large_time));
     println!("ratio: {:.1} for ten times the VNFs", large_time.as_secs_f64() / small_time.as_secs_f64());
+    let wide = grid()?;
+    for algorithm in ["round-robin", "least-loaded", "latency"] {
+        let time = measure(&chain(small)?, &(wide.clone(), algorithm))?;
+        println!(
+            "plan of {small:>6} VNFs on {} data centers by {algorithm}: {:>8.1} ms",
+            wide.datacenters.len(),
+            millis(time)
+        );
+    }
     Ok(())
+}
+
+/// 200 data centers in 10 rows of 20, each joined to those beside it, with room for a third more than is asked for.
+fn grid() -> Result<Topology, Box<dyn Error>> {
+    let (rows, columns) = (10, 20);
+    let (mut file, mut links) = ("datacenters:\n".to_owned(), "links:\n".to_owned());
+    for row in 0..rows {
+        for column in 0..columns {
+            let here = format!("dc{row}-{column}");
+            let cpu = 6 + (row * 7 + column * 3) % 3;
+            file += &format!("- {{name: {here}, capacity: {{cpu: {cpu}, memory: 64GiB}}}}\n");
+            if column + 1 < columns {
+                links += &format!(
+                    "- {{ends: [{here}, dc{row}-{}], delay: {}ms}}\n",
+                    column + 1,
+                    1 + (row + column) % 5
+                );
+            }
+            if row + 1 < rows {
+                links += &format!(
+                    "- {{ends: [{here}, dc{}-{column}], delay: {}ms}}\n",
+                    row + 1,
+                    1 + (row * column) % 4
+                );
+            }
+        }
+    }
+    file += &links;
+    let (topology, findings) = llcm_topology::load(file.as_bytes());
+    topology.ok_or_else(|| format!("{findings:?}").into())
 }
 
 fn millis(time: Duration) -> f64 {
@@ -70,11 +111,14 @@ fn chain(functions: usize) -> Result<Descriptors, Box<dyn Error>> {
 }
 
 /// The shortest time of reserving subnets and planning.
-fn measure(descriptors: &Descriptors) -> Result<Duration, Box<dyn Error>> {
+fn measure(
+    descriptors: &Descriptors,
+    (topology, algorithm): &(Topology, &str),
+) -> Result<Duration, Box<dyn Error>> {
     let mut settings = Settings::default();
+    (*algorithm).clone_into(&mut settings.placement.algorithm);
     settings.pools.eline = Some(PoolConfig::parse("20.0.0.0/30", 1 << 20)?);
     settings.pools.elan = Some(PoolConfig::parse("30.0.0.0/24", 1 << 12)?);
-    let topology = default_topology();
     let state = PlanState::default();
     let installation = InstallationId::from_bits(1);
     let mut times = Vec::with_capacity(RUNS);
@@ -85,7 +129,7 @@ fn measure(descriptors: &Descriptors) -> Result<Duration, Box<dyn Error>> {
         let plan = build(&PlanRequest {
             descriptors,
             reserved: &reserved,
-            topology: &topology,
+            topology,
             settings: &settings,
             dialect: Dialect::Tango,
             state: &state,

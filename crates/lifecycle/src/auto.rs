@@ -15,7 +15,7 @@ use llcm_names::ServiceId;
 use crate::core::Core;
 use crate::error::LifecycleError;
 use crate::open::terminate_all;
-use crate::request::{Accepted, RequestView, ServiceRef, Upload};
+use crate::request::{Accepted, InstantiateOptions, RequestView, ServiceRef, Upload};
 use crate::settings::Dialect;
 use crate::{instantiate, onboard, requests};
 
@@ -68,7 +68,8 @@ async fn instantiate(core: &Arc<Core>, service: ServiceId) -> (Option<RequestVie
             .extend(error.diagnostics.into_iter().map(|d| Diagnostic { severity: Severity::Warning, ..d }));
         warnings
     };
-    let request = match instantiate::begin(Arc::clone(core), ServiceRef::Given(service.to_string())).await {
+    let meant = ServiceRef::Given(service.to_string());
+    let request = match instantiate::begin(Arc::clone(core), meant, InstantiateOptions::default()).await {
         Ok(request) => request,
         Err(error) => return (None, failed(error)),
     };

@@ -25,7 +25,7 @@ use crate::settings::{Dialect, Settings};
 use crate::store::writer::Writer;
 use crate::store::{Change, Counters};
 use crate::timed::Late;
-use crate::{facts, topology};
+use crate::{facts, topology, traffic};
 
 /// Events that a slow watcher may fall behind before it misses some.
 const EVENTS: usize = 4096;
@@ -47,6 +47,8 @@ pub(crate) struct Core {
     pub(crate) writer: Writer,
     pub(crate) ground: Ground,
     pub(crate) admission: Admission,
+    /// Captures that may still be begun.
+    pub(crate) captures: tokio::sync::Semaphore,
     /// Held while something is decided that must not clash with what others decide: a plan, a reservation, the
     /// removal of a service. What is decided is recorded before it is given up.
     pub(crate) allocation: tokio::sync::Mutex<()>,
@@ -106,6 +108,7 @@ impl Core {
             writer,
             ground: Ground::prepared(),
             admission,
+            captures: tokio::sync::Semaphore::new(traffic::CAPTURES),
             allocation: tokio::sync::Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),

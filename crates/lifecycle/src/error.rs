@@ -49,6 +49,8 @@ pub enum ErrorCode {
     ChainExists,
     /// The instance has as many chains as it may have.
     TooManyChains,
+    /// No such interface of the instance, or no such link or end of one.
+    PointNotFound,
     /// The service has running instances.
     ServiceInUse,
     /// The instance is in a state that does not allow it.

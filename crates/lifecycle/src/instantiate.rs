@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use llcm_descriptors::{Diagnostic, Severity};
 use llcm_names::{InstanceId, RequestId, Ssiid};
+use llcm_topology::Topology;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use crate::catalog::ServiceRecord;
@@ -14,13 +15,17 @@ use crate::instance::Instance;
 use crate::journal::{InstanceRecord, Planned, Record};
 use crate::package::read_env_file;
 use crate::plan::{self, HostFacts, InstancePlan, PlanRequest, PlanState, container_names};
-use crate::request::{InstanceState, RequestType, RequestView, ServiceRef};
+use crate::request::{InstanceState, InstantiateOptions, RequestType, RequestView, ServiceRef};
 use crate::requests::RequestRecord;
 use crate::store::{Change, Counters};
 use crate::{admission, engines, facts, ground, retry, saga};
 
 /// Plans an instance and records it, and begins to make it.
-pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestView, LifecycleError> {
+pub(crate) async fn begin(
+    core: Arc<Core>,
+    meant: ServiceRef,
+    options: InstantiateOptions,
+) -> Result<RequestView, LifecycleError> {
     let turn = admission::turn(&core).await?;
     let allocation = core.allocation.lock().await;
     core.check_open()?;
@@ -29,7 +34,7 @@ pub(crate) async fn begin(core: Arc<Core>, meant: ServiceRef) -> Result<RequestV
     let instance_id = InstanceId::new(core.parts.ids.uuid());
     let ssiid = free_ssiid(&core, &service)?;
     let facts = facts::now(&core).await?;
-    let mut plan = plan(&core, &service, facts, instance_id, ssiid).await?;
+    let mut plan = plan(&core, &service, facts, instance_id, ssiid, options).await?;
     engines::check(&core, &plan).await?;
     ground::prepare(&core).await?;
     plan.warnings.extend(ground::warnings(&core));
@@ -95,11 +100,14 @@ async fn plan(
     facts: HostFacts,
     instance: InstanceId,
     ssiid: Ssiid,
+    options: InstantiateOptions,
 ) -> Result<InstancePlan, LifecycleError> {
     let (core, service) = (Arc::clone(core), Arc::clone(service));
     let planning = tokio::task::spawn_blocking(move || {
         let state = core.plan_state();
-        plan_against(&core, &service, &state, &facts, instance, ssiid)
+        let topology = core.topology.get();
+        let against = Against { state: &state, facts: &facts, topology: &topology, options: &options };
+        plan_against(&core, &service, against, instance, ssiid)
     });
     planning.await.map_err(|error| {
         LifecycleError::new(
@@ -109,15 +117,28 @@ async fn plan(
     })?
 }
 
-/// Plans an instance against what is taken and what the host has. Blocks while it reads environment files.
+/// What an instance is planned against.
+#[derive(Clone, Copy)]
+pub(crate) struct Against<'a> {
+    /// What is taken.
+    pub(crate) state: &'a PlanState,
+    /// What the host has.
+    pub(crate) facts: &'a HostFacts,
+    /// Where units can be placed.
+    pub(crate) topology: &'a Topology,
+    /// What is different from what the settings say.
+    pub(crate) options: &'a InstantiateOptions,
+}
+
+/// Plans an instance. Blocks while it reads environment files.
 pub(crate) fn plan_against(
     core: &Core,
     service: &ServiceRecord,
-    state: &PlanState,
-    facts: &HostFacts,
+    against: Against<'_>,
     instance: InstanceId,
     ssiid: Ssiid,
 ) -> Result<InstancePlan, LifecycleError> {
+    let Against { state, facts, topology, options } = against;
     let parts = &core.parts;
     let dialect = service.view.dialect;
     let mut env_files = BTreeMap::new();
@@ -133,17 +154,18 @@ pub(crate) fn plan_against(
             }
         }
     }
-    let topology = core.topology.get();
     let results = parts.settings.results_of(&parts.data_dir, service.view.id);
+    let settings = options.over(core.settings(dialect));
     let request = PlanRequest {
         descriptors: &service.descriptors,
         reserved: &service.reserved,
-        topology: &topology,
-        settings: core.settings(dialect),
+        topology,
+        settings: &settings,
         dialect,
         state,
         facts: Some(facts),
-        placement: parts.placement.as_deref(),
+        // What a request names goes before what the embedding program brings.
+        placement: parts.placement.as_deref().filter(|_| options.placement.is_none()),
         env_files: &env_files,
         results: &results,
         installation: &core.installation,

@@ -113,6 +113,7 @@ mod strays;
 mod terminate;
 mod timed;
 pub mod topology;
+mod traffic;
 mod watching;
 
 pub use clock::{Clock, IdSource, SystemClock, SystemIds, Timestamp};

@@ -12,15 +12,16 @@ use std::sync::Arc;
 
 use llcm_descriptors::{Descriptors, Diagnostic, Severity};
 use llcm_names::{FunctionId, InstanceId, ServiceId, Ssiid};
+use llcm_topology::{Capacity, Topology};
 
 use crate::catalog::ServiceRecord;
 use crate::clock::Timestamp;
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
-use crate::instantiate::{cannot_plan, plan_against};
+use crate::instantiate::{Against, cannot_plan, plan_against};
 use crate::open::blocking;
 use crate::plan::{self, PlanState};
-use crate::request::{FunctionView, ServiceView, Upload};
+use crate::request::{FunctionView, InstantiateOptions, ServiceView, Upload};
 use crate::settings::Dialect;
 use crate::store::Change;
 use crate::{admission, facts, images};
@@ -159,7 +160,13 @@ fn plan_on_trial(core: &Core, mut service: ServiceRecord) -> Result<ServiceRecor
         // Another instance's units may be placed where there is what this one's lack.
         facts.without_management.clear();
     }
-    match plan_against(core, &service, &empty, &facts, instance, Ssiid::default()) {
+    // Whether there is room is asked when there is to be an instance: with another placement, or when data centers have
+    // become larger, there may be. So it is with data centers that lack nothing.
+    let mut topology = Topology::clone(&core.topology.get());
+    topology.datacenters.iter_mut().for_each(|dc| dc.capacity = Capacity::default());
+    let options = InstantiateOptions::default();
+    let against = Against { state: &empty, facts: &facts, topology: &topology, options: &options };
+    match plan_against(core, &service, against, instance, Ssiid::default()) {
         Ok(plan) => {
             for warning in plan.warnings {
                 if !service.view.warnings.contains(&warning) {

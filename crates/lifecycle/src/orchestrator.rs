@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use llcm_graph::Graph;
 use llcm_names::{ContainerName, InstanceId, RequestId, ScheduleId, ServiceId};
-use llcm_runtime::{ExecOutcome, ExecSpec, LogOptions, OutputSink};
+use llcm_runtime::{CaptureEnd, ExecOutcome, ExecSpec, FrameSink, LinkCounts, LogOptions, OutputSink};
 use llcm_topology::{Change as TopologyChange, Schedule, Topology};
 use tokio::sync::broadcast;
 
@@ -13,12 +13,17 @@ use crate::chains::{ChainRequest, ChainView, Which};
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::parts::Parts;
-use crate::request::{Accepted, Event, InstanceView, RequestView, ServiceRef, ServiceView, Upload};
+use crate::request::{
+    Accepted, CaptureOptions, CaptureTarget, Event, InstanceView, InstantiateOptions, InterfaceTraffic,
+    RequestView, ServiceRef, ServiceView, Upload,
+};
 use crate::schedules::{self, ScheduleView};
 use crate::settings::Dialect;
 use crate::store::Store;
 use crate::topology::{self, DatacenterReport, LinkReport};
-use crate::{admission, auto, chains, graph, inspect, instantiate, onboard, open, requests, terminate};
+use crate::{
+    admission, auto, chains, graph, inspect, instantiate, onboard, open, requests, terminate, traffic,
+};
 
 /// The life-cycle manager. Every operation belongs to it, not to its caller: dropping the future of
 /// `onboard`, `instantiate` or `terminate` changes nothing.
@@ -134,7 +139,19 @@ impl Orchestrator {
     /// `EngineUnavailable`, `StoreFailed`, `ShuttingDown`.
     /// What goes wrong later is the request's failure: see [`Orchestrator::wait`].
     pub async fn instantiate(self: &Arc<Self>, service: &ServiceRef) -> Result<RequestView, LifecycleError> {
-        self.core.owned(instantiate::begin(Arc::clone(&self.core), service.clone())).await
+        self.instantiate_with(service, InstantiateOptions::default()).await
+    }
+
+    /// As [`Orchestrator::instantiate`], with what is different for this instance.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::instantiate`].
+    pub async fn instantiate_with(
+        self: &Arc<Self>,
+        service: &ServiceRef,
+        options: InstantiateOptions,
+    ) -> Result<RequestView, LifecycleError> {
+        self.core.owned(instantiate::begin(Arc::clone(&self.core), service.clone(), options)).await
     }
 
     /// Begins to take an instance down; returns at once. Calls off a creation in progress, tries again what is
@@ -333,6 +350,36 @@ impl Orchestrator {
         which: Which,
     ) -> Result<Vec<ChainView>, LifecycleError> {
         self.core.owned(chains::remove(Arc::clone(&self.core), instance, which)).await
+    }
+
+    /// What flowed at the interfaces of an instance.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`, `Unsupported`; `EngineUnavailable` when the network does not answer.
+    pub async fn traffic(&self, instance: InstanceId) -> Result<Vec<InterfaceTraffic>, LifecycleError> {
+        traffic::of_instance(&self.core, instance).await
+    }
+
+    /// What flowed over the links between data centers, in each direction.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::traffic`].
+    pub async fn link_traffic(&self) -> Result<Vec<LinkCounts>, LifecycleError> {
+        traffic::of_links(&self.core).await
+    }
+
+    /// Hands frames to `sink` as they pass an interface or a link, until it has enough, the time is over or what is
+    /// looked at is gone. Dropping the future ends it.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`, `PointNotFound`, `WrongState` when it is not there now, `Unsupported`, `TooBusy`.
+    pub async fn capture(
+        &self,
+        target: &CaptureTarget,
+        options: CaptureOptions,
+        sink: &mut dyn FrameSink,
+    ) -> Result<CaptureEnd, LifecycleError> {
+        traffic::capture(&self.core, target, options, sink).await
     }
 
     /// What happens from now on. A watcher that falls behind by thousands of events misses some.

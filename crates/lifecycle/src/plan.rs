@@ -17,6 +17,7 @@
 use ipnetwork::{IpNetwork, Ipv4Network};
 use llcm_descriptors::{ConnectivityType, Diagnostic};
 use llcm_names::{ContainerName, DcName, IfName, InstanceId, LinkGroup, Owner, PortId, Ssiid};
+use llcm_placement::Quality;
 use llcm_runtime::{ContainerSpec, PortSpec, SegmentSpec};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,9 @@ pub struct InstancePlan {
     pub dialect: Dialect,
     /// The kernel group of its network devices.
     pub group: LinkGroup,
+    /// How its units were placed; `None`: planned before that was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementPlan>,
     /// Its containers, in starting order.
     pub containers: Vec<ContainerPlan>,
     /// Its links: the NSD's in their order, then the functions' internal ones.
@@ -111,6 +115,19 @@ impl InstancePlan {
             SapPlace::Container => None,
         })
     }
+}
+
+/// How the units of a plan were placed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PlacementPlan {
+    /// The algorithm's name; `None`: one of the embedding program's own.
+    pub algorithm: Option<String>,
+    /// The round trips between the data centers of the links' ends, added up over all links as the algorithm `latency`
+    /// does, in microseconds; `None`: some ends do not reach one another.
+    pub round_trips_us: Option<u64>,
+    /// Whether there is a better placement by the algorithm's own measure, if it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
 }
 
 /// A container of a plan.

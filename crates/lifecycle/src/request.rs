@@ -1,17 +1,20 @@
 //! What goes into the orchestrator and what comes out of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use llcm_descriptors::{Diagnostic, PackageInfo, Triple};
 use llcm_names::{
-    ContainerName, DcName, EngineName, FunctionId, InstanceId, PackageHash, RequestId, ServiceId, Ssiid,
+    ContainerName, DcName, EngineName, FunctionId, IfName, InstanceId, PackageHash, RequestId, ServiceId,
+    Ssiid,
 };
-use llcm_runtime::{ContainerState, ProgressEvent};
+use llcm_runtime::{ContainerState, Counts, ProgressEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::plan::document::SapDocument;
-use crate::settings::Dialect;
+use crate::settings::{Dialect, Settings};
 
 /// An upload, complete on disk in the staging directory; dropping it removes the file.
 #[derive(Debug)]
@@ -31,6 +34,24 @@ pub enum ServiceRef {
     Given(String),
     /// The newest.
     Latest,
+}
+
+/// What is different for one instance from what the settings say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InstantiateOptions {
+    /// The placement algorithm's name; its table and seed stay those of the settings.
+    pub placement: Option<String>,
+}
+
+impl InstantiateOptions {
+    /// The settings with what is different.
+    pub(crate) fn over<'a>(&self, settings: &'a Settings) -> Cow<'a, Settings> {
+        let mut settings = Cow::Borrowed(settings);
+        if let Some(algorithm) = &self.placement {
+            settings.to_mut().placement.algorithm.clone_from(algorithm);
+        }
+        settings
+    }
 }
 
 /// An on-boarded service.
@@ -196,6 +217,53 @@ pub struct LinkStatus {
     pub subnet: String,
     /// `container:interface` of each end.
     pub ends: Vec<String>,
+}
+
+/// What flowed at an interface since it was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceTraffic {
+    /// Its container's logical name; of one of the host, the access point's.
+    pub container: String,
+    /// Its function; of one of the host, the connection point's id.
+    pub vnf_id: String,
+    /// The interface's name in the container, or on the host.
+    pub interface: IfName,
+    /// The data center that it is joined to.
+    pub datacenter: DcName,
+    /// What was sent by it; `None`: it is not there now.
+    pub sent: Option<Counts>,
+    /// What was received by it.
+    pub received: Option<Counts>,
+}
+
+/// Where frames are to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaptureTarget {
+    /// An interface of an instance.
+    Interface {
+        /// The instance.
+        instance: InstanceId,
+        /// Its container's name, or the function's id if that leads to one interface only.
+        container: String,
+        /// The interface's name, or its connection point's id.
+        interface: String,
+    },
+    /// A link between data centers.
+    Link {
+        /// Its name in the topology.
+        name: String,
+        /// The data center at the end where it is looked; `None`: the first.
+        end: Option<DcName>,
+    },
+}
+
+/// How frames are to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaptureOptions {
+    /// Bytes of each frame that are wanted.
+    pub snap_length: u32,
+    /// How long; `None`: until the sink has enough.
+    pub duration: Option<Duration>,
 }
 
 /// A run of a start or stop script.

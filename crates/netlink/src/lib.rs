@@ -40,6 +40,7 @@ pub mod route;
 pub mod rule;
 pub mod shape;
 pub mod socket;
+pub mod stats;
 pub mod tc;
 pub mod wire;
 

@@ -7,7 +7,7 @@ use crate::wire::{Attributes, Request, read_text, read_u32};
 
 pub(crate) const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
-const RTM_GETLINK: u16 = 18;
+pub(crate) const RTM_GETLINK: u16 = 18;
 pub(crate) const RTM_SETLINK: u16 = 19;
 
 pub(crate) const IFLA_ADDRESS: u16 = 1;
@@ -27,7 +27,7 @@ const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 /// `IFF_UP`.
 const UP: u32 = 1;
 /// Length of `struct ifinfomsg`.
-const IFINFO: usize = 16;
+pub(crate) const IFINFO: usize = 16;
 
 /// A device's index in its namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +66,7 @@ impl LinkInfo {
         Device(self.index)
     }
 
-    fn parse(payload: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(payload: &[u8]) -> Option<Self> {
         let flags = read_u32(payload, 8)?;
         let attributes = Attributes(payload.get(IFINFO..)?);
         let number = |kind| attributes.get(kind).and_then(|value| read_u32(value, 0)).unwrap_or(0);

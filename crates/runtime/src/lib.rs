@@ -44,11 +44,11 @@
 //! - **Errors** say what was done to what ([`DriverError`]), with the kind the caller branches on.
 //! - **Cancellation.** Every await may be the last: a dropped future leaves at worst a marked object, which
 //!   the matching removal removes.
-//! - **Optional powers** (exec, logs, names of management interfaces, chains) are traits of their own, reached through
-//!   `Option`.
+//! - **Optional powers** (exec, logs, names of management interfaces, chains, counters, capture) are traits of their own,
+//!   reached through `Option`.
 //!
 //! Suggested reading order: [`container_spec`], [`container`], [`network_spec`], [`network`], [`attach`],
-//! [`chain`], [`mod@frame_match`], [`taken`], [`watch`], [`capability`], [`mod@reference`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`]
+//! [`chain`], [`mod@frame_match`], [`taken`], [`watch`], [`capability`], [`traffic`], [`mod@reference`], [`backend`], [`error`], [`simulated`]; [`labels`] and [`host`]
 //! are for drivers.
 
 pub mod attach;
@@ -69,6 +69,7 @@ pub mod network_spec;
 pub mod reference;
 pub mod simulated;
 pub mod taken;
+pub mod traffic;
 pub mod watch;
 
 pub use attach::{AttachPoint, EngineId, Needs, Offers};
@@ -88,4 +89,8 @@ pub use network::{HostSide, LinkView, NetworkDriver, NetworkObject, PortView, Pr
 pub use network_spec::{HostPort, Neighbour, PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
 pub use reference::ImageReference;
 pub use taken::{HeldPort, Taken};
+pub use traffic::{
+    Capture, CaptureEnd, CapturePoint, CaptureSpec, Counters, Counts, Direction, Frame, FrameSink,
+    LinkCounts, PortCounts,
+};
 pub use watch::{ContainerChange, ContainerEvent, ContainerWatch};

@@ -6,7 +6,10 @@ use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_topology::Topology;
 use serde::{Deserialize, Serialize};
 
-use crate::{AttachPoint, Chains, DriverError, DriverResult, Management, Needs, PortSpec, SegmentSpec};
+use crate::{
+    AttachPoint, Capture, Chains, Counters, DriverError, DriverResult, Management, Needs, PortSpec,
+    SegmentSpec,
+};
 
 /// Emulates data centers, the links between them, and the segments that join containers. See the crate's
 /// page for the rules that all methods follow.
@@ -117,6 +120,16 @@ pub trait NetworkDriver: Send + Sync {
 
     /// Steering frames between ports, where the driver can.
     fn chains(&self) -> Option<&dyn Chains> {
+        None
+    }
+
+    /// Counting what flows, where the driver can.
+    fn counters(&self) -> Option<&dyn Counters> {
+        None
+    }
+
+    /// Looking at frames, where the driver can.
+    fn capture(&self) -> Option<&dyn Capture> {
         None
     }
 }

@@ -93,6 +93,12 @@ impl<'a> Paths<'a> {
         Some(Path { hops: hops? })
     }
 
+    /// The delay of the shortest path in microseconds; `None` as for [`Paths::between`].
+    #[must_use]
+    pub fn delay_us(&self, from: &DcName, to: &DcName) -> Option<u64> {
+        self.between(from, to).map(|path| path.delay_us())
+    }
+
     /// Whether every data center reaches every other one.
     #[must_use]
     pub fn is_connected(&self) -> bool {
@@ -163,5 +169,10 @@ mod tests {
         let back = paths.between(&c, &a).unwrap();
         assert_eq!((there.delay_us(), there.mtu(), there.bandwidth_bps()), (3000, 2000, Some(10_000_000)));
         assert_eq!((back.delay_us(), back.mtu()), (11_000, 1400));
+        assert_eq!((paths.delay_us(&a, &c), paths.delay_us(&c, &a)), (Some(3000), Some(11_000)));
+        assert_eq!(
+            (paths.delay_us(&a, &a), paths.delay_us(&a, &DcName::parse("d").unwrap())),
+            (Some(0), None)
+        );
     }
 }

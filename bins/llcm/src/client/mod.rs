@@ -150,9 +150,16 @@ impl Client {
         response.json().await.map_err(|error| self.explain(error))
     }
 
-    /// Begins to instantiate a service.
-    pub(crate) async fn instantiate(&self, service: &str) -> anyhow::Result<Request> {
-        let body = json!({ "service": service });
+    /// Begins to instantiate a service; with a placement of its own, if one is given.
+    pub(crate) async fn instantiate(
+        &self,
+        service: &str,
+        placement: Option<&str>,
+    ) -> anyhow::Result<Request> {
+        let mut body = json!({ "service": service });
+        if let Some(placement) = placement {
+            body["placement"] = placement.into();
+        }
         let response = self
             .send(Method::POST, "/instances", |request| request.json(&body).timeout(ANSWER_TIMEOUT))
             .await?;

@@ -1,6 +1,7 @@
 //! The verbs, one a file.
 
 pub(crate) mod audit;
+pub(crate) mod capture;
 pub(crate) mod chain;
 pub(crate) mod clean;
 pub(crate) mod completions;
@@ -24,6 +25,7 @@ pub(crate) mod rm;
 pub(crate) mod sap;
 pub(crate) mod serve;
 pub(crate) mod services;
+pub(crate) mod stats;
 pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod topology;
@@ -66,6 +68,12 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Verb::Chain(args) => {
             with_client(&args.connection().clone(), async |client| chain::run(&client, &args).await)
+        }
+        Verb::Stats(args) => {
+            with_client(&args.connection.clone(), async |client| stats::run(&client, &args).await)
+        }
+        Verb::Capture(args) => {
+            with_client(&args.connection.clone(), async |client| capture::run(&client, &args).await)
         }
         Verb::Logs(args) => {
             with_client(&args.connection.clone(), async |client| logs::run(&client, &args).await)

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use llcm_lifecycle::Dialect;
 use llcm_lifecycle::plan::plan_offline;
+use llcm_placement::ALGORITHMS;
 
 use super::offline::{Sets, add_env_files, read};
 use crate::cli::Output;
@@ -30,6 +32,9 @@ pub(crate) struct Args {
     /// The data centers and the links between them. [default: dc1 and dc2, joined by one link]
     #[arg(long, value_name = "FILE")]
     pub(crate) topology: Option<PathBuf>,
+    /// How to place the units; goes before the setting `placement`.
+    #[arg(long, value_name = "ALGORITHM", value_parser = PossibleValuesParser::new(ALGORITHMS))]
+    pub(crate) placement: Option<String>,
     #[command(flatten)]
     pub(crate) sets: Sets,
     #[command(flatten)]
@@ -60,14 +65,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (topology, notes) = read_topology(args.topology.as_deref().or(raw.topology.as_deref()))?;
     notes.iter().try_for_each(output::note)?;
     let dialect = args.dialect.into();
-    let settings = raw.settings()?.of(dialect);
+    let mut settings = raw.settings()?.of(dialect);
+    if let Some(algorithm) = &args.placement {
+        settings.placement.algorithm.clone_from(algorithm);
+        // Said for this plan, it goes before what is said for a dialect.
+        (settings.tango.placement, settings.sonata.placement) = (None, None);
+    }
     let mut package = read(&args.file, &settings)?;
     add_env_files(&mut package, &settings, dialect, args.instances);
     let document = plan_offline(&package, &topology, &settings, dialect, args.instances);
     if args.output.is_json() {
         output::json(&document)?;
     } else {
-        show::show(&document)?;
+        show::show(&document, &topology)?;
     }
     let failed = document.instances.is_empty() && args.instances > 0;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

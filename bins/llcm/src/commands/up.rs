@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::bail;
+use clap::builder::PossibleValuesParser;
+use llcm_placement::ALGORITHMS;
 use serde_json::Value;
 
 use super::progress::Progress;
@@ -22,6 +24,9 @@ pub(crate) struct Args {
     /// How many instances to start, one after the other.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) instances: u16,
+    /// How to place the units, in place of what the server's settings say.
+    #[arg(long, value_name = "ALGORITHM", value_parser = PossibleValuesParser::new(ALGORITHMS))]
+    pub(crate) placement: Option<String>,
     #[command(flatten)]
     pub(crate) connection: Connection,
     #[command(flatten)]
@@ -68,7 +73,7 @@ async fn bring_up(client: &Client, args: &Args, progress: &Progress) -> anyhow::
         let id = match started.pop() {
             Some(id) => id,
             None => {
-                let request = client.instantiate(&service).await?;
+                let request = client.instantiate(&service, args.placement.as_deref()).await?;
                 if let Err(error) = progress.wait(client, &request).await {
                     return Err(error.context(what_is_left(client, &request.instance_id).await));
                 }

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use llcm_lifecycle::{Integrity, LinkRule, VcpuRule};
 use llcm_netplan::PoolConfig;
+use llcm_placement::ALGORITHMS;
 
 use super::dialect::{self, DialectWord};
 use super::image_map::ImageMapping;
@@ -98,7 +99,7 @@ pub(crate) struct RawConfig {
     #[arg(long, env = "LLCM_SIMULATED_SCRIPT", value_name = "FILE")]
     pub(crate) simulated_script: Option<PathBuf>,
     /// How units are placed on data centers. [default: round-robin]
-    #[arg(long, env = "LLCM_PLACEMENT", value_name = "ALGORITHM", value_parser = ["first", "round-robin", "static"])]
+    #[arg(long, env = "LLCM_PLACEMENT", value_name = "ALGORITHM", value_parser = PossibleValuesParser::new(ALGORITHMS))]
     pub(crate) placement: Option<String>,
     /// Container name -> data center, for `static` placement; implies it.
     #[arg(long, env = "LLCM_PLACEMENT_FILE", value_name = "FILE")]

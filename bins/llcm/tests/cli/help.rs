@@ -13,6 +13,8 @@ fn help_of_every_command() {
         "down",
         "exec",
         "logs",
+        "stats",
+        "capture",
         "services",
         "image",
         "rm",

@@ -115,6 +115,43 @@ fn a_plan_says_all_that_would_be() {
 }
 
 #[test]
+fn a_plan_shows_what_data_centers_carry_and_refuses_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = demo_package(dir.path());
+    let topology = dir.path().join("topology.yml");
+    let text = "datacenters:\n- {name: edge, capacity: {cpu: 0.75, memory: 1GiB}}\n- {name: core, capacity: {cpu: 8}}\n\
+                links:\n- {ends: [edge, core], delay: 10ms}\n";
+    fs::write(&topology, text).unwrap();
+    let plan = |placement: &str| {
+        llcm(&["plan", &file, "--topology", topology.to_str().unwrap(), "--placement", placement])
+    };
+    insta::assert_snapshot!("plan-latency", plan("latency").expect(0));
+    let refused = plan("round-robin");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let expected =
+        "error[no-capacity]: network_functions: the units placed on edge: 1 CPUs demanded, 0.75 free of 0.75";
+    assert!(refused.out.contains(expected), "{}", refused.out);
+    // Before what is said for the dialect.
+    let set = ["--set", "tango=placement=first"];
+    let path = topology.to_str().unwrap();
+    let plan = llcm(&[
+        "plan",
+        &file,
+        "--topology",
+        path,
+        set[0],
+        set[1],
+        "--placement",
+        "least-loaded",
+        "-o",
+        "json",
+    ]);
+    assert_eq!(plan.json()["instances"][0]["placement"]["algorithm"], "least-loaded");
+    let error = llcm(&["plan", &file, "--placement", "best"]).expect_error(2);
+    assert!(error.contains("latency"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_planned_has_findings_and_no_instances() {
     let dir = tempfile::tempdir().unwrap();
     let broken = broken_package(dir.path());

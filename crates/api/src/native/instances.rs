@@ -2,6 +2,7 @@
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use llcm_lifecycle::request::InstantiateOptions;
 use serde::Deserialize;
 
 use super::Reply;
@@ -16,11 +17,14 @@ use crate::state::ApiState;
 pub(super) struct Create {
     /// Id, package name or `latest`.
     service: String,
+    /// The placement algorithm of this instance, in place of the settings'.
+    placement: Option<String>,
 }
 
 pub(super) async fn create(state: Data<ApiState>, body: Object<Create>) -> Reply {
-    let service = find::service_ref(Some(&body.0.service));
-    let request = gatekeeper::begin(&state, &service).await?;
+    let Create { service, placement } = body.0;
+    let service = find::service_ref(Some(&service));
+    let request = gatekeeper::begin(&state, &service, InstantiateOptions { placement }).await?;
     Ok(HttpResponse::Accepted().json(Request::from(request)))
 }
 

@@ -15,6 +15,7 @@ mod packages;
 mod requests;
 mod schedules;
 pub mod topology_view;
+mod traffic;
 pub mod view;
 
 use actix_web::HttpResponse;
@@ -49,6 +50,9 @@ pub(crate) fn entries() -> Vec<Entry> {
         Entry::at("/instances/{id}/chains/{chain}").on(Method::DELETE, chains::remove),
         Entry::at("/instances/{id}/containers/{name}/exec").on(Method::POST, containers::exec),
         Entry::at("/instances/{id}/containers/{name}/logs").stream(containers::logs),
+        Entry::at("/instances/{id}/stats").get(traffic::of_instance),
+        Entry::at("/stats/links").get(traffic::of_links),
+        Entry::at("/captures").on(Method::POST, traffic::capture),
         Entry::at("/requests").get(requests::list),
         Entry::at("/requests/{id}").get(requests::one),
         Entry::at("/links").get(links::list).on(Method::POST, links::add),

@@ -10,13 +10,13 @@ use llcm_lifecycle::Dialect;
 use llcm_lifecycle::chains::ChainView;
 use llcm_lifecycle::plan::document::SapDocument;
 use llcm_lifecycle::request::{
-    ContainerStatus, FunctionView, InstanceState, InstanceView, LinkStatus, ManagementStatus, RequestStatus,
-    RequestType, RequestView, RetryView, ScriptRun, ServiceView,
+    ContainerStatus, FunctionView, InstanceState, InstanceView, InterfaceTraffic, LinkStatus,
+    ManagementStatus, RequestStatus, RequestType, RequestView, RetryView, ScriptRun, ServiceView,
 };
 use llcm_names::{
     ContainerName, DcName, EngineName, FunctionId, InstanceId, PackageHash, RequestId, ServiceId, Ssiid,
 };
-use llcm_runtime::ContainerState;
+use llcm_runtime::{ContainerState, Counts, LinkCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
@@ -351,5 +351,50 @@ impl From<RequestView> for Request {
     fn from(view: RequestView) -> Self {
         let RequestView { id, request_type, status, created_at, instance_id, service_id, error } = view;
         Self { id, request_type, status, created_at: created_at.into(), instance_id, service_id, error }
+    }
+}
+
+/// What flowed at an interface.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceStats {
+    /// Its container's logical name; of one of the host, the access point's.
+    pub container: String,
+    /// Its function; of one of the host, the connection point's id.
+    pub vnf_id: String,
+    /// The interface's name in the container, or on the host.
+    pub interface: String,
+    /// The data center that it is joined to.
+    pub datacenter: String,
+    /// What was sent by it; `null`: it is not there now.
+    pub sent: Option<Counts>,
+    /// What was received by it.
+    pub received: Option<Counts>,
+}
+
+impl From<InterfaceTraffic> for InterfaceStats {
+    fn from(traffic: InterfaceTraffic) -> Self {
+        let InterfaceTraffic { container, vnf_id, interface, datacenter, sent, received } = traffic;
+        let (interface, datacenter) = (interface.to_string(), datacenter.to_string());
+        Self { container, vnf_id, interface, datacenter, sent, received }
+    }
+}
+
+/// What flowed over a link in one direction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkStats {
+    /// The link's name in the topology.
+    pub link: String,
+    /// Where it comes from.
+    pub from: String,
+    /// Where it goes to.
+    pub to: String,
+    /// What went there.
+    #[serde(flatten)]
+    pub sent: Counts,
+}
+
+impl From<LinkCounts> for LinkStats {
+    fn from(LinkCounts { name, from, to, sent }: LinkCounts) -> Self {
+        Self { link: name, from: from.to_string(), to: to.to_string(), sent }
     }
 }

@@ -7,6 +7,7 @@
 
 mod operations;
 mod schemas;
+mod traffic;
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};

@@ -140,8 +140,24 @@ fn native(method: &str, route: &str) -> Option<Operation> {
                 ("limit", "integer", "The newest so many, at most 10000; 1000 unless told."),
             ]),
             ("GET", "/events") => Operation::new("What happens from now on", 200, Gives::Lines("Event")),
-            _ => return topology(method, route),
+            _ => return traffic(method, route).or_else(|| topology(method, route)),
         };
+    Some(operation)
+}
+
+/// Counters and captures.
+fn traffic(method: &str, route: &str) -> Option<Operation> {
+    let operation = match (method, route) {
+        ("GET", "/instances/{id}/stats") => {
+            Operation::new("What flowed at an instance's interfaces", 200, Gives::List("InterfaceStats"))
+        }
+        ("GET", "/stats/links") => {
+            Operation::new("What flowed over the links", 200, Gives::List("LinkStats"))
+        }
+        ("POST", "/captures") => Operation::new("Frames as they pass", 200, Gives::Lines("CaptureLine"))
+            .takes(Takes::Json("NewCapture")),
+        _ => return None,
+    };
     Some(operation)
 }
 

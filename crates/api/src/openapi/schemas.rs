@@ -2,11 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
+use super::traffic;
 use crate::codes::Code;
 
 mod chains;
 mod graph;
+mod placement;
 mod topology;
+
+use placement::{PLACEMENT, new_instance};
 
 /// A reference to a schema of [`all`].
 pub(super) fn of(name: &str) -> Value {
@@ -14,7 +18,7 @@ pub(super) fn of(name: &str) -> Value {
 }
 
 /// An object with these fields; those whose name ends in `?` may be absent.
-fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+pub(super) fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
     object_of(&fields)
 }
 
@@ -26,23 +30,23 @@ fn object_of(fields: &[(&str, Value)]) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
 
-fn about(description: &str) -> Value {
+pub(super) fn about(description: &str) -> Value {
     json!({ "type": "string", "description": description })
 }
 
-fn words(words: &[&str]) -> Value {
+pub(super) fn words(words: &[&str]) -> Value {
     json!({ "type": "string", "enum": words })
 }
 
-fn boolean() -> Value {
+pub(super) fn boolean() -> Value {
     json!({ "type": "boolean" })
 }
 
-fn integer() -> Value {
+pub(super) fn integer() -> Value {
     json!({ "type": "integer" })
 }
 
@@ -63,7 +67,7 @@ fn map(values: Value) -> Value {
 }
 
 /// Of a kind, or `null`.
-fn or_null(schema: Value) -> Value {
+pub(super) fn or_null(schema: Value) -> Value {
     json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
@@ -76,7 +80,7 @@ fn pair() -> Value {
 /// The schemas by name.
 pub(super) fn all() -> Value {
     let mut all: Map<String, Value> = Map::new();
-    let network = [topology::replies(), topology::requests(), graph::schemas()];
+    let network = [topology::replies(), topology::requests(), graph::schemas(), traffic::all()];
     let parts = [shared(), audit(), services(), instances()].into_iter().chain(network);
     for part in parts.chain([streams(), tango_requests(), tango_replies()]) {
         all.extend(part.into_iter().map(|(name, schema)| (name.to_owned(), schema)));
@@ -253,7 +257,7 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("error", or_null(text())),
     ]);
     vec![
-        ("NewInstance", object([("service", about("An id, a package's name, or `latest`."))])),
+        ("NewInstance", new_instance()),
         ("Instance", instance),
         ("NewChain", chains::wanted()),
         ("Chain", chains::added()),
@@ -304,16 +308,18 @@ fn tango_requests() -> Vec<(&'static str, Value)> {
         ("instance_uuid?", or_null(about("The instance to terminate."))),
         ("service_uuid?", service()),
         ("service_name?", service()),
+        ("placement?", or_null(about(PLACEMENT))),
+    ]);
+    let instantiate = object([
+        ("service_uuid?", service()),
+        ("service_name?", service()),
+        ("placement?", or_null(about(PLACEMENT))),
     ]);
     let stop = object([
         ("service_uuid?", or_null(about("All instances of this service."))),
         ("service_instance_uuid?", or_null(about("This instance; without either, all."))),
     ]);
-    vec![
-        ("TangoInstantiate", object([("service_uuid?", service()), ("service_name?", service())])),
-        ("TangoStop", stop),
-        ("TangoNewRequest", new_request),
-    ]
+    vec![("TangoInstantiate", instantiate), ("TangoStop", stop), ("TangoNewRequest", new_request)]
 }
 
 fn tango_replies() -> Vec<(&'static str, Value)> {

@@ -21,7 +21,7 @@ pub(super) async fn list(state: Data<ApiState>) -> HttpResponse {
 }
 
 pub(super) async fn create(state: Data<ApiState>, body: Object<Create>) -> Reply {
-    match instantiate(&state, &body.0.service()).await {
+    match instantiate(&state, &body.0).await {
         Ok(request) => Ok(HttpResponse::Created().json(view::Instantiated::from(request))),
         Err(error) => plain_not_found(error),
     }

@@ -33,7 +33,7 @@ pub(super) struct Body {
 pub(super) async fn create(state: Data<ApiState>, body: Object<Body>) -> Reply {
     let Body { request_type, instance_uuid, create } = body.0;
     match request_type.as_deref() {
-        None | Some("CREATE_SERVICE") => match instantiate(&state, &create.service()).await {
+        None | Some("CREATE_SERVICE") => match instantiate(&state, &create).await {
             Ok(request) => Ok(HttpResponse::Created().json(view::Instantiated::from(request))),
             Err(error) => plain_not_found(error),
         },

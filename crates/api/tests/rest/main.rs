@@ -25,6 +25,7 @@ mod sonata;
 mod tango;
 mod tls;
 mod topology;
+mod traffic;
 mod transcript;
 mod uploads;
 mod wire;

@@ -5,6 +5,7 @@ use crate::transcript::Transcript;
 use actix_web::http::Method;
 use llcm_api::OutputLine;
 use llcm_api::native::view::{Instance, Request, Service, Version};
+use llcm_lifecycle::Dialect;
 use llcm_lifecycle::request::{InstanceState, RequestStatus};
 use llcm_names::EngineName;
 use llcm_runtime::OutputStream;
@@ -54,6 +55,39 @@ async fn a_service_from_upload_to_removal() {
     log.step(Method::GET, &format!("{V1}/services"), "").await;
     insta::assert_snapshot!(log.into_text());
     assert!(server.world.snapshot().containers.is_empty());
+}
+
+/// `GET .../plan` tells what placed the units, and `placement` in a request of any dialect says what is to.
+#[tokio::test]
+async fn an_instance_is_placed_as_its_request_says() {
+    let mut server = Server::start().await;
+    assert_eq!(server.post(&format!("{V1}/packages"), demo_chain().build()).await.status, 201);
+    let algorithm = async |server: &Server, id: &str| {
+        let plan = server.get(&format!("{V1}/instances/{id}/plan")).await;
+        let count = |dc: &str| {
+            plan["containers"].as_array().unwrap().iter().filter(|one| one["datacenter"] == dc).count()
+        };
+        (plan["placement"]["algorithm"].as_str().unwrap().to_owned(), count("dc1"), count("dc2"))
+    };
+    let body = "{\"service\": \"latest\", \"placement\": \"first\"}";
+    let reply = server.post(&format!("{V1}/instances"), body).await;
+    let request = followed(&server, &reply).await;
+    let expected = ("first".to_owned(), 3, 0);
+    assert_eq!(algorithm(&server, &request.instance_id.to_string()).await, expected);
+    for dialect in [Dialect::Tango, Dialect::Sonata] {
+        server.speak(dialect);
+        let reply = server.post("/instantiations", "{\"placement\": \"latency\"}").await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        let id = reply.json()["service_instance_uuid"].as_str().unwrap().to_owned();
+        assert_eq!(algorithm(&server, &id).await, ("latency".to_owned(), 3, 0));
+    }
+    server.speak(Dialect::Tango);
+    let reply = server.post(&format!("{V1}/instances"), "{\"service\": \"latest\"}").await;
+    let request = followed(&server, &reply).await;
+    assert_eq!(algorithm(&server, &request.instance_id.to_string()).await.0, "round-robin");
+    let reply = server.post(&format!("{V1}/instances"), body.replace("first", "best")).await;
+    assert_eq!((reply.status, reply.json()["code"].as_str()), (409, Some("cannot-plan")), "{reply:?}");
+    assert!(reply.json()["error"].as_str().unwrap().contains("expected one of first, round-robin"));
 }
 
 #[tokio::test]

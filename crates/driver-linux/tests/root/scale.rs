@@ -214,6 +214,7 @@ async fn too_few_descriptors_are_told_before_anything_is_made() {
     if std::env::var_os(FEW).is_some() {
         let error = bed.network().prepare(&zoo(100)).await.unwrap_err();
         assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
+        println!("refused as it should be");
         // Nothing was begun, and what there was goes on.
         assert_eq!(crate::bed::namespaces(&format!("llcm-{}", bed.id)).len(), 2);
         bed.network().prepare(&single()).await.unwrap();
@@ -226,4 +227,5 @@ async fn too_few_descriptors_are_told_before_anything_is_made() {
     let output = Command::new("sh").args(["-c", &script]).arg(program).env(FEW, "1").output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("refused as it should be"), "{output:?}");
 }

@@ -67,7 +67,7 @@ impl std::fmt::Debug for PlanRequest<'_> {
 /// Decides everything about one instance. Takes time in proportion to what is in it.
 ///
 /// # Errors
-/// All findings, at least one of them an error, when the instance cannot be: a pool is exhausted, a port is
+/// All findings, at least one of them an error, when the instance cannot be: a data center has too little room, a pool is exhausted, a port is
 /// taken, the policy refuses something, an endpoint of an E-Line leads to several units, a subnet overlaps a
 /// network of the engine, data centers that a link joins do not reach one another.
 pub fn build(request: &PlanRequest<'_>) -> Result<InstancePlan, Vec<Diagnostic>> {
@@ -88,7 +88,7 @@ pub fn build(request: &PlanRequest<'_>) -> Result<InstancePlan, Vec<Diagnostic>>
     };
     let owner = Owner { installation: request.installation.clone(), instance: request.instance };
     let mut making = Making { request, service: &service, owner, group, ids, findings };
-    let (mut containers, placed) = containers(&mut making, &saps, &drafts);
+    let (mut containers, placed, placement) = containers(&mut making, &saps, &drafts);
     let mut leases = match request.dialect {
         Dialect::Tango => Reserved::default(),
         Dialect::Sonata => {
@@ -122,6 +122,7 @@ pub fn build(request: &PlanRequest<'_>) -> Result<InstancePlan, Vec<Diagnostic>>
         name: format!("{}-inst.{}", request.descriptors.nsd.id, request.ssiid),
         dialect: request.dialect,
         group,
+        placement: Some(placement),
         containers,
         links,
         saps,

@@ -16,16 +16,16 @@ use super::policy::privileges;
 use super::ports;
 use super::saps::Saps;
 use super::service::{Service, Socket, UnitRef};
-use super::{ContainerPlan, InterfacePlan, Load, images, limits, volumes};
+use super::{ContainerPlan, InterfacePlan, Load, PlacementPlan, images, limits, volumes};
 use crate::settings::Dialect;
 
-/// The containers of an instance, without the addresses and segments of their interfaces, and where they were
-/// placed. Empty when there is an error that leaves no sensible containers.
+/// The containers of an instance, without the addresses and segments of their interfaces, where they were placed, and
+/// how well. Empty when there is an error that leaves no sensible containers.
 pub(super) fn containers(
     making: &mut Making<'_>,
     saps: &Saps<'_>,
     drafts: &[Draft<'_>],
-) -> (Vec<ContainerPlan>, Vec<Placed>) {
+) -> (Vec<ContainerPlan>, Vec<Placed>, PlacementPlan) {
     let (request, service) = (making.request, making.service);
     let findings = &mut making.findings;
     let names = names(request, service, findings);
@@ -36,7 +36,7 @@ pub(super) fn containers(
     let access_points = saps.functions();
     let is_access_point = |vnf_id: &str| access_points.contains(vnf_id);
     let placed = place(request, service, drafts, is_access_point, (&names, &limits), findings);
-    let Some(placed) = placed else { return Default::default() };
+    let Some((placed, placement)) = placed else { return Default::default() };
     volumes::check(request, &mut making.findings);
     ports::check(request.dialect, service, &mut making.findings);
     let mut book = port_book(request);
@@ -80,7 +80,7 @@ pub(super) fn containers(
         });
     }
     limits::leave_out(request, &mut containers, &mut making.findings);
-    (containers, placed)
+    (containers, placed, placement)
 }
 
 /// The logical and engine names; `None` when one of them cannot be.

@@ -2,8 +2,11 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use llcm_placement::Quality;
+
 use super::{
-    ContainerPlan, InstancePlan, InterfacePlan, LinkPlan, SapPlace, SapPlan, Script, limits::PERIOD_US,
+    ContainerPlan, InstancePlan, InterfacePlan, LinkPlan, PlacementPlan, SapPlace, SapPlan, Script,
+    limits::PERIOD_US,
 };
 
 impl Display for InstancePlan {
@@ -11,6 +14,9 @@ impl Display for InstancePlan {
         writeln!(f, "instance {} (mark {}, link group {})", self.name, self.owner.mark(), self.group.get())?;
         for warning in &self.warnings {
             writeln!(f, "{warning}")?;
+        }
+        if let Some(placement) = &self.placement {
+            writeln!(f, "placement {placement}")?;
         }
         for link in &self.links {
             write!(f, "{link}")?;
@@ -22,6 +28,21 @@ impl Display for InstancePlan {
             write!(f, "{sap}")?;
         }
         Ok(())
+    }
+}
+
+impl Display for PlacementPlan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{}", self.algorithm.as_deref().unwrap_or("of the embedding program"))?;
+        match self.round_trips_us {
+            Some(us) => write!(f, ", round trips along the links {}.{:03} ms", us / 1000, us % 1000)?,
+            None => write!(f, ", not all ends of links reach one another")?,
+        }
+        match self.quality {
+            Some(Quality::Optimal) => write!(f, ", the best there is"),
+            Some(Quality::Heuristic) => write!(f, ", there may be better ones"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use llcm_names::{ContainerName, DcName, EngineName, IfName, MacAddr, PackageHash
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContainerPlan, InstancePlan, InterfacePlan, LinkEnd, LinkPlan, ManagementPlan, Reserved, SapPlace,
-    SapPlan,
+    ContainerPlan, InstancePlan, InterfacePlan, LinkEnd, LinkPlan, ManagementPlan, PlacementPlan, Reserved,
+    SapPlace, SapPlan,
 };
 use crate::settings::Dialect;
 
@@ -64,6 +64,9 @@ pub struct InstanceDocument {
     pub ssiid: Ssiid,
     /// `<vendor>.<name>.<version>-inst.<SSIID>`.
     pub name: String,
+    /// How its units were placed; not there in what was planned before that was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementPlan>,
     /// Its containers, in starting order.
     pub containers: Vec<ContainerDocument>,
     /// Its E-Lines, in the NSD's order.
@@ -252,6 +255,7 @@ impl From<&InstancePlan> for InstanceDocument {
         let mut document = Self {
             ssiid: plan.ssiid,
             name: plan.name.clone(),
+            placement: plan.placement.clone(),
             containers: plan.containers.iter().map(ContainerDocument::from).collect(),
             elines: Vec::new(),
             elans: Vec::new(),

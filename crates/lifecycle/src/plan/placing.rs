@@ -3,17 +3,20 @@
 use llcm_names::{ContainerName, DcName, EngineName};
 use llcm_netplan::Shape;
 use llcm_placement::{
-    AccessPoint, Demand, Placed, Placement, PlacementError, Site, Unit, place_all, place_all_outside, select,
+    AccessPoint, Demand, Placed, Placement, PlacementError, ServiceLink, ServiceView, Site, Unit, overloads,
+    place_all_outside, place_service, round_trips_us, select,
 };
-use llcm_runtime::CpuLimit;
+use llcm_runtime::{CpuLimit, TreeRole};
+use llcm_topology::Paths;
 
 use super::build::PlanRequest;
 use super::drafts::{Draft, Member};
 use super::findings::Findings;
-use super::limits;
 use super::service::Service;
+use super::{PlacementPlan, limits};
 
-/// The units of a service, placed; `access_points` are the functions that are such.
+/// The units of a service, placed within the data centers' capacity, and how well; `access_points` are the functions
+/// that are such.
 pub(super) fn place(
     request: &PlanRequest<'_>,
     service: &Service<'_>,
@@ -21,7 +24,7 @@ pub(super) fn place(
     is_access_point: impl Fn(&str) -> bool,
     (names, cpus): (&[(ContainerName, EngineName)], &[CpuLimit]),
     findings: &mut Findings,
-) -> Option<Vec<Placed>> {
+) -> Option<(Vec<Placed>, PlacementPlan)> {
     let name_of = |unit: usize| names.get(unit).map(|(name, _)| name.to_string());
     let units: Vec<Unit> = service
         .units
@@ -43,24 +46,65 @@ pub(super) fn place(
             }
         })
         .collect();
+    let (sites, links) = (sites(request), links(drafts));
+    let paths = Paths::new(request.topology);
+    let name = |site: usize| sites.get(site).map(|site| &site.datacenter.name);
+    let delays = |from, to| paths.delay_us(name(from)?, name(to)?);
     let turn = request.state.placement_turn;
-    let result =
-        algorithm(request).and_then(|algorithm| place_all(algorithm.as_ref(), &sites(request), &units, turn));
+    let view = ServiceView { sites: &sites, units: &units, links: &links, delays: &delays, turn };
+    let result = algorithm(request).and_then(|algorithm| place_service(algorithm.as_ref(), &view));
     match result {
-        Ok(placed) => {
+        Ok((placed, quality)) => {
             for (placed, unit) in placed.iter().zip(&service.units) {
                 if let Some(warning) = &placed.warning {
                     let place = (unit.vnfd.document.as_str(), unit.unit.path.as_str());
                     findings.warn("placement", place, warning.clone(), "");
                 }
             }
-            Some(placed)
+            check_capacity(&sites, &placed, findings)?;
+            let plan = PlacementPlan {
+                algorithm: request.placement.is_none().then(|| request.settings.placement.algorithm.clone()),
+                round_trips_us: round_trips_us(&sites, &placed, &links, &delays),
+                quality,
+            };
+            Some((placed, plan))
         }
         Err(error) => {
             no_place(&error, ("", ""), findings);
             None
         }
     }
+}
+
+/// Refuses what asks data centers for more than they have, whatever placed it.
+fn check_capacity(sites: &[Site], placed: &[Placed], findings: &mut Findings) -> Option<()> {
+    let overloads = overloads(sites, placed);
+    for overload in &overloads {
+        findings.error(
+            "no-capacity",
+            ("", "network_functions"),
+            format!("the units placed on {overload}"),
+            "terminate instances, place the service with `least-loaded` or `latency`, which look for room, or state a \
+             larger capacity in the topology, or none",
+        );
+    }
+    overloads.is_empty().then_some(())
+}
+
+/// The links between units, as placement sees them. External access points stand beside their neighbours, which are
+/// placed before: they are left out.
+fn links(drafts: &[Draft<'_>]) -> Vec<ServiceLink> {
+    let link = |draft: &Draft<'_>| {
+        let (mut roots, mut leaves) = (Vec::new(), Vec::new());
+        for (member, role) in &draft.members {
+            if let Member::Unit(socket) = member {
+                let leaf = draft.shape == Shape::Tree && *role == TreeRole::Leaf;
+                if leaf { leaves.push(socket.unit) } else { roots.push(socket.unit) }
+            }
+        }
+        ServiceLink::tree(roots, leaves)
+    };
+    drafts.iter().filter(|draft| draft.members.len() > 1).map(link).collect()
 }
 
 /// The data center of an external access point.

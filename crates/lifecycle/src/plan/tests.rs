@@ -13,6 +13,7 @@ use crate::settings::Settings;
 mod golden;
 mod links;
 mod management;
+mod placing;
 mod saps;
 mod several;
 mod units;

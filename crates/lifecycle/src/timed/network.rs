@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use llcm_names::{DcName, InstallationId, Owner, PortId, SegmentId};
 use llcm_runtime::{
-    AttachPoint, ChainSpec, Chains, DriverError, DriverResult, HostSide, LinkView, Management,
-    ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentSpec,
+    AttachPoint, Capture, ChainSpec, Chains, Counters, DriverError, DriverResult, HostSide, LinkCounts,
+    LinkView, Management, ManagementSpec, Needs, NetworkDriver, NetworkObject, PortCounts, PortSpec,
+    PortView, PrepareReport, SegmentSpec,
 };
 use llcm_topology::Topology;
 
@@ -108,6 +109,28 @@ impl NetworkDriver for TimedNetwork {
 
     fn chains(&self) -> Option<&dyn Chains> {
         self.inner.chains().map(|_| self as &dyn Chains)
+    }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        self.inner.counters().map(|_| self as &dyn Counters)
+    }
+
+    /// Without a deadline: it goes on for as long as somebody looks.
+    fn capture(&self) -> Option<&dyn Capture> {
+        self.inner.capture()
+    }
+}
+
+#[async_trait]
+impl Counters for TimedNetwork {
+    async fn ports(&self, owner: &Owner) -> DriverResult<Vec<PortCounts>> {
+        let Some(counters) = self.inner.counters() else { return Ok(Vec::new()) };
+        self.timing.look("read counters of", &owner.instance.to_string(), counters.ports(owner)).await
+    }
+
+    async fn links(&self) -> DriverResult<Vec<LinkCounts>> {
+        let Some(counters) = self.inner.counters() else { return Ok(Vec::new()) };
+        self.timing.look("read counters of", "links", counters.links()).await
     }
 }
 

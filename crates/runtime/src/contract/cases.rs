@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use super::bed::Bed;
 use super::report::{CaseResult, Checked, Outcome, Report, Stop};
-use super::{Factory, chains, commands, containers, gate, networks, seconds, segments, watch, world};
+use super::{
+    Factory, chains, commands, containers, gate, networks, seconds, segments, traffic, watch, world,
+};
 
 /// How long one case may take, clean-up not included.
 pub const CASE_TIMEOUT: Duration = seconds(60);
@@ -94,6 +96,12 @@ const CASES: &[Case] = cases! {
         a_one_way_chain_brings_no_answer,
         a_chain_outlives_restarts,
         chains_are_refused_as_segments_are;
+    traffic:
+        ports_are_counted_as_their_containers_see_them,
+        links_are_counted_in_both_directions,
+        a_capture_shows_frames_both_ways,
+        a_capture_ends_with_its_time,
+        what_is_not_there_cannot_be_captured;
     watch:
         an_end_is_told,
         a_process_that_is_killed_is_told,

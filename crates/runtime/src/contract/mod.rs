@@ -31,6 +31,7 @@ mod segments;
 mod simulated;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod watch;
 mod world;
 

@@ -62,6 +62,10 @@ pub enum Operation {
     RemoveChain,
     /// `NetworkDriver::teardown`; its target is the installation.
     Teardown,
+    /// `Counters::ports` and `Counters::links`; its target is the instance, or `links`.
+    Counters,
+    /// `Capture::capture`; its target is the port's number, or the link.
+    Capture,
 }
 
 impl Operation {
@@ -96,6 +100,8 @@ impl Operation {
             Self::EnsureChain => "make chain",
             Self::RemoveChain => "remove chain",
             Self::Teardown => "remove data centers",
+            Self::Counters => "read counters of",
+            Self::Capture => "capture at",
         }
     }
 }

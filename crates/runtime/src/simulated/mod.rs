@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod behind;
 mod chains;
 mod containers;
 mod faults;
@@ -37,6 +38,7 @@ mod script;
 mod state;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod watch;
 mod world;
 

@@ -12,9 +12,9 @@ use super::faults::Operation;
 use super::state::{PluggedPort, Refusal, State, held_by, refuse};
 use super::world::World;
 use crate::{
-    AttachPoint, Chains, DriverError, DriverResult, EngineId, ErrorKind, HostSide, LinkView, Management,
-    ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentKind,
-    SegmentSpec,
+    AttachPoint, Capture, Chains, Counters, DriverError, DriverResult, EngineId, ErrorKind, HostSide,
+    LinkView, Management, ManagementSpec, Needs, NetworkDriver, NetworkObject, PortSpec, PortView,
+    PrepareReport, SegmentKind, SegmentSpec,
 };
 
 /// Joins the containers of a [`World`]. Addresses, MTUs and the properties of links are kept as they are
@@ -241,6 +241,14 @@ impl NetworkDriver for SimulatedNetwork {
     fn chains(&self) -> Option<&dyn Chains> {
         Some(self)
     }
+
+    fn counters(&self) -> Option<&dyn Counters> {
+        Some(self)
+    }
+
+    fn capture(&self) -> Option<&dyn Capture> {
+        Some(self)
+    }
 }
 
 #[async_trait]
@@ -349,7 +357,19 @@ fn attach(
         return refuse(ErrorKind::Conflict, format!("the {whose} has another interface of that name"));
     }
     let joined = spec.segments.iter().copied().collect();
-    state.ports.insert(key, PluggedPort { spec: spec.clone(), container, incarnation, joined, up: true });
+    let counted = state.ports.get(&key).map(|port| (port.sent, port.received)).unwrap_or_default();
+    state.ports.insert(
+        key,
+        PluggedPort {
+            spec: spec.clone(),
+            container,
+            incarnation,
+            joined,
+            up: true,
+            sent: counted.0,
+            received: counted.1,
+        },
+    );
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use llcm_names::{DcName, EngineName, InstallationId};
 use llcm_topology::Paths;
 
 use super::state::{Container, PluggedPort, State};
+use super::traffic::Party;
 use super::world::World;
 use crate::{ContainerState, SegmentKind, SegmentSpec, TreeRole};
 
@@ -15,35 +16,40 @@ impl World {
     /// container's or the host's interface with that address, and come back.
     #[must_use]
     pub fn ping(&self, from: &EngineName, to: IpAddr) -> bool {
-        let state = self.lock();
-        let found = |name: &EngineName| state.containers.get(name);
-        if !found(from).is_some_and(|it| it.state == ContainerState::Running) {
-            return false;
-        }
-        let near = state.ports_of(from).filter(|port| {
-            port.up && port.spec.addresses.iter().any(|address| address.contains(to) && address.ip() != to)
-        });
-        near.into_iter().any(|near| {
-            let answers = |far: &&PluggedPort| {
-                far.spec.addresses.iter().any(|address| address.ip() == to)
-                    && state.is_alive(far)
-                    && far.up
-                    // It is the kernel that answers: also for processes that are frozen.
-                    && (far.spec.host.is_some()
-                        || found(&far.spec.container).is_some_and(Container::is_live))
-            };
-            let own = near.spec.addresses.iter().find(|address| address.contains(to));
-            let own = own.map_or(to, |address| address.ip());
-            state
-                .ports
-                .values()
-                .filter(answers)
-                .any(|far| state.echo_passes(near, far, [own, to]) && state.echo_passes(far, near, [to, own]))
-        })
+        let mut state = self.lock();
+        let Some((near, far)) = state.answering(from, to) else { return false };
+        self.echo(&mut state, &near, &far);
+        true
     }
 }
 
 impl State {
+    /// The port from which a container reaches an address, and the one that answers there.
+    fn answering(&self, from: &EngineName, to: IpAddr) -> Option<(Party, Party)> {
+        let found = |name: &EngineName| self.containers.get(name);
+        found(from).filter(|it| it.state == ContainerState::Running)?;
+        let answers = |far: &&PluggedPort| {
+            far.spec.addresses.iter().any(|address| address.ip() == to)
+                && self.is_alive(far)
+                && far.up
+                // It is the kernel that answers: also for processes that are frozen.
+                && (far.spec.host.is_some() || found(&far.spec.container).is_some_and(Container::is_live))
+        };
+        let party = |port: &PluggedPort, address| Party {
+            key: (port.spec.owner.installation.clone(), port.spec.id),
+            mac: port.spec.mac,
+            address,
+        };
+        self.ports_of(from).filter(|port| port.up).find_map(|near| {
+            let own = near.spec.addresses.iter().find(|it| it.contains(to) && it.ip() != to)?.ip();
+            let passes = |far: &&PluggedPort| {
+                self.echo_passes(near, far, [own, to]) && self.echo_passes(far, near, [to, own])
+            };
+            let far = self.ports.values().filter(answers).find(passes)?;
+            Some((party(near, own), party(far, to)))
+        })
+    }
+
     /// Whether an echo packet of these addresses goes from one port to another.
     fn echo_passes(&self, from: &PluggedPort, to: &PluggedPort, addresses: [IpAddr; 2]) -> bool {
         self.chained(from, to, addresses).unwrap_or_else(|| self.frames_pass(from, to))

@@ -10,8 +10,8 @@ use super::script::Script;
 use super::world::{Call, ExecRecord};
 use crate::taken::overlap;
 use crate::{
-    AttachPoint, ChainSpec, ContainerSpec, ContainerState, ContainerView, EngineId, ErrorKind, HeldPort,
-    ImageView, OutputStream, PortBinding, PortSpec, SegmentSpec, Taken,
+    AttachPoint, ChainSpec, ContainerSpec, ContainerState, ContainerView, Counts, EngineId, ErrorKind,
+    HeldPort, ImageView, OutputStream, PortBinding, PortSpec, SegmentSpec, Taken,
 };
 
 /// The error of an effect before the operation and target are put to it.
@@ -78,6 +78,9 @@ pub(super) struct PluggedPort {
     pub(super) joined: BTreeSet<SegmentId>,
     /// Whether the data center's side is up.
     pub(super) up: bool,
+    /// What its container sent and received.
+    pub(super) sent: Counts,
+    pub(super) received: Counts,
 }
 
 impl Container {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use llcm_names::{DcName, EngineName, IfName, InstallationId, Owner, Port, Protocol};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::containers::SimulatedContainers;
@@ -14,6 +14,7 @@ use super::faults::{Action, Fault, Operation, When};
 use super::moments::Observing;
 use super::script::Script;
 use super::state::{Container, Refusal, State};
+use super::traffic::{Passed, WAITING};
 use crate::{
     ChainSpec, ContainerSpec, ContainerState, DriverError, DriverResult, EngineId, ErrorKind, ImageView,
     OutputStream, PortBinding, PortSpec, SegmentSpec,
@@ -29,6 +30,7 @@ pub struct World {
     /// Counts the changes, for those who wait for one.
     pub(super) changes: watch::Sender<u64>,
     pub(super) began: Instant,
+    pub(super) frames: broadcast::Sender<Passed>,
     /// Who is told of the calls' effects.
     pub(super) observer: Mutex<Option<Observing>>,
 }
@@ -109,8 +111,9 @@ impl World {
     /// A world that follows a script.
     #[must_use]
     pub fn with_script(script: Script) -> Arc<Self> {
-        let (changes, began) = (watch::Sender::new(0), Instant::now());
-        let world = Self { state: Mutex::default(), changes, began, observer: Mutex::default() };
+        let (changes, frames, began) =
+            (watch::Sender::new(0), broadcast::Sender::new(WAITING), Instant::now());
+        let world = Self { state: Mutex::default(), changes, began, frames, observer: Mutex::default() };
         world.set_script(script);
         Arc::new(world)
     }
@@ -237,57 +240,6 @@ impl World {
         state.images.len() < before
     }
 
-    /// A running container that somebody else made in the default engine: it carries no mark.
-    pub fn add_foreign(&self, name: &EngineName, image: &str) {
-        self.add_foreign_to(&SimulatedContainers::default_engine(), name, image);
-    }
-
-    /// A running container that somebody else made in an engine: it carries no mark.
-    pub fn add_foreign_to(&self, engine: &EngineId, name: &EngineName, image: &str) {
-        let mut state = self.lock();
-        state.next_container += 1;
-        let mut container = Container::new(state.next_container, engine, image, None);
-        container.state = ContainerState::Running;
-        state.containers.insert(name.clone(), container);
-        drop(state);
-        self.changed();
-    }
-
-    /// The first process of a running container ends by itself. Tells whether there was such a container.
-    pub fn exit(&self, name: &EngineName, code: i64) -> bool {
-        self.alter(name, |container| container.end(code))
-    }
-
-    /// The processes of a running container are frozen. Tells whether there was such a container.
-    pub fn pause(&self, name: &EngineName) -> bool {
-        self.alter(name, |container| container.state = ContainerState::Paused)
-    }
-
-    /// The processes of a paused container go on. Tells whether there was such a container.
-    pub fn unpause(&self, name: &EngineName) -> bool {
-        self.alter(name, |container| container.state = ContainerState::Running)
-    }
-
-    /// Somebody restarts a container of this program: its first process ends if it runs, and begins anew in a network
-    /// namespace without interfaces. Tells whether there was such a container.
-    pub fn restart(&self, name: &EngineName) -> bool {
-        let at = self.time();
-        let mut state = self.lock();
-        let found = state.containers.get_mut(name).filter(|it| it.spec.is_some());
-        let found = found.map(|container| {
-            if container.is_live() {
-                container.end(137);
-            }
-            container.run();
-        });
-        if found.is_some() {
-            state.begin_process(name, at);
-        }
-        drop(state);
-        self.changed();
-        found.is_some()
-    }
-
     /// From now on nobody hears what happens to containers, or hears of it again; watches that were deaf tell of the gap.
     pub fn set_deaf(&self, deaf: bool) {
         self.lock().deaf = deaf;
@@ -309,7 +261,7 @@ impl World {
         found
     }
 
-    fn alter(&self, name: &EngineName, change: impl FnOnce(&mut Container)) -> bool {
+    pub(super) fn alter(&self, name: &EngineName, change: impl FnOnce(&mut Container)) -> bool {
         let found = self.lock().containers.get_mut(name).filter(|it| it.is_live()).map(change).is_some();
         self.changed();
         found

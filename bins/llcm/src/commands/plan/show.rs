@@ -3,12 +3,13 @@
 use llcm_lifecycle::Dialect;
 use llcm_lifecycle::plan::document::{ContainerDocument, EndDocument, InstanceDocument, PlanDocument};
 use llcm_names::ContainerName;
+use llcm_topology::{Capacity, DataCenter, Topology};
 
 use crate::commands::offline::counts;
-use crate::output::{line, print_table, table};
+use crate::output::{line, print_table, size, table};
 
 /// Writes a plan as tables, findings first.
-pub(super) fn show(document: &PlanDocument) -> anyhow::Result<()> {
+pub(super) fn show(document: &PlanDocument, topology: &Topology) -> anyhow::Result<()> {
     for finding in &document.diagnostics {
         line(finding)?;
     }
@@ -28,11 +29,38 @@ pub(super) fn show(document: &PlanDocument) -> anyhow::Result<()> {
             line(format_args!("reserved for {kind}: {}", subnets.join(" ")))?;
         }
     }
-    document.instances.iter().try_for_each(show_instance)
+    document.instances.iter().try_for_each(show_instance)?;
+    show_use(document, topology)
+}
+
+/// What the instances take of data centers that state what they have.
+fn show_use(document: &PlanDocument, topology: &Topology) -> anyhow::Result<()> {
+    let stated = |dc: &&DataCenter| dc.capacity != Capacity::default();
+    if !topology.datacenters.iter().any(|dc| stated(&dc)) {
+        return Ok(());
+    }
+    let rows = topology.datacenters.iter().map(|dc| {
+        let all = document.instances.iter().flat_map(|instance| &instance.containers);
+        let here: Vec<_> = all.filter(|container| container.datacenter == dc.name).collect();
+        let milli = here.iter().filter_map(|container| share(container)).sum::<u64>();
+        let memory = here.iter().filter_map(|container| container.mem_limit).sum::<u64>();
+        let of = |stated: Option<String>| stated.map(|stated| format!(" of {stated}")).unwrap_or_default();
+        vec![
+            dc.name.to_string(),
+            here.len().to_string(),
+            format!("{}{}", cpus(milli), of(dc.capacity.cpu_milli.map(cpus))),
+            format!("{}{}", size(memory), of(dc.capacity.memory_bytes.map(size))),
+        ]
+    });
+    line("")?;
+    print_table(&table(&["DC", "UNITS", "CPU", "MEMORY"], rows))
 }
 
 fn show_instance(instance: &InstanceDocument) -> anyhow::Result<()> {
     line(format_args!("\ninstance {}\n", instance.name))?;
+    if let Some(placement) = &instance.placement {
+        line(format_args!("placement {placement}\n"))?;
+    }
     let rows = instance.containers.iter().map(|container| {
         let ports = container.port_bindings.iter();
         let engines = container.management.iter().map(|one| one.name.as_str());
@@ -43,7 +71,7 @@ fn show_instance(instance: &InstanceDocument) -> anyhow::Result<()> {
             container.datacenter.to_string(),
             container.image.clone(),
             cpu(container),
-            container.mem_limit.map(crate::output::size).unwrap_or_default(),
+            container.mem_limit.map(size).unwrap_or_default(),
             interfaces.join(" "),
             ports
                 .map(|port| format!("{}:{}/{}", port.host, port.container, port.protocol))
@@ -88,15 +116,18 @@ fn show_instance(instance: &InstanceDocument) -> anyhow::Result<()> {
 fn cpu(container: &ContainerDocument) -> String {
     let mut words = Vec::new();
     words.extend(container.cpuset_cpus.iter().filter(|list| !list.is_empty()).cloned());
-    if let (Some(period), Some(quota)) = (container.cpu_period, container.cpu_quota)
-        && period > 0
-    {
-        // Thousandths are exact enough for people, and need no floating point.
-        let milli = quota.saturating_mul(1000) / period;
-        let share = format!("x {}.{:03}", milli / 1000, milli % 1000);
-        words.push(share.trim_end_matches('0').trim_end_matches('.').to_owned());
-    }
+    words.extend(share(container).map(|milli| format!("x {}", cpus(milli))));
     words.join(" ")
+}
+
+/// The share of CPU time in thousandths of a CPU: exact enough for people, and needs no floating point.
+fn share(container: &ContainerDocument) -> Option<u64> {
+    container.cpu_quota?.saturating_mul(1000).checked_div(container.cpu_period?)
+}
+
+fn cpus(milli: u64) -> String {
+    let text = format!("{}.{:03}", milli / 1000, milli % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn ends(ends: &[EndDocument], between: &str) -> String {

@@ -234,10 +234,9 @@ fn the_placement_follows_the_settings_and_its_warnings_are_shown() {
     assert_eq!(sites(&plan), ["dc2", "dc1", "dc1"]);
     assert_eq!(plan.warnings.len(), 2);
     bench.settings.placement.algorithm = "best".to_owned();
-    assert!(
-        texts(&bench.build(1, 0).unwrap_err())[0]
-            .contains("expected one of first, round-robin, round-robin-with-saps, static")
-    );
+    assert!(texts(&bench.build(1, 0).unwrap_err())[0].contains(
+        "expected one of first, round-robin, round-robin-with-saps, static, least-loaded, latency"
+    ));
 }
 
 #[test]

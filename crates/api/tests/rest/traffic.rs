@@ -1,0 +1,144 @@
+//! Counters and captures.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use llcm_api::CaptureLine;
+use llcm_runtime::Direction;
+use llcm_testkit::demo_chain;
+use serde_json::{Value, json};
+
+use crate::common::{Reply, Server};
+
+const V1: &str = "/api/llcm/v1";
+
+/// Runs the sample service; its instance.
+async fn running(server: &Server) -> Value {
+    assert_eq!(server.post("/packages", demo_chain().build()).await.status, 201);
+    let reply = server.post("/instantiations", "{}").await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let id = reply.json()["service_instance_uuid"].as_str().unwrap().to_owned();
+    server.get(&format!("{V1}/instances/{id}")).await
+}
+
+/// The address of a VNF's interface.
+fn address(instance: &Value, vnf: usize, interface: &str) -> std::net::IpAddr {
+    let address = instance["containers"][vnf]["interfaces"][interface][0].as_str().unwrap();
+    address.split('/').next().unwrap().parse().unwrap()
+}
+
+/// Captures while the first VNF pings the second one again and again.
+async fn captured(server: &Server, instance: &Value, body: Value) -> Reply {
+    let from = instance["containers"][0]["engine_name"].as_str().unwrap().parse().unwrap();
+    let to = address(instance, 1, "input");
+    let path = format!("{V1}/captures");
+    let capture = server.post(&path, body.to_string());
+    let speaking = async {
+        loop {
+            assert!(server.world.ping(&from, to), "an answer");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        reply = capture => reply,
+        () = speaking => panic!("nobody stops speaking"),
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("the capture does not end"),
+    }
+}
+
+fn lines(reply: &Reply) -> Vec<CaptureLine> {
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_interfaces_sent_and_received_is_told() {
+    let server = Server::start().await;
+    let instance = running(&server).await;
+    let path = format!("{V1}/instances/{}/stats", instance["id"].as_str().unwrap());
+    let nothing = json!({ "packets": 0, "bytes": 0, "dropped": 0 });
+    let stats = server.get(&path).await;
+    assert_eq!(stats.as_array().unwrap().len(), 9, "three interfaces of each VNF: {stats}");
+    assert!(stats.as_array().unwrap().iter().all(|one| one["sent"] == nothing && one["received"] == nothing));
+    let from = instance["containers"][0]["engine_name"].as_str().unwrap().parse().unwrap();
+    for _ in 0..3 {
+        assert!(server.world.ping(&from, address(&instance, 1, "input")));
+    }
+    let counts = json!({ "packets": 3, "bytes": 294, "dropped": 0 });
+    let stats = server.get(&path).await;
+    let seen: Vec<_> = stats.as_array().unwrap().iter().filter(|one| one["sent"] != nothing).collect();
+    let names: Vec<_> =
+        seen.iter().map(|one| (&one["vnf_id"], &one["interface"], &one["datacenter"])).collect();
+    let (vnf0, vnf1) = (json!("vnf0"), json!("vnf1"));
+    assert_eq!(names, [(&vnf0, &json!("output"), &json!("dc1")), (&vnf1, &json!("input"), &json!("dc2"))]);
+    assert!(seen.iter().all(|one| one["sent"] == counts && one["received"] == counts), "{seen:?}");
+    let links = server.get(&format!("{V1}/stats/links")).await;
+    let ways: Vec<_> = links.as_array().unwrap().iter().map(|one| (&one["from"], &one["to"])).collect();
+    assert_eq!(ways, [(&json!("dc1"), &json!("dc2")), (&json!("dc2"), &json!("dc1"))]);
+    assert_eq!(links[0]["packets"], 0);
+    let absent = server.send(Method::GET, &format!("{V1}/instances/nobody/stats"), "").await;
+    assert_eq!((absent.status, absent.json()["code"].as_str()), (404, Some("instance-not-found")));
+}
+
+#[tokio::test]
+async fn frames_are_sent_as_they_pass_until_there_are_enough() {
+    let server = Server::start().await;
+    let instance = running(&server).await;
+    let mut body = json!({
+        "instance": instance["id"], "container": "vnf0", "interface": "output", "count": 4, "snap_length": 42
+    });
+    let reply = captured(&server, &instance, body.clone()).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.header("content-type"), Some("application/x-ndjson"));
+    let seen = lines(&reply);
+    assert_eq!(seen.first(), Some(&CaptureLine::Began { capturing: true }));
+    assert_eq!(seen.last(), Some(&CaptureLine::Ended { frames: 4, dropped: 0 }));
+    let mut last = 0;
+    let mut kinds = Vec::new();
+    for line in &seen[1..seen.len() - 1] {
+        let CaptureLine::Frame { at_ns, direction, length, data } = line else { panic!("{line:?}") };
+        let bytes = STANDARD.decode(data).unwrap();
+        assert_eq!((*length, bytes.len()), (98, 42));
+        assert!(*at_ns >= last && *at_ns > 1_600_000_000_000_000_000, "{at_ns}");
+        last = *at_ns;
+        kinds.push((*direction, bytes[34]));
+    }
+    // Beginning with either, an echo request that was sent and an answer that was received, in turn.
+    for pair in kinds.windows(2) {
+        assert!(
+            pair.contains(&(Direction::Sent, 8)) && pair.contains(&(Direction::Received, 0)),
+            "{kinds:?}"
+        );
+    }
+    // The same by the container's name, for a time; at an interface where nothing passes.
+    body["container"] = json!("vnf0.vdu01.0");
+    body["interface"] = json!("mgmt");
+    body["seconds"] = json!(1);
+    let seen = lines(&captured(&server, &instance, body).await);
+    assert_eq!(seen[1..], [CaptureLine::Ended { frames: 0, dropped: 0 }]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_at_is_refused_with_what_there_is() {
+    let server = Server::start().await;
+    let instance = running(&server).await;
+    let id = instance["id"].as_str().unwrap();
+    let interface = |instance: &str, container: &str, interface: &str| json!({ "instance": instance, "container": container, "interface": interface });
+    for (body, status, code, words) in [
+        (interface(id, "vnf0", "nothing"), 404, "point-not-found", "it has: vnf0.vdu01.0:mgmt"),
+        (interface(id, "vnf7", "mgmt"), 404, "point-not-found", "has no interface vnf7:mgmt"),
+        (interface("nobody", "vnf0", "mgmt"), 404, "instance-not-found", "nobody"),
+        (json!({ "link": "nowhere" }), 404, "point-not-found", "there are: dc1-dc2"),
+        (json!({ "link": "dc1-dc2", "end": "dc7" }), 404, "point-not-found", "joins dc1 and dc2, not dc7"),
+        (json!({ "link": "dc1-dc2", "end": "/" }), 400, "bad-request", "`end`"),
+        (json!({ "link": "dc1-dc2", "instance": id }), 400, "bad-request", "name `instance`"),
+        (json!({}), 400, "bad-request", "or `link`"),
+        (json!({ "link": "dc1-dc2", "filter": "icmp" }), 400, "bad-request", "filter"),
+    ] {
+        let reply = server.post(&format!("{V1}/captures"), body.to_string()).await;
+        assert_eq!((reply.status, reply.json()["code"].as_str()), (status, Some(code)), "{body}: {reply:?}");
+        assert!(reply.json()["error"].as_str().unwrap().contains(words), "{body}: {reply:?}");
+    }
+}

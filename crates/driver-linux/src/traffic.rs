@@ -1,0 +1,218 @@
+//! Seeing what flows: counters and captures, by the data center's side of ports and by the devices of links.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use llcm_names::{DcName, Owner};
+use llcm_netlink::{link, netns, stats};
+use llcm_runtime::{
+    Capture, CaptureEnd, CapturePoint, CaptureSpec, Counters, Counts, Direction, DriverError, DriverResult,
+    ErrorKind, Frame, FrameSink, LinkCounts, PortCounts,
+};
+use tokio::sync::mpsc;
+
+use crate::datacenter::Datacenter;
+use crate::driver::{LinuxNetwork, SHORT};
+use crate::error::Context;
+use crate::installation::Installation;
+use crate::names::{Role, parse_link_mark, parse_mark, port_device};
+use crate::netns::Netns;
+use crate::packet::PacketSocket;
+
+/// Frames that may wait for whoever takes them; more wait in the kernel.
+const WAITING: usize = 256;
+/// How often it is looked whether the device is still there.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What an end of a link has sent, and which data center that is.
+type Sent = Option<(DcName, Counts)>;
+
+impl Installation {
+    /// The counters of an instance's ports: one listing per data center. What the data center's side of a port
+    /// receives, the container sent.
+    fn port_counts(&self, owner: &Owner) -> DriverResult<Vec<PortCounts>> {
+        let mut found = Vec::new();
+        for (name, dc) in &self.all_datacenters()? {
+            for (info, seen) in dc.overlay.call("read counters of", name.as_str(), stats::list)? {
+                let Some((whose, Role::Port(port, _))) = parse_mark(&info.alias) else { continue };
+                if whose != *owner {
+                    continue;
+                }
+                let sent =
+                    Counts { packets: seen.rx_packets, bytes: seen.rx_bytes, dropped: seen.rx_dropped };
+                let received =
+                    Counts { packets: seen.tx_packets, bytes: seen.tx_bytes, dropped: seen.tx_dropped };
+                found.push(PortCounts { port, sent, received });
+            }
+        }
+        found.sort_by_key(|counts| counts.port);
+        Ok(found)
+    }
+
+    /// The counters of all links, by what each end sends: two listings per data center.
+    fn link_counts(&self) -> DriverResult<Vec<LinkCounts>> {
+        // By device, which has the same name at both ends: the link, and what each end sent.
+        let mut found: BTreeMap<String, (String, [Sent; 2])> = BTreeMap::new();
+        let lost = self.lines.lost()?;
+        for (name, dc) in &self.all_datacenters()? {
+            let read =
+                |socket: &mut llcm_netlink::Socket| Ok((stats::list(socket)?, stats::queue_drops(socket)?));
+            let (devices, drops) = dc.underlay.call("read counters of", name.as_str(), read)?;
+            for (info, seen) in devices {
+                let Some((end, link)) = parse_link_mark(&self.id, &info.alias) else { continue };
+                let behind = lost.get(&info.name).map_or(0, |lost| lost[end]);
+                let dropped = seen.tx_dropped + drops.get(&info.index).copied().unwrap_or(0) + behind;
+                let sent = Counts { packets: seen.tx_packets, bytes: seen.tx_bytes, dropped };
+                let entry = found.entry(info.name).or_insert((link, [None, None]));
+                entry.1[end] = Some((name.clone(), sent));
+            }
+        }
+        let mut counts = Vec::new();
+        for (name, sides) in found.into_values() {
+            if let [Some((a, from_a)), Some((b, from_b))] = sides {
+                counts.push(LinkCounts { name: name.clone(), from: a.clone(), to: b.clone(), sent: from_a });
+                counts.push(LinkCounts { name, from: b, to: a, sent: from_b });
+            }
+        }
+        counts.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(counts)
+    }
+
+    /// Opens a socket where frames are to be looked at.
+    fn watch(&self, spec: &CaptureSpec) -> DriverResult<Watched> {
+        let (dc, device, over) = match &spec.point {
+            CapturePoint::Port { owner, datacenter, port } => {
+                let dc = self.datacenter(datacenter)?;
+                let name = port_device(*port);
+                let found = dc.overlay.call("find port", &name, |socket| link::find(socket, &name))?;
+                let found = found.ok_or_else(|| absent(&name, "there is no such port"))?;
+                match parse_mark(&found.alias) {
+                    Some((whose, Role::Port(..))) if whose == *owner => (dc, found.index, true),
+                    _ => {
+                        let message = "it is another instance's";
+                        return Err(DriverError::new(ErrorKind::Conflict, "capture at", name, message));
+                    }
+                }
+            }
+            CapturePoint::Link { name, end } => {
+                let dc = self
+                    .find_datacenter(end)?
+                    .ok_or_else(|| absent(name, &format!("there is no data center {end}")))?;
+                let devices = dc.underlay.call("list devices of", end.as_str(), link::list)?;
+                let is_it = |info: &llcm_netlink::LinkInfo| {
+                    parse_link_mark(&self.id, &info.alias).is_some_and(|(_, link)| link == *name)
+                };
+                let found = devices.into_iter().find(is_it);
+                let found = found.ok_or_else(|| absent(name, &format!("the link has no end in {end}")))?;
+                (dc, found.index, false)
+            }
+        };
+        let netns = if over { &dc.overlay } else { &dc.underlay };
+        let socket = netns::visit(netns.fd(), || PacketSocket::open(device, spec.snap_length))
+            .and_then(|opened| opened)
+            .during("capture in", netns.name())?;
+        Ok(Watched { dc, over, device, socket })
+    }
+}
+
+fn absent(target: &str, message: &str) -> DriverError {
+    DriverError::new(ErrorKind::NotFound, "capture at", target, message)
+}
+
+/// A device that is looked at.
+struct Watched {
+    dc: Arc<Datacenter>,
+    /// Whether it is in the namespace of ports.
+    over: bool,
+    device: u32,
+    socket: PacketSocket,
+}
+
+impl Watched {
+    fn netns(&self) -> &Netns {
+        if self.over { &self.dc.overlay } else { &self.dc.underlay }
+    }
+
+    /// Reads frames on a thread that may block, until nobody takes them or the device is gone. Returns what was
+    /// dropped.
+    fn read(mut self, frames: &mpsc::Sender<Frame>) -> DriverResult<u64> {
+        let mut looked = std::time::Instant::now();
+        while !frames.is_closed() {
+            match self.socket.next().during("capture in", self.netns().name())? {
+                Some(mut frame) => {
+                    if self.over {
+                        // What the data center's side sends, the container receives.
+                        frame.direction = match frame.direction {
+                            Direction::Sent => Direction::Received,
+                            Direction::Received => Direction::Sent,
+                        };
+                    }
+                    if frames.blocking_send(frame).is_err() {
+                        break;
+                    }
+                }
+                None if looked.elapsed() >= LOOK => {
+                    looked = std::time::Instant::now();
+                    let name = self.netns().name();
+                    let devices = self.netns().call("list devices of", name, link::list)?;
+                    if devices.iter().all(|info| info.index != self.device) {
+                        break;
+                    }
+                }
+                None => {}
+            }
+        }
+        Ok(self.socket.dropped)
+    }
+}
+
+#[async_trait]
+impl Counters for LinuxNetwork {
+    async fn ports(&self, owner: &Owner) -> DriverResult<Vec<PortCounts>> {
+        let owner = owner.clone();
+        let target = owner.instance.to_string();
+        self.run("read counters of", target, SHORT, move |it| it.port_counts(&owner)).await?
+    }
+
+    async fn links(&self) -> DriverResult<Vec<LinkCounts>> {
+        self.run("read counters of", "links".to_owned(), SHORT, Installation::link_counts).await?
+    }
+}
+
+#[async_trait]
+impl Capture for LinuxNetwork {
+    async fn capture(&self, spec: &CaptureSpec, sink: &mut dyn FrameSink) -> DriverResult<CaptureEnd> {
+        let wanted = spec.clone();
+        let target = match &spec.point {
+            CapturePoint::Port { port, .. } => port.to_string(),
+            CapturePoint::Link { name, .. } => name.clone(),
+        };
+        let watched = self.run("capture at", target.clone(), SHORT, move |it| it.watch(&wanted)).await??;
+        let (sender, mut frames) = mpsc::channel(WAITING);
+        let reading = tokio::task::spawn_blocking(move || watched.read(&sender));
+        let taking = async {
+            if sink.began().await {
+                while let Some(frame) = frames.recv().await {
+                    if !sink.frame(frame).await {
+                        break;
+                    }
+                }
+            }
+        };
+        match spec.duration {
+            // Its end is an end like others.
+            Some(limit) => drop(tokio::time::timeout(limit, taking).await),
+            None => taking.await,
+        }
+        // Ends the reading, too, which may be waiting for room.
+        drop(frames);
+        match reading.await {
+            Ok(dropped) => Ok(CaptureEnd { dropped: dropped? }),
+            Err(error) => {
+                Err(DriverError::new(ErrorKind::Failed, "capture at", target, format!("worker: {error}")))
+            }
+        }
+    }
+}

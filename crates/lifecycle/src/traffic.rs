@@ -1,0 +1,166 @@
+//! Seeing what flows: the network driver's ports by the names that users know.
+
+use llcm_names::InstanceId;
+use llcm_runtime::{
+    Capture, CaptureEnd, CapturePoint, CaptureSpec, Counters, ErrorKind, FrameSink, LinkCounts, PortSpec,
+};
+
+use crate::core::Core;
+use crate::error::{ErrorCode, LifecycleError, code_of};
+use crate::instance::Instance;
+use crate::plan::SapPlace;
+use crate::request::{CaptureOptions, CaptureTarget, InterfaceTraffic};
+
+/// Captures that may go on at a time: each has a thread, a socket and some megabytes.
+pub(crate) const CAPTURES: usize = 16;
+
+/// The counters of an instance's interfaces, in the order of its plan: containers, then the host's.
+pub(crate) async fn of_instance(
+    core: &Core,
+    id: InstanceId,
+) -> Result<Vec<InterfaceTraffic>, LifecycleError> {
+    let instance = core.find_instance(id)?;
+    let counts = counters(core)?.ports(instance.owner()).await?;
+    let of = |port: &PortSpec| counts.iter().find(|counts| counts.port == port.id);
+    let seen = interfaces(&instance).into_iter().map(|(container, vnf_id, port)| {
+        let counts = of(port);
+        InterfaceTraffic {
+            container: container.to_owned(),
+            vnf_id: vnf_id.to_owned(),
+            interface: port.ifname.clone(),
+            datacenter: port.datacenter.clone(),
+            sent: counts.map(|counts| counts.sent),
+            received: counts.map(|counts| counts.received),
+        }
+    });
+    Ok(seen.collect())
+}
+
+/// The counters of all links.
+pub(crate) async fn of_links(core: &Core) -> Result<Vec<LinkCounts>, LifecycleError> {
+    Ok(counters(core)?.links().await?)
+}
+
+/// Looks at frames until it is enough.
+pub(crate) async fn capture(
+    core: &Core,
+    target: &CaptureTarget,
+    options: CaptureOptions,
+    sink: &mut dyn FrameSink,
+) -> Result<CaptureEnd, LifecycleError> {
+    let point = point(core, target).await?;
+    let Some(capture) = core.parts.backend.network().capture() else {
+        return Err(unsupported("show frames"));
+    };
+    let _one = core.captures.try_acquire().map_err(|_| {
+        let message = format!("{CAPTURES} captures go on already, the most there can be: end one");
+        LifecycleError::new(ErrorCode::TooBusy, message)
+    })?;
+    let spec = CaptureSpec { point, snap_length: options.snap_length, duration: options.duration };
+    looked(capture, &spec, sink).await
+}
+
+async fn looked(
+    capture: &dyn Capture,
+    spec: &CaptureSpec,
+    sink: &mut dyn FrameSink,
+) -> Result<CaptureEnd, LifecycleError> {
+    capture.capture(spec, sink).await.map_err(|error| {
+        let code = match error.kind {
+            // Known, and not there now: its container does not run.
+            ErrorKind::NotFound | ErrorKind::Conflict => ErrorCode::WrongState,
+            other => code_of(other),
+        };
+        LifecycleError::new(code, error.to_string())
+    })
+}
+
+/// Where a target is.
+async fn point(core: &Core, target: &CaptureTarget) -> Result<CapturePoint, LifecycleError> {
+    match target {
+        CaptureTarget::Interface { instance, container, interface } => {
+            let instance = core.find_instance(*instance)?;
+            let found = find(&instance, container, interface)?;
+            Ok(CapturePoint::Port {
+                owner: found.owner.clone(),
+                datacenter: found.datacenter.clone(),
+                port: found.id,
+            })
+        }
+        CaptureTarget::Link { name, end } => {
+            let topology = core.topology.get();
+            let link = topology.links.iter().find(|link| link.name == *name).ok_or_else(|| {
+                let known = topology.links.iter().map(|link| link.name.as_str());
+                let known = known.collect::<Vec<_>>().join(", ");
+                not_found(format!("the topology has no link {name:?}; there are: {known}"))
+            })?;
+            let end = match end {
+                None => &link.a.dc,
+                Some(end) => [&link.a.dc, &link.b.dc].into_iter().find(|dc| *dc == end).ok_or_else(|| {
+                    not_found(format!("link {name} joins {} and {}, not {end}", link.a.dc, link.b.dc))
+                })?,
+            };
+            Ok(CapturePoint::Link { name: name.clone(), end: end.clone() })
+        }
+    }
+}
+
+/// An interface by the name of its container or function, and its own name or its connection point's id.
+fn find<'a>(
+    instance: &'a Instance,
+    container: &str,
+    interface: &str,
+) -> Result<&'a PortSpec, LifecycleError> {
+    let ids = instance.plan.containers.iter().flat_map(|it| &it.interfaces);
+    let id_of = |port: &PortSpec| ids.clone().find(|it| it.port.id == port.id).map(|it| it.id.as_str());
+    let here = interfaces(instance).into_iter().filter(|(name, vnf_id, port)| {
+        let named = port.ifname.as_str() == interface || id_of(port) == Some(interface);
+        named && (*name == container || *vnf_id == container)
+    });
+    let found: Vec<_> = here.collect();
+    match found.as_slice() {
+        [(_, _, port)] => Ok(port),
+        [] => {
+            let all =
+                interfaces(instance).into_iter().map(|(name, _, port)| format!("{name}:{}", port.ifname));
+            let all = all.collect::<Vec<_>>().join(", ");
+            Err(not_found(format!(
+                "the instance {} has no interface {container}:{interface}; it has: {all}",
+                instance.plan.name
+            )))
+        }
+        several => {
+            let names: Vec<_> = several.iter().map(|(name, ..)| *name).collect();
+            Err(not_found(format!(
+                "{container}:{interface} may be of {}: name one of these instead of the function",
+                names.join(" or ")
+            )))
+        }
+    }
+}
+
+/// Container's name, function's id and port of all interfaces.
+fn interfaces(instance: &Instance) -> Vec<(&str, &str, &PortSpec)> {
+    let plan = &instance.plan;
+    let of_containers = plan.containers.iter().flat_map(|container| {
+        let ports = container.interfaces.iter();
+        ports.map(|it| (container.name.as_str(), container.vnf_id.as_str(), &it.port))
+    });
+    let of_host = plan.saps.iter().filter_map(|sap| match &sap.place {
+        SapPlace::Host { port } => Some((sap.name.as_str(), sap.id.as_str(), &**port)),
+        SapPlace::Container => None,
+    });
+    of_containers.chain(of_host).collect()
+}
+
+fn counters(core: &Core) -> Result<&dyn Counters, LifecycleError> {
+    core.parts.backend.network().counters().ok_or_else(|| unsupported("count what flows"))
+}
+
+fn unsupported(what: &str) -> LifecycleError {
+    LifecycleError::new(ErrorCode::Unsupported, format!("this network driver cannot {what}"))
+}
+
+fn not_found(message: String) -> LifecycleError {
+    LifecycleError::new(ErrorCode::PointNotFound, message)
+}
