@@ -43,6 +43,7 @@ fn a_slow_link_survives_the_server_and_its_own_process(on: On) {
     let by = server.get("/api/llcm/v1/links");
     let means = if has_netem() { "netem" } else { "delay line" };
     assert!(by.to_string().contains(means), "{by}");
+    assert!(shown["emulated_by"]["dc1-dc2"][0].to_string().contains(means), "{shown}");
 
     // The server is killed: what is on its way arrives.
     let going = Pings::begin(&lab, NEAR, &["-I", "output", &target]);

@@ -13,7 +13,7 @@ use llcm_runtime::{
 };
 use uuid::Uuid;
 
-/// An installation. [`Bed::end`] takes it down; dropped, it leaves nothing either.
+/// An installation; dropped, it leaves nothing.
 pub(crate) struct Bed {
     network: Option<LinuxNetwork>,
     installation: InstallationId,

@@ -4,12 +4,13 @@
 //! clears it after the last one has gone, so that an idle server has nothing on the host. Both are called
 //! with nobody else deciding ([`Core::allocation`]).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use llcm_descriptors::{Diagnostic, Severity};
 use llcm_runtime::DriverError;
-use llcm_topology::Topology;
+use llcm_topology::{LinkEnd, LinkProperties, Topology};
 
 use crate::core::Core;
 use crate::engines;
@@ -112,6 +113,23 @@ pub(crate) fn warnings(core: &Core) -> Vec<Diagnostic> {
         .hint("the emulated links are better than the topology says; see the setting `best_effort`")
     };
     core.ground.not_emulated().into_iter().map(warning).collect()
+}
+
+/// How links that have properties are emulated, by link and end, in words. The network is asked only if there are any.
+pub(crate) async fn means(core: &Core) -> Result<BTreeMap<String, [String; 2]>, LifecycleError> {
+    let topology = core.topology.get();
+    let has_any = |end: &LinkEnd| {
+        let LinkProperties { bandwidth_bps, delay_us, jitter_us, loss_ppm, .. } = end.egress;
+        bandwidth_bps.is_some() || delay_us > 0 || jitter_us > 0 || loss_ppm > 0
+    };
+    let links = topology.links.iter().filter(|link| has_any(&link.a) || has_any(&link.b));
+    let names: BTreeSet<&str> = links.map(|link| link.name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let views = core.parts.backend.network().links().await?;
+    let named = views.into_iter().filter(|view| names.contains(view.name.as_str()));
+    Ok(named.map(|view| (view.name, view.emulated_by)).collect())
 }
 
 pub(crate) fn in_use(core: &Core) -> bool {

@@ -38,6 +38,7 @@ pub(crate) async fn begin(
     engines::check(&core, &plan).await?;
     ground::prepare(&core).await?;
     plan.warnings.extend(ground::warnings(&core));
+    let emulated_by = ground::means(&core).await?;
 
     let now = core.stamp();
     let request = RequestRecord::new(
@@ -50,7 +51,8 @@ pub(crate) async fn begin(
     let plan = Arc::new(plan);
     let counters = Counters { round_robin: plan.placement_turn };
     let engines = engines::of_plan(&core.parts.backend, &plan);
-    let planned = Planned { at: now, service: service.view.id, request: request.view.id, plan, engines };
+    let (service_id, request_id) = (service.view.id, request.view.id);
+    let planned = Planned { at: now, service: service_id, request: request_id, plan, engines, emulated_by };
     core.writer
         .write(vec![
             Change::PutCounters(counters),

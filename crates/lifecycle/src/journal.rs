@@ -106,6 +106,9 @@ pub struct Planned {
     /// default one, as all had before there could be several.
     #[serde(default)]
     pub engines: BTreeMap<DcName, EngineId>,
+    /// How links between data centers that have properties were emulated then, by link and end, in words.
+    #[serde(default)]
+    pub emulated_by: BTreeMap<String, [String; 2]>,
 }
 
 /// A shared plan is stored as the plan itself.

@@ -159,6 +159,8 @@ pub struct InstanceView {
     pub links: Vec<LinkStatus>,
     /// Its service access points, in the order of the NSD's connection points.
     pub saps: Vec<SapDocument>,
+    /// How links between data centers that had properties were emulated when it was made, by link and end, in words.
+    pub emulated_by: BTreeMap<String, [String; 2]>,
 }
 
 /// How it is gone on with an instance that is stuck.

@@ -298,3 +298,18 @@ async fn changes_of_many_links_are_made_together_or_not_at_all() {
     let now = llcm.change_topology(all[..2].to_vec()).await.unwrap();
     assert_eq!(now.links.iter().map(|link| link.up).collect::<Vec<_>>(), [false, false, true]);
 }
+
+#[tokio::test]
+async fn an_instance_records_how_its_links_were_emulated() {
+    let rig = Rig::new();
+    let llcm = rig.open().await;
+    let service = push(&llcm, &demo_chain()).await;
+    assert!(run(&llcm, &service).await.emulated_by.is_empty(), "there was nothing to emulate");
+    change(&llcm, link("dc1-dc2", "{delay: 1ms}")).await.unwrap();
+    let second = run(&llcm, &service).await;
+    let recorded = ["recorded".to_owned(), "recorded".to_owned()];
+    assert_eq!(second.emulated_by.get("dc1-dc2"), Some(&recorded));
+    // It is of then, whatever changes: a measurement can be told from its record.
+    change(&llcm, link("dc1-dc2", "{delay: 0ms}")).await.unwrap();
+    assert_eq!(llcm.instance(second.id).await.unwrap().unwrap().emulated_by.get("dc1-dc2"), Some(&recorded));
+}

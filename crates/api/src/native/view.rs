@@ -131,6 +131,10 @@ pub struct Instance {
     /// Its service access points, in the order of the NSD's connection points.
     #[serde(default)]
     pub saps: Vec<SapDocument>,
+    /// How links between data centers that had properties were emulated when it was made, by link and end, in words;
+    /// left out where none had.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub emulated_by: BTreeMap<String, [String; 2]>,
 }
 
 impl From<InstanceView> for Instance {
@@ -151,6 +155,7 @@ impl From<InstanceView> for Instance {
             containers,
             links,
             saps,
+            emulated_by,
         } = view;
         let containers = containers.into_iter().map(Container::from).collect();
         let (created_at, retry) = (created_at.into(), retry.map(Retry::from));
@@ -170,6 +175,7 @@ impl From<InstanceView> for Instance {
             containers,
             links,
             saps,
+            emulated_by,
         }
     }
 }

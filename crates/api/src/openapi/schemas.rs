@@ -183,6 +183,11 @@ fn retry() -> Value {
     object([("tries", integer()), ("next_at", moment())])
 }
 
+/// How both directions of a link are emulated.
+fn pair_of_text() -> Value {
+    json!({ "type": "array", "items": { "type": "string" }, "minItems": 2, "maxItems": 2 })
+}
+
 fn container_state() -> Value {
     json!({ "anyOf": [
         object([("state", words(&["created", "running", "paused", "damaged"]))]),
@@ -207,6 +212,7 @@ fn instances() -> Vec<(&'static str, Value)> {
         ("containers", list(of("Container"))),
         ("links", list(of("Link"))),
         ("saps", list(of("ServiceAccessPoint"))),
+        ("emulated_by?", map(pair_of_text())),
     ]);
     let container = object([
         ("name", text()),

@@ -30,6 +30,7 @@ pub(super) fn view(instance: &Instance) -> InstanceView {
         containers,
         links: plan.links.iter().map(link_status).collect(),
         saps: plan.saps.iter().map(|sap| SapDocument::new(sap, plan)).collect(),
+        emulated_by: memory.record.planned.emulated_by.clone(),
     }
 }
 
