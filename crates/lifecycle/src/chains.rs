@@ -1,6 +1,6 @@
 //! Chains of running instances: what clients add to the links of a plan, and take away again.
 //!
-//! - **Expected flow.** [`decide`] says what the chain will be (pure: the plan, the chains that are there, the ids that
+//! - **Expected flow.** `decide` says what the chain will be (pure: the plan, the chains that are there, the ids that
 //!   are taken); that is written down; then the network driver makes it. It is removed the other way round.
 //! - **Guarantees.** What is written down is wanted: a restart of this program or of a container, or a new start of the
 //!   host, finds it or makes it again. A chain that could not be made is not there, and not written down. A chain goes
