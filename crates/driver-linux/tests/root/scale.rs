@@ -223,7 +223,7 @@ async fn too_few_descriptors_are_told_before_anything_is_made() {
     // The limit is a process's, and other tests run in this one.
     let program = std::env::current_exe().unwrap();
     let name = "scale::too_few_descriptors_are_told_before_anything_is_made";
-    let script = format!("ulimit -S -n 256; exec \"$0\" --exact {name}");
+    let script = format!("ulimit -S -n 256; exec \"$0\" --exact {name} --nocapture");
     let output = Command::new("sh").args(["-c", &script]).arg(program).env(FEW, "1").output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
