@@ -103,7 +103,7 @@ async fn delays_add_up_over_hops() {
             let wanted = f64::from(delay_us) / 1000.0 * 2.0 * f64::from(hops);
             let fastest = fastest(&bed, from, to);
             println!("{hops} hops of {delay_us} us: {fastest} ms of {wanted}");
-            assert!((wanted - 0.05..wanted + 0.6).contains(&fastest), "{fastest} ms instead of {wanted}");
+            assert!((wanted - 0.2..wanted + 0.6).contains(&fastest), "{fastest} ms instead of {wanted}");
         }
     }
     let by = bed.network().links().await.unwrap().remove(0).emulated_by;

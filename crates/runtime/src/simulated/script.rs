@@ -248,6 +248,6 @@ mod tests {
             let known: Result<Operation, _> = serde_json::from_str(&format!("{name:?}"));
             assert!(known.is_ok(), "{name}");
         }
-        assert_eq!(names.len(), 26, "{names:?}");
+        assert_eq!(names.len(), 28, "{names:?}");
     }
 }
