@@ -31,9 +31,6 @@ impl MemberPath {
         if name.chars().any(char::is_control) {
             return refuse("it holds control characters");
         }
-        if name.as_bytes().get(1) == Some(&b':') {
-            return refuse("it begins with a drive letter");
-        }
         let mut parts = Vec::new();
         for part in name.split('/') {
             match part {
@@ -43,8 +40,9 @@ impl MemberPath {
                 _ => parts.push(part),
             }
         }
-        if parts.is_empty() {
-            return refuse("it is empty");
+        let Some(first) = parts.first() else { return refuse("it is empty") };
+        if first.as_bytes().get(1) == Some(&b':') {
+            return refuse("it begins with a drive letter");
         }
         if parts.len() > max_depth {
             return Err(PackagingError::TooDeep {
@@ -112,6 +110,8 @@ mod tests {
             "..\\a",
             "C:/a",
             "c:a",
+            "./C:/a",
+            ".//c:a",
             "a\0b",
             "a\nb",
         ] {

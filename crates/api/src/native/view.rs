@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use llcm_descriptors::{Diagnostic, PackageInfo, Triple};
 use llcm_lifecycle::Dialect;
-use llcm_lifecycle::chains::ChainView;
 use llcm_lifecycle::plan::document::SapDocument;
 use llcm_lifecycle::request::{
     ContainerStatus, FunctionView, InstanceState, InstanceView, InterfaceTraffic, LinkStatus,
@@ -20,6 +19,10 @@ use llcm_runtime::{ContainerState, Counts, LinkCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::moment::Moment;
+
+mod chain;
+
+pub use chain::Chain;
 
 /// `GET /version`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,57 +179,6 @@ impl From<InstanceView> for Instance {
             links,
             saps,
             emulated_by,
-        }
-    }
-}
-
-/// See [`ChainView`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chain {
-    /// Its number, unique in the installation.
-    pub id: u32,
-    /// Its instance.
-    pub instance: InstanceId,
-    /// `container:interface` where the frames come from.
-    pub source: String,
-    /// `container:interface` where they go.
-    pub destination: String,
-    /// Whether frames of the destination that match go to the source.
-    pub bidirectional: bool,
-    /// Which frames, in canonical form; empty: all.
-    #[serde(rename = "match")]
-    pub matches: String,
-    /// The highest one decides; of equals the one with the lowest id.
-    pub priority: u16,
-    /// What it is listed and removed by, with others.
-    pub cookie: u64,
-    /// When it was added.
-    pub created_at: Moment,
-}
-
-impl From<ChainView> for Chain {
-    fn from(view: ChainView) -> Self {
-        let ChainView {
-            id,
-            instance,
-            source,
-            destination,
-            bidirectional,
-            matches,
-            priority,
-            cookie,
-            created_at,
-        } = view;
-        Self {
-            id: id.get(),
-            instance,
-            source: source.to_string(),
-            destination: destination.to_string(),
-            bidirectional,
-            matches: matches.to_string(),
-            priority,
-            cookie,
-            created_at: created_at.into(),
         }
     }
 }

@@ -8,9 +8,10 @@ use crate::codes::Code;
 mod chains;
 mod graph;
 mod placement;
+mod tango;
 mod topology;
 
-use placement::{PLACEMENT, new_instance};
+use placement::new_instance;
 
 /// A reference to a schema of [`all`].
 pub(super) fn of(name: &str) -> Value {
@@ -82,7 +83,7 @@ pub(super) fn all() -> Value {
     let mut all: Map<String, Value> = Map::new();
     let network = [topology::replies(), topology::requests(), graph::schemas(), traffic::all()];
     let parts = [shared(), audit(), services(), instances()].into_iter().chain(network);
-    for part in parts.chain([streams(), tango_requests(), tango_replies()]) {
+    for part in parts.chain([streams(), tango::requests(), tango::replies()]) {
         all.extend(part.into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     }
     all.into()
@@ -305,80 +306,6 @@ fn streams() -> Vec<(&'static str, Value)> {
         object([("event", words(&["missed"])), ("count", integer())]),
     ] });
     vec![("Command", command), ("OutputLine", line), ("Event", event)]
-}
-
-fn tango_requests() -> Vec<(&'static str, Value)> {
-    let service = || or_null(about("An id or a package's name; none, or `latest`: the newest."));
-    let new_request = object([
-        ("request_type?", or_null(words(REQUEST_TYPES))),
-        ("instance_uuid?", or_null(about("The instance to terminate."))),
-        ("service_uuid?", service()),
-        ("service_name?", service()),
-        ("placement?", or_null(about(PLACEMENT))),
-    ]);
-    let instantiate = object([
-        ("service_uuid?", service()),
-        ("service_name?", service()),
-        ("placement?", or_null(about(PLACEMENT))),
-    ]);
-    let stop = object([
-        ("service_uuid?", or_null(about("All instances of this service."))),
-        ("service_instance_uuid?", or_null(about("This instance; without either, all."))),
-    ]);
-    vec![("TangoInstantiate", instantiate), ("TangoStop", stop), ("TangoNewRequest", new_request)]
-}
-
-fn tango_replies() -> Vec<(&'static str, Value)> {
-    let uploaded = object([
-        ("service_uuid", uuid()),
-        ("size", integer()),
-        ("sha1", text()),
-        ("error", json!({ "type": "null" })),
-        ("warnings", list(of("Diagnostic"))),
-        ("service_instance_uuid?", uuid()),
-        ("request_uuid?", uuid()),
-    ]);
-    let nothing = json!({ "type": "null" });
-    let refused = object([
-        ("service_uuid", nothing.clone()),
-        ("size", integer()),
-        ("sha1", nothing),
-        ("error", text()),
-        ("code", json!({ "$ref": "#/components/schemas/Error/properties/code" })),
-        ("diagnostics", list(of("Diagnostic"))),
-        ("others?", list(text())),
-    ]);
-    let identity = || object([("name", text()), ("version", text())]);
-    let descriptor = |kind| {
-        let platform = words(&["5gtango"]);
-        object([("uuid", uuid()), (kind, identity()), ("created_at", moment()), ("platform", platform)])
-    };
-    let instance = object([
-        ("uuid", uuid()),
-        ("service_uuid", uuid()),
-        ("instance_name", text()),
-        ("status", words(STATES)),
-        ("created_at", moment()),
-    ]);
-    let request = object([
-        ("id", uuid()),
-        ("request_type", words(REQUEST_TYPES)),
-        ("status", words(REQUEST_STATUSES)),
-        ("created_at", moment()),
-        ("instance_uuid", uuid()),
-        ("service_uuid", uuid()),
-    ]);
-    vec![
-        ("TangoUploaded", uploaded),
-        ("TangoRefusedUpload", refused),
-        ("TangoPackage", object([("uuid", uuid()), ("pd", identity()), ("created_at", moment())])),
-        ("TangoService", descriptor("nsd")),
-        ("TangoFunction", descriptor("vnfd")),
-        ("TangoInstance", instance),
-        ("TangoInstantiated", object([("service_instance_uuid", uuid()), ("id", uuid())])),
-        ("TangoRequested", object([("service_instance_uuid?", uuid()), ("id", uuid())])),
-        ("TangoRequest", request),
-    ]
 }
 
 /// The replies that are no success, by name; operations refer to them.
