@@ -76,17 +76,24 @@ impl Client {
 
     fn done(&self, request: &Request, descriptors: &[OwnedFd]) -> Result<(), LineError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        if connection.is_some() {
+        // One that has nothing to do ends, maybe at this moment: what is connected may be gone, and so may the one that is
+        // found then; one that is started just now stays. A question may be asked twice: the answer is the same.
+        for attempt in 0..2 {
+            if connection.is_none() {
+                *connection = self.connect()?;
+            }
+            if connection.is_none() {
+                break;
+            }
             match exchange(&mut connection, request, descriptors) {
-                // It ended because it had nothing to do. A question may be asked twice: the answer is the same.
-                Err(error) => log::debug!("{error}; connecting anew"),
                 Ok(reply) => return expect_done(reply),
+                Err(error) => log::debug!("attempt {attempt}: {error}"),
             }
         }
-        *connection = Some(match self.connect()? {
-            Some(stream) => stream,
-            None => self.start()?,
-        });
+        *connection = match self.connect()? {
+            Some(stream) => Some(stream),
+            None => Some(self.start()?),
+        };
         expect_done(exchange(&mut connection, request, descriptors)?)
     }
 

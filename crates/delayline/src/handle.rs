@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use llcm_tap::Tap;
 use rustix::io::Errno;
 
 use crate::Impairment;
 use crate::error::{Context as _, LineError};
 use crate::lines::LineView;
+use crate::link::Taps;
 
 /// How long a worker may take to do what it is told.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a worker is told.
 pub(crate) enum Command {
-    Put { name: String, token: u64, taps: [Tap; 2], impairments: [Impairment; 2] },
+    Put { name: String, token: u64, taps: Taps, impairments: [Impairment; 2] },
     Set { name: String, impairments: [Impairment; 2] },
     Remove { name: String },
     View,

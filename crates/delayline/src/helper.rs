@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::LineError;
 use crate::lines::Lines;
@@ -44,6 +45,8 @@ impl Default for Helper {
 const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// How many looks in a row find no link before it ends.
 const PATIENCE: u32 = 3;
+/// How long it waits when it cannot serve who has connected.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Plays the helper. A program that uses a [`crate::Keeper`] with one calls this first thing in `main`, when its
 /// arguments begin with those of [`Helper`].
@@ -68,6 +71,9 @@ fn play() -> Result<(), LineError> {
     }
     // Signals of the starter's terminal are none of its business.
     rustix::process::setsid().map_err(io::Error::from)?;
+    // Two for each link; who needs more than is allowed is told when a link is put.
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     serve(&listener, &Arc::new(Lines::start()?))
 }
 
@@ -81,16 +87,23 @@ fn serve(listener: &UnixListener, lines: &Arc<Lines>) -> Result<(), LineError> {
             Err(rustix::io::Errno::INTR) => false,
             Err(error) => return Err(io::Error::from(error).into()),
         };
-        if ready {
-            let (stream, _) = listener.accept()?;
-            let lines = lines.clone();
-            std::thread::Builder::new().name("control".to_owned()).spawn(move || {
-                // Who was connected has ended, or speaks another language: either way it is over.
-                let _ = answer(&stream, &lines);
-            })?;
+        // Its links are worth more than one who calls: what there are no means for is tried again.
+        if ready && attend(listener, lines).is_err() {
+            std::thread::sleep(PAUSE);
         }
         idle = if ready || !lines.is_empty() { 0 } else { idle + 1 };
     }
+    Ok(())
+}
+
+/// Lets a thread answer who has connected.
+fn attend(listener: &UnixListener, lines: &Arc<Lines>) -> io::Result<()> {
+    let (stream, _) = listener.accept()?;
+    let lines = lines.clone();
+    std::thread::Builder::new().name("control".to_owned()).spawn(move || {
+        // Who was connected has ended, or speaks another language: either way it is over.
+        let _ = answer(&stream, &lines);
+    })?;
     Ok(())
 }
 

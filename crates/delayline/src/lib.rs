@@ -33,7 +33,9 @@
 //! Frames are copied out of the kernel and in again. With the offloads of [`llcm_tap`] a frame is up to 64 KiB of a flow;
 //! where packets get lost at random each comes alone, since otherwise one loss would be that of many.
 
+mod budget;
 mod client;
+mod drift;
 mod error;
 mod handle;
 pub mod helper;
@@ -41,7 +43,9 @@ mod impairment;
 mod keeper;
 mod line;
 mod lines;
+mod link;
 mod protocol;
+mod vigil;
 mod worker;
 
 pub use error::LineError;

@@ -7,10 +7,11 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::Impairment;
+use crate::drift::{Drift, WHOLE};
 
-/// Parts that a jitter is divided into on either side of the delay.
-const STEPS: i64 = 1 << 20;
 const MILLION: u32 = 1_000_000;
+/// Bytes that a waiting frame takes beside its own.
+const AROUND: u64 = 80;
 
 /// Frames on their way in one direction, in order.
 #[derive(Debug)]
@@ -18,6 +19,10 @@ pub struct Line {
     impairment: Impairment,
     waiting: VecDeque<Waiting>,
     bytes: u64,
+    /// Bytes that may wait although the limit is lower by now: those that waited when it was lowered, and what comes until
+    /// they have left.
+    allowance: u64,
+    drift: Drift,
     counters: Counters,
     random: Rng,
 }
@@ -26,7 +31,7 @@ pub struct Line {
 #[derive(Debug)]
 struct Waiting {
     arrived: Duration,
-    /// Its share of the jitter, from -[`STEPS`] to [`STEPS`]: with another jitter it deviates otherwise.
+    /// Its share of the jitter, from -[`WHOLE`] to [`WHOLE`]: with another jitter it deviates otherwise.
     deviation: i64,
     frame: Vec<u8>,
 }
@@ -40,7 +45,7 @@ pub struct Counters {
     pub bytes: u64,
     /// Frames lost as [`Impairment::loss_ppm`] says.
     pub lost: u64,
-    /// Frames that found no space, or that the receiving device did not take.
+    /// Frames that found no space, could not be read, or were not taken by the receiving device.
     pub dropped: u64,
 }
 
@@ -63,14 +68,19 @@ impl Line {
             impairment,
             waiting: VecDeque::new(),
             bytes: 0,
+            allowance: 0,
+            drift: Drift::default(),
             counters: Counters::default(),
             random: Rng::with_seed(seed),
         }
     }
 
-    /// Changes what frames experience, those on their way included.
+    /// Changes what frames experience, those on their way included. A lower limit drops none that come at a rate for
+    /// which it is enough, however many are still on their way.
     pub fn set(&mut self, impairment: Impairment) {
         self.impairment = impairment;
+        let is_above = self.bytes > impairment.limit;
+        self.allowance = if is_above { self.bytes.saturating_add(impairment.limit) } else { 0 };
     }
 
     /// What frames experience.
@@ -95,15 +105,14 @@ impl Line {
             self.counters.lost += 1;
             return Offer::Lost;
         }
-        let undisturbed = self.impairment.delay.is_zero() && self.impairment.jitter.is_zero();
-        if undisturbed && self.waiting.is_empty() {
+        if !self.is_delayed() {
             return Offer::Now;
         }
-        if self.bytes.saturating_add(length) > self.impairment.limit {
+        if self.bytes.saturating_add(length) > self.impairment.limit.max(self.allowance) {
             self.counters.dropped += 1;
             return Offer::Lost;
         }
-        let deviation = self.random.i64(-STEPS..=STEPS);
+        let deviation = self.drift.at(now, self.impairment.jitter, &mut self.random);
         self.bytes += length;
         self.waiting.push_back(Waiting { arrived: now, deviation, frame: frame.to_vec() });
         Offer::Kept
@@ -118,7 +127,7 @@ impl Line {
     fn due_of(&self, waiting: &Waiting) -> Duration {
         let Impairment { delay, jitter, .. } = self.impairment;
         let nanos = i128::try_from(jitter.as_nanos()).unwrap_or(i128::MAX >> 32);
-        let deviation = nanos * i128::from(waiting.deviation) / i128::from(STEPS);
+        let deviation = nanos * i128::from(waiting.deviation) / i128::from(WHOLE);
         let amount = Duration::from_nanos(u64::try_from(deviation.unsigned_abs()).unwrap_or(u64::MAX));
         let delay = if deviation < 0 { delay.saturating_sub(amount) } else { delay.saturating_add(amount) };
         waiting.arrived.saturating_add(delay)
@@ -131,11 +140,35 @@ impl Line {
         }
         let waiting = self.waiting.pop_front()?;
         self.bytes -= u64::try_from(waiting.frame.len()).unwrap_or(u64::MAX);
+        if self.bytes <= self.impairment.limit {
+            self.allowance = 0;
+        }
         Some(waiting.frame)
     }
 
-    /// The receiving device did not take a frame.
+    /// Whether the next frame waits.
+    #[must_use]
+    pub fn is_delayed(&self) -> bool {
+        let undisturbed = self.impairment.delay.is_zero() && self.impairment.jitter.is_zero();
+        !undisturbed || !self.waiting.is_empty()
+    }
+
+    /// Bytes of memory that those frames take that wait.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let frames = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
+        self.bytes.saturating_add(frames.saturating_mul(AROUND))
+    }
+
+    /// A frame was dropped by somebody else: it could not be read, or the receiving device did not take it.
     pub fn refused(&mut self) {
+        self.counters.dropped += 1;
+    }
+
+    /// A frame has come, and there is no memory to keep it.
+    pub fn turn_away(&mut self, frame: &[u8]) {
+        self.counters.frames += 1;
+        self.counters.bytes += u64::try_from(frame.len()).unwrap_or(u64::MAX);
         self.counters.dropped += 1;
     }
 }

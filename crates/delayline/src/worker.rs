@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use llcm_tap::{LARGEST, Offload, Tap};
+use llcm_tap::LARGEST;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 use rustix::time::{
@@ -22,21 +22,34 @@ use thread_priority::{
 };
 
 use crate::Impairment;
+use crate::budget::Budget;
 use crate::error::{Context as _, LineError};
 use crate::handle::{Answer, Command, Handle};
 use crate::line::{Line, Offer};
-use crate::lines::LineView;
+use crate::link::{Link, Taps};
+use crate::vigil::Vigil;
 
 /// Frames that are read from one device before others have their turn.
 const TURN: usize = 64;
 /// What events of the timer and of the bell carry; those of devices carry a number of their own.
 const TIMER: u64 = u64::MAX;
 const BELL: u64 = u64::MAX - 1;
-/// The longest that the end of a wait is spent awake, and so the largest lateness that is made up for.
-const AWAKE: Duration = Duration::from_micros(150);
 
-/// Starts a worker. `gone` is called with the names and tokens of links whose devices have gone.
-pub(crate) fn start(gone: impl Fn(&str, u64) + Send + 'static) -> Result<Handle, LineError> {
+/// What a worker shares with others.
+pub(crate) struct Around {
+    /// The memory that frames of all workers may take.
+    pub(crate) budget: Arc<Budget>,
+    /// Is called with the names and tokens of links whose devices have gone.
+    pub(crate) gone: Box<Gone>,
+    /// Takes devices that are to be closed.
+    pub(crate) close: Box<dyn Fn(Taps) + Send>,
+}
+
+/// Takes the name and the token of a link.
+type Gone = dyn Fn(&str, u64) + Send;
+
+/// Starts a worker.
+pub(crate) fn start(around: Around) -> Result<Handle, LineError> {
     let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).during("make eventfd")?);
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
         .during("make timerfd")?;
@@ -56,8 +69,8 @@ pub(crate) fn start(gone: impl Fn(&str, u64) + Send + 'static) -> Result<Handle,
         next: 0,
         due: BTreeSet::new(),
         armed: None,
-        late: Duration::ZERO,
-        gone: Box::new(gone),
+        vigil: Vigil::default(),
+        around,
     };
     let run = move || {
         run_first();
@@ -96,34 +109,12 @@ struct Worker {
     due: BTreeSet<(Duration, Port)>,
     /// What the timer is set to.
     armed: Option<Duration>,
-    /// How much later than the timer this thread usually wakes up.
-    late: Duration,
-    gone: Box<Gone>,
+    vigil: Vigil,
+    around: Around,
 }
 
-/// Is told the names and tokens of links whose devices have gone.
-type Gone = dyn Fn(&str, u64) + Send;
 /// A link's number, and the end by which frames came in.
 type Port = (u64, usize);
-
-struct Link {
-    name: String,
-    token: u64,
-    taps: [Tap; 2],
-    /// By the end that frames came in by.
-    lines: [Line; 2],
-    scheduled: [Option<Duration>; 2],
-}
-
-impl Link {
-    fn view(&self) -> LineView {
-        LineView {
-            name: self.name.clone(),
-            impairments: [self.lines[0].impairment(), self.lines[1].impairment()],
-            counters: [self.lines[0].counters(), self.lines[1].counters()],
-        }
-    }
-}
 
 impl Worker {
     fn run(&mut self) -> io::Result<()> {
@@ -156,7 +147,8 @@ impl Worker {
     fn wait(&mut self, ready: &mut Vec<epoll::Event>) -> io::Result<bool> {
         let due = self.due.first().map(|(at, _)| *at);
         let nothing = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let early = (self.late * 2).min(AWAKE);
+        let began = self.now();
+        let early = self.vigil.before(began);
         loop {
             let awake = due.is_some_and(|at| at <= self.now() + early);
             if !awake {
@@ -167,8 +159,13 @@ impl Worker {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            if !awake || !ready.is_empty() || due.is_some_and(|at| at <= self.now()) {
-                return Ok(!awake);
+            if !awake {
+                return Ok(true);
+            }
+            let now = self.now();
+            if !ready.is_empty() || due.is_some_and(|at| at <= now) {
+                self.vigil.spent(now.saturating_sub(began));
+                return Ok(false);
             }
             std::hint::spin_loop();
         }
@@ -198,8 +195,7 @@ impl Worker {
         if let Some(armed) = self.armed.take()
             && expired
         {
-            let late = woken.saturating_sub(armed).min(AWAKE);
-            self.late = (self.late * 7 + late) / 8;
+            self.vigil.was_late(woken.saturating_sub(armed));
         }
     }
 
@@ -219,10 +215,7 @@ impl Worker {
             let mut views = Vec::new();
             let done = match command {
                 Command::Put { name, token, taps, impairments } => self.put(name, token, taps, impairments),
-                Command::Set { name, impairments } => {
-                    self.set(&name, impairments);
-                    Ok(())
-                }
+                Command::Set { name, impairments } => self.set(&name, impairments),
                 Command::Remove { name } => {
                     self.remove(&name);
                     Ok(())
@@ -237,13 +230,7 @@ impl Worker {
         }
     }
 
-    fn put(
-        &mut self,
-        name: String,
-        token: u64,
-        taps: [Tap; 2],
-        impairments: [Impairment; 2],
-    ) -> io::Result<()> {
+    fn put(&mut self, name: String, token: u64, taps: Taps, impairments: [Impairment; 2]) -> io::Result<()> {
         self.remove(&name);
         let number = self.next;
         self.next += 1;
@@ -257,20 +244,21 @@ impl Worker {
         Ok(())
     }
 
-    fn set(&mut self, name: &str, impairments: [Impairment; 2]) {
-        let Some(number) = self.numbers.get(name) else { return };
-        let Some(link) = self.links.get_mut(number) else { return };
+    fn set(&mut self, name: &str, impairments: [Impairment; 2]) -> io::Result<()> {
+        let number = self.numbers.get(name).copied();
+        let link = number.and_then(|number| Some((number, self.links.get_mut(&number)?)));
+        let (number, link) = link.ok_or(io::ErrorKind::NotFound)?;
         for (end, impairment) in impairments.into_iter().enumerate() {
-            set_offload(link, end, impairment);
             link.lines[end].set(impairment);
-            schedule(&mut self.due, *number, end, link);
+            schedule(&mut self.due, number, end, link);
         }
+        Ok(())
     }
 
     fn remove(&mut self, name: &str) {
         let Some(number) = self.numbers.remove(name) else { return };
         if let Some(link) = self.links.remove(&number) {
-            for tap in &link.taps {
+            for tap in &*link.taps {
                 // Closing would do, if nobody else had the descriptor; one whose device has gone may refuse.
                 if let Err(error) = epoll::delete(&self.events, tap) {
                     log::debug!("link {name}: {error}");
@@ -280,7 +268,9 @@ impl Worker {
                 if let Some(at) = at {
                     self.due.remove(&(at, (number, end)));
                 }
+                self.around.budget.moved(link.lines[end].memory(), 0);
             }
+            (self.around.close)(link.taps);
         }
     }
 
@@ -288,27 +278,41 @@ impl Worker {
     /// it takes the timer to do it, since the sender's processor is awake.
     fn read(&mut self, (number, end): Port, buffer: &mut [u8], slept: bool) {
         let Some(link) = self.links.get_mut(&number) else { return };
-        let lateness = if slept { self.late / 2 } else { Duration::ZERO };
+        let lateness = if slept { self.vigil.late() / 2 } else { Duration::ZERO };
+        let line = &mut link.lines[end];
+        let before = line.memory();
         for _ in 0..TURN {
             let length = match link.taps[end].read(buffer) {
                 Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    log::info!("link {} has gone: {error}", link.name);
-                    let (name, token) = (link.name.clone(), link.token);
-                    self.remove(&name);
-                    (self.gone)(&name, token);
-                    return;
-                }
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::AGAIN) => break,
+                    Some(Errno::INTR) => continue,
+                    // A frame that is too large for what the device may give since a moment; the next one is not.
+                    Some(Errno::INVAL) => {
+                        line.refused();
+                        continue;
+                    }
+                    _ => {
+                        log::info!("link {} has gone: {error}", link.name);
+                        self.around.budget.moved(before, line.memory());
+                        let (name, token) = (link.name.clone(), link.token);
+                        self.remove(&name);
+                        (self.around.gone)(&name, token);
+                        return;
+                    }
+                },
             };
             let Some(frame) = buffer.get(..length) else { break };
+            if self.around.budget.is_spent() && line.is_delayed() {
+                line.turn_away(frame);
+                continue;
+            }
             let arrived = self.origin.elapsed().saturating_sub(lateness);
-            if link.lines[end].offer(frame, arrived) == Offer::Now && link.taps[1 - end].write(frame).is_err()
-            {
-                link.lines[end].refused();
+            if line.offer(frame, arrived) == Offer::Now && link.taps[1 - end].write(frame).is_err() {
+                line.refused();
             }
         }
+        self.around.budget.moved(before, line.memory());
         schedule(&mut self.due, number, end, link);
     }
 
@@ -324,13 +328,16 @@ impl Worker {
                 self.due.pop_first();
                 continue;
             };
+            let line = &mut link.lines[end];
+            let before = line.memory();
             // Not more than its turn, as long as frames come faster than they can be delivered.
             for _ in 0..TURN {
-                let Some(frame) = link.lines[end].take(now) else { break };
+                let Some(frame) = line.take(now) else { break };
                 if link.taps[1 - end].write(&frame).is_err() {
-                    link.lines[end].refused();
+                    line.refused();
                 }
             }
+            self.around.budget.moved(before, line.memory());
             schedule(&mut self.due, number, end, link);
         }
     }
@@ -349,18 +356,6 @@ fn schedule(due: &mut BTreeSet<(Duration, Port)>, number: u64, end: usize, link:
         due.insert((at, (number, end)));
     }
     link.scheduled[end] = next;
-}
-
-/// Frames that may get lost come one by one.
-fn set_offload(link: &Link, end: usize, impairment: Impairment) {
-    if let Err(error) = link.taps[end].set_offload(offload(impairment)) {
-        log::warn!("link {}: frames stay as large as they were: {error}", link.name);
-    }
-}
-
-/// How large the frames of a direction may be.
-pub(crate) fn offload(impairment: Impairment) -> Offload {
-    if impairment.loss_ppm > 0 { Offload::Packets } else { Offload::Tunnels }
 }
 
 fn number_of((number, end): Port) -> u64 {
