@@ -14,8 +14,7 @@ use crate::look::{assert_nothing_left, pings};
 use crate::native::{self, address, container, until};
 use crate::packages::{Unit, chain};
 
-const TOPOLOGY: &str =
-    "datacenters: [dc1, dc2]\nlinks:\n  - {ends: [dc1, dc2], delay: 20ms, backward: {delay: 5ms}}\n";
+const TOPOLOGY: &str = "datacenters: [dc1, dc2]\nlinks:\n  - {ends: [dc1, dc2], delay: 20ms, bandwidth: 50Mbps, backward: {delay: 5ms}}\n";
 const NEAR: &str = "mn.vnf0.vdu01.0";
 
 on_each_engine!(a_slow_link_survives_the_server_and_its_own_process);
@@ -64,6 +63,8 @@ fn a_slow_link_survives_the_server_and_its_own_process(on: On) {
         assert!(Command::new("kill").args(["-KILL", &helper[0]]).status().unwrap().success());
         until("the link is made anew", 20, || pings(&lab, NEAR, &["-I", "output", &target]));
         assert_ne!(helpers(&lab), helper);
+        let anew = server.get("/api/llcm/v1/links").to_string();
+        assert!(anew.contains("tbf, delay line"), "its limit, too: {anew}");
         assert_eq!(native::instance(&server, &instance)["state"], json!("running"));
     }
     server.terminate(&instance);

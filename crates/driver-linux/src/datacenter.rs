@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::atomic::AtomicBool;
 
 use llcm_names::{DcName, InstallationId};
 use llcm_netlink::{address, link};
@@ -26,6 +27,8 @@ pub(crate) struct Datacenter {
     pub(crate) underlay: Netns,
     /// Its address, which the VXLAN devices of others send to.
     pub(crate) address: Ipv4Addr,
+    /// Whether frames that stand for many packets are cut before they enter a tunnel.
+    pub(crate) cuts: AtomicBool,
 }
 
 impl Datacenter {
@@ -44,7 +47,7 @@ impl Datacenter {
                 "its underlay has no address; prepare the topology again",
             )
         })?;
-        Ok(Self { name: name.clone(), overlay, underlay, address })
+        Ok(Self { name: name.clone(), overlay, underlay, address, cuts: AtomicBool::new(false) })
     }
 
     /// Makes a data center with an address that no other one has.
@@ -67,7 +70,7 @@ impl Datacenter {
             }
             Ok(())
         })?;
-        Ok(Self { name: name.clone(), overlay, underlay, address })
+        Ok(Self { name: name.clone(), overlay, underlay, address, cuts: AtomicBool::new(false) })
     }
 
     /// Whether both namespaces are still those that have the data center's names.

@@ -26,6 +26,7 @@ use crate::patch::Patches;
 use crate::records::{PARTS, Records};
 use crate::removal::{delete_where, in_each, is_unfinished};
 use crate::routing::Routing;
+use crate::segment;
 use crate::shaping::Shaping;
 use crate::trial::{Kernel, check_kernel};
 use crate::underlay::{self, Applied, Datacenters};
@@ -147,7 +148,18 @@ impl Installation {
     ///
     /// What is new is made first, then routes change, and only then goes what no route leads over any more.
     pub(crate) fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
-        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        self.prepare_as(&mut self.prepared(), topology)
+    }
+
+    fn prepared(&self) -> MutexGuard<'_, Option<Topology>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn prepare_as(
+        &self,
+        prepared: &mut Option<Topology>,
+        topology: &Topology,
+    ) -> DriverResult<PrepareReport> {
         let first = self.tried.get().is_none();
         if first {
             let found = check_kernel()?;
@@ -183,6 +195,8 @@ impl Installation {
             self.look_around(&datacenters)?;
         }
         let shaping = Shaping { kernel, lines: &self.lines };
+        let cuts = topology.links.iter().any(|link| shaping.needs_packets(link));
+        segment::cut_frames(&datacenters, cuts, first)?;
         let Applied { devices, not_emulated, has_lines } =
             underlay::apply(&self.id, topology, &datacenters, &shaping)?;
         let current = devices.clone();
@@ -199,8 +213,10 @@ impl Installation {
 
     /// Brings everything to what it was prepared for last, if it was.
     pub(crate) fn prepare_again(&self) -> DriverResult<()> {
-        let last = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        last.map_or(Ok(()), |topology| self.prepare(&topology).map(|_| ()))
+        // Nobody prepares for another one in between.
+        let mut prepared = self.prepared();
+        let Some(topology) = prepared.clone() else { return Ok(()) };
+        self.prepare_as(&mut prepared, &topology).map(|_| ())
     }
 
     /// Removes what a crash left unmarked, and notes whose devices are where no record says.
@@ -303,7 +319,7 @@ impl Installation {
 
     /// Removes all data centers and records.
     pub(crate) fn teardown(&self) -> DriverResult<()> {
-        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prepared = self.prepared();
         *prepared = None;
         self.lines.needed(false);
         let names = datacenter_names(&self.namespaces, &self.id)?;

@@ -150,24 +150,28 @@ pub(crate) fn ensure(
     let mut usable = Kind::ALL.into_iter().filter(|kind| kind.covers(wanted));
     let kind = usable.find(whole).unwrap_or(wanted);
     let mut found = present.get(link, kind).map(|info| info.cloned());
+    let nothing = BTreeMap::new();
+    let mut buckets = &present.buckets;
     if !whole(&kind) {
-        // Half a link is what a crash leaves.
-        for (dc, info) in sides.iter().zip(&found) {
-            if let Some(info) = info {
+        let find = |dc: &Datacenter| {
+            dc.underlay.call("find link", &link.name, |socket| link::find(socket, &name(kind)))
+        };
+        // Half a link is what a crash leaves. Looked for again, since what was seen may be a device that was just going, with a
+        // process that moved its frames, and its number another device's by now.
+        for dc in sides {
+            if let Some(info) = find(dc)? {
                 dc.underlay
                     .call("remove half link", &link.name, |socket| link::delete(socket, info.device()))?;
             }
         }
         make(link, kind, &name(kind), sides, shaping)?;
-        let find = |dc: &Datacenter| {
-            dc.underlay.call("find link", &link.name, |socket| link::find(socket, &name(kind)))
-        };
         found = [find(sides[0])?, find(sides[1])?];
+        buckets = &nothing;
     }
     let [Some(a), Some(b)] = found else {
         return Err(crate::failed("make link", &link.name, "its device vanished"));
     };
-    shaping.shape(link, kind, sides, [&a, &b], lines.get(&name(kind)), &present.buckets)?;
+    shaping.shape(link, kind, sides, [&a, &b], lines.get(&name(kind)), buckets)?;
     for (end, info) in [&a, &b].into_iter().enumerate() {
         set_up(installation, link, end, sides, info)?;
     }
@@ -227,15 +231,17 @@ fn set_up(
     if info.up == link.up && info.mtu == mtu && info.alias == mark {
         return Ok(());
     }
-    let change = link::Change { alias: Some(&mark), mtu: Some(mtu), up: Some(link.up), ..Default::default() };
     sides[end].underlay.call("set up link", &link.name, |socket| {
+        let change = link::Change { mtu: Some(mtu), up: Some(link.up), ..Default::default() };
         link::change(socket, info.device(), &change)?;
         // The kernel forgets neighbours when a device goes down.
-        if link.up && !info.up {
+        if link.up {
             let mac = link_mac(&info.name, 1 - end);
             neighbour::set(socket, info.device(), sides[1 - end].address, mac)?;
         }
-        Ok(())
+        // Last, since what is marked and up is taken to have all this.
+        let change = link::Change { alias: Some(&mark), ..Default::default() };
+        link::change(socket, info.device(), &change)
     })
 }
 

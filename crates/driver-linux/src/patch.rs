@@ -1,6 +1,7 @@
 //! Brings the filters of devices to what the wiring says.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use llcm_names::DcName;
 use llcm_netlink::tc::{self, Action, Filter, Hook, Match};
@@ -30,11 +31,11 @@ struct Layer {
     filters: Vec<Filter>,
 }
 
-/// The priorities of the filters of chains, before which there are none. Filters are exchanged without a gap: the new
-/// ones are complete at the other priority before the old ones go.
-const OF_CHAINS: [u16; 2] = [1, 2];
+/// The priorities of the filters of chains, before which there are none. Filters are exchanged without a gap and all at
+/// once: the new ones are complete at the next priority, where nothing comes to them, before the old ones go.
+const OF_CHAINS: RangeInclusive<u16> = 1..=9_999;
 /// Those of the other filters, likewise. Programs before there were chains had them where chains are now.
-const OF_RULES: [u16; 2] = [3, 4];
+const OF_RULES: RangeInclusive<u16> = 10_000..=60_000;
 /// The loopback device of every namespace, which is down in those of data centers: what is sent out there is lost. A
 /// kernel need not have an action that drops.
 const NOWHERE: Device = Device(1);
@@ -95,7 +96,7 @@ fn exchange(
 fn exchange_layer(
     socket: &mut Socket,
     (device, hook): (Device, Hook),
-    priorities: [u16; 2],
+    priorities: RangeInclusive<u16>,
     found: &[u16],
     known: Option<Layer>,
     filters: Vec<Filter>,
@@ -106,14 +107,16 @@ fn exchange_layer(
         return Ok(known);
     }
     let mut old: Vec<u16> = found.iter().copied().filter(|found| priorities.contains(found)).collect();
+    old.sort_unstable();
     if old.len() > 1 {
-        // An exchange that was cut off: either set may be incomplete, the first is the one in effect.
+        // An exchange that was cut off: the first set is the one in effect.
         for priority in old.drain(1..) {
             tc::remove_filters(socket, device, hook, priority)?;
         }
     }
-    let [first, second] = priorities;
-    let priority = if old.contains(&first) { second } else { first };
+    let next = old.first().map(|old| old + 1).filter(|next| priorities.contains(next));
+    // Behind the last comes the first: that one exchange of thousands takes effect filter by filter.
+    let priority = next.unwrap_or(*priorities.start());
     for filter in &filters {
         tc::add_filter(socket, device, hook, priority, filter)?;
     }

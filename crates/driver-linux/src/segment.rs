@@ -1,6 +1,7 @@
 //! The devices of a segment in each of its data centers.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::Ordering;
 
 use llcm_names::{DcName, Owner, SegmentId};
 use llcm_netlink::link_kind::{BridgePort, Vxlan, add_bridge, add_vxlan, set_bridge_port};
@@ -128,7 +129,9 @@ fn ensure_tunnel(
             };
             site.underlay
                 .call("make VXLAN device", name, |socket| add_vxlan(socket, site.overlay.fd(), &device))?;
-            require(site, name, &spec.owner)?
+            let made = require(site, name, &spec.owner)?;
+            set_cutting(site, &made, site.cuts.load(Ordering::Acquire))?;
+            made
         }
     };
     for remote in &tunnel.to {
@@ -141,6 +144,30 @@ fn ensure_tunnel(
         site.overlay.call("set bridge port", name, |socket| set_bridge_port(socket, info.device(), port))?;
     }
     Ok(())
+}
+
+/// Has frames that stand for many packets cut before they enter a tunnel, or not any more. `all`: what devices were told
+/// before is not known.
+pub(crate) fn cut_frames(datacenters: &Datacenters, cuts: bool, all: bool) -> DriverResult<()> {
+    for site in datacenters.values() {
+        if site.cuts.swap(cuts, Ordering::AcqRel) == cuts && !all {
+            continue;
+        }
+        let devices = site.overlay.call("list devices of", site.overlay.name(), link::list)?;
+        for device in devices.iter().filter(|it| it.kind == "vxlan") {
+            set_cutting(site, device, cuts)?;
+        }
+    }
+    Ok(())
+}
+
+fn set_cutting(site: &Datacenter, info: &LinkInfo, cuts: bool) -> DriverResult<()> {
+    let segments = if cuts { 1 } else { link::MANY_PACKETS };
+    if info.gso_max_segs == segments {
+        return Ok(());
+    }
+    let change = link::Change { gso_max_segs: Some(segments), ..Default::default() };
+    site.overlay.call("set frames of", &info.name, |socket| link::change(socket, info.device(), &change))
 }
 
 /// Marks a device, puts it into its bridge and sets it up, unless it is all that already.

@@ -30,10 +30,8 @@ pub(crate) const UNLIMITED: u64 = 1 << 40;
 const ON_THE_WAY: u64 = 256 << 20;
 /// Beyond its rate: what bursts and changes of it may bring.
 const SPARE: u64 = 4 << 20;
-/// Packets that a frame may stand for, as the kernel has it (`GSO_MAX_SEGS`).
-const MANY_PACKETS: u32 = 65_535;
-/// How long devices that others have taken the place of are kept at most.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// Bytes of a small packet with the headers around it: netem counts packets and not bytes.
+const SMALL_PACKET: u64 = 100;
 
 /// What shapes links here.
 #[derive(Debug)]
@@ -53,6 +51,17 @@ impl Shaping<'_> {
             Ok(Means::Line(_)) if is_impaired => Kind::Line,
             _ => Kind::Pair { limited: ends.map(|end| rate(end).is_some() && self.kernel.bandwidth.is_ok()) },
         }
+    }
+
+    /// Whether a link has to be given single packets, not frames that stand for many, for what it does to be right: netem
+    /// loses whole frames, and a token bucket below it that cuts them makes kernels before 6.13 count wrong until netem
+    /// takes nothing any more (CVE-2024-56770).
+    pub(crate) fn needs_packets(&self, link: &Link) -> bool {
+        let has_bucket = self.kernel.bandwidth.is_ok();
+        self.kind(link) == Kind::Netem
+            && [&link.a, &link.b]
+                .iter()
+                .any(|end| end.egress.loss_ppm > 0 || (has_bucket && rate(end).is_some()))
     }
 
     /// The delay lines that there are, by the names of their devices.
@@ -81,13 +90,11 @@ impl Shaping<'_> {
         line: Option<&LineView>,
         buckets: &BTreeMap<(DcName, u32), (u64, u32)>,
     ) -> DriverResult<()> {
-        if kind == Kind::Line {
-            let wanted = impairments(link);
-            if line.is_some_and(|line| line.impairments != wanted) {
-                let name = &devices[0].name;
-                let set = self.lines.keeper()?.set(name, wanted);
-                set.map_err(|error| said("set delay line of link", &link.name, &error))?;
-            }
+        if kind == Kind::Line
+            && let Some(line) = line
+            && line.impairments != impairments(link)
+        {
+            self.set_line(link, sides, devices)?;
         }
         for ((end, dc), info) in [&link.a, &link.b].into_iter().zip(sides).zip(devices) {
             let device = info.device();
@@ -101,10 +108,7 @@ impl Shaping<'_> {
             let limited = limited && present != Some(&(bucket.rate, bucket.limit));
             dc.underlay.call("shape link", &link.name, |socket| {
                 if kind == Kind::Netem {
-                    let segments = if end.egress.loss_ppm > 0 { 1 } else { MANY_PACKETS };
-                    let change = link::Change { gso_max_segs: Some(segments), ..Default::default() };
-                    link::change(socket, device, &change)?;
-                    shape::set_netem(socket, device, netem(end))?;
+                    shape::set_netem(socket, device, netem(end, bucket))?;
                 }
                 if limited {
                     let below = kind == Kind::Netem;
@@ -114,6 +118,29 @@ impl Shaping<'_> {
             })?;
         }
         Ok(())
+    }
+
+    /// Changes a delay line. Frames come as single packets before any of them may get lost, so that none is on its way then
+    /// that stands for many; and again as many together only when no packet gets lost any more.
+    fn set_line(&self, link: &Link, sides: [&Datacenter; 2], devices: [&LinkInfo; 2]) -> DriverResult<()> {
+        let ends = [&link.a, &link.b].into_iter().zip(sides).zip(devices);
+        let cut = |only: bool| {
+            ends.clone().try_for_each(|((end, dc), info)| {
+                let is_lossy = end.egress.loss_ppm > 0;
+                let segments = if is_lossy { 1 } else { link::MANY_PACKETS };
+                if is_lossy != only || info.gso_max_segs == segments {
+                    return Ok(());
+                }
+                let change = link::Change { gso_max_segs: Some(segments), ..Default::default() };
+                dc.underlay.call("set frames of link", &link.name, |socket| {
+                    link::change(socket, info.device(), &change)
+                })
+            })
+        };
+        cut(true)?;
+        let set = self.lines.keeper()?.set(&devices[0].name, impairments(link));
+        set.map_err(|error| said("set delay line of link", &link.name, &error))?;
+        cut(false)
     }
 }
 
@@ -135,17 +162,6 @@ pub(crate) fn mtu(link: &Link) -> u32 {
 /// The limit of what leaves by one end of a link, in bits per second.
 pub(crate) fn rate(end: &LinkEnd) -> Option<u64> {
     end.egress.bandwidth_bps.filter(|rate| *rate > 0)
-}
-
-/// How long devices of a link are kept that others have taken the place of: as long as packets wait in them.
-pub(crate) fn patience(link: &Link) -> Duration {
-    let queue = |end: &LinkEnd| {
-        let rate = rate(end)?.div_ceil(8).max(1);
-        let bytes = end.egress.queue_packets.map(|packets| u64::from(packets) * PACKET);
-        Some(bytes.map_or(QUEUE_MS, |bytes| bytes.saturating_mul(1000) / rate))
-    };
-    let longest = [&link.a, &link.b].into_iter().filter_map(queue).max().unwrap_or(QUEUE_MS);
-    Duration::from_millis(longest.saturating_add(10)).min(LONGEST_WAIT)
 }
 
 /// What packets of both directions experience besides the limit.
@@ -170,9 +186,10 @@ fn on_the_way(end: &LinkEnd) -> u64 {
     })
 }
 
-fn netem(end: &LinkEnd) -> Netem {
+/// Netem's queue holds what is on its way and what waits in the bucket below it.
+fn netem(end: &LinkEnd, bucket: Bucket) -> Netem {
     let LinkProperties { delay_us, jitter_us, loss_ppm, .. } = end.egress;
-    let packets = on_the_way(end) / PACKET;
+    let packets = on_the_way(end).saturating_add(bucket.limit.into()) / SMALL_PACKET;
     Netem {
         delay: Duration::from_micros(delay_us),
         jitter: Duration::from_micros(jitter_us),
@@ -188,12 +205,10 @@ fn bucket_of(link: &Link, end: &LinkEnd) -> Bucket {
     }
 }
 
-/// The token bucket of a rate in bits per second: bursts of 2 ms, never less than a packet or 10 KB, and
-/// 128 KB from 1 Gb/s on, where timers are too coarse for less.
+/// The token bucket of a rate in bits per second: bursts of 2 ms, never less than a packet or 10 KB.
 fn bucket(bits_per_second: u64, queue_packets: Option<u32>, mtu: u32) -> Bucket {
     let rate = bits_per_second.div_ceil(8);
-    let least = if bits_per_second >= 1_000_000_000 { 128 * 1024 } else { 10 * 1024 };
-    let burst = (rate / 500).max(least).max(u64::from(mtu) + 50);
+    let burst = (rate / 500).max(10 * 1024).max(u64::from(mtu) + 50);
     let queue =
         queue_packets.map_or(rate.saturating_mul(QUEUE_MS) / 1000, |packets| u64::from(packets) * PACKET);
     let limit = queue.saturating_add(burst);

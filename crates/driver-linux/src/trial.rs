@@ -18,6 +18,9 @@ use llcm_topology::{Link, LinkEnd, LinkProperties, Topology};
 use crate::error::{Context, refused};
 use crate::shaping::rate;
 
+/// What netem deviates by at most: it keeps jitter as a signed 32-bit number of nanoseconds.
+const NETEM_JITTER_US: u64 = 2_147_483;
+
 /// A kernel that can do what data centers, links and segments need.
 #[derive(Debug)]
 pub struct Kernel {
@@ -81,6 +84,11 @@ impl Kernel {
         let mut told = Vec::new();
         if let (Some(rate), Err(error)) = (rate(from), &self.bandwidth) {
             told.push(format!("{direction}: bandwidth of {rate} bit/s ({})", error.message));
+        }
+        if matches!(self.delay, Ok(Means::Netem)) && jitter_us > NETEM_JITTER_US {
+            told.push(format!(
+                "{direction}: jitter of {jitter_us} us (netem deviates by {NETEM_JITTER_US} us at most)"
+            ));
         }
         if let Err(error) = &self.delay {
             let values = [
@@ -189,6 +197,22 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::Unsupported);
         assert!(error.to_string().contains("cls_u32"), "{error}");
         assert!(error.to_string().contains("classifier not found"), "{error}");
+    }
+
+    #[test]
+    fn netem_deviates_by_two_seconds_only() {
+        let topology = |jitter: &str| {
+            let text = format!(
+                "datacenters: [a, b]\nlinks:\n  - {{ends: [a, b], name: x, delay: 50s, forward: {{jitter: {jitter}}}}}\n"
+            );
+            llcm_topology::load(text.as_bytes()).0.unwrap()
+        };
+        let able = Kernel { bandwidth: Ok(()), delay: Ok(Means::Netem) };
+        let told = able.not_emulated(&topology("3s"));
+        assert_eq!(told, ["link x, a to b: jitter of 3000000 us (netem deviates by 2147483 us at most)"]);
+        assert!(able.not_emulated(&topology("2s")).is_empty());
+        let line = Kernel { bandwidth: Ok(()), delay: Ok(Means::Line(Offload::Tunnels)) };
+        assert!(line.not_emulated(&topology("3s")).is_empty());
     }
 
     #[test]

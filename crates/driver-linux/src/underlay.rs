@@ -14,13 +14,17 @@ use crate::links::{Kind, Present, device_stem, ensure, stem};
 use crate::names::parse_link_mark;
 use crate::pause::pause;
 use crate::removal::delete_links_where;
-use crate::shaping::{Shaping, UNLIMITED, patience};
+use crate::shaping::{Shaping, UNLIMITED};
 
 /// The data centers by name.
 pub(crate) type Datacenters = BTreeMap<DcName, Arc<Datacenter>>;
 
 /// How long to wait at most for the kernel to take notice of links.
 const SETTLING: Duration = Duration::from_secs(1);
+/// How long a packet takes at most that waits for nothing.
+const IN_PASSING: Duration = Duration::from_millis(10);
+/// How long devices that others have taken the place of are kept at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What [`apply`] made of a topology's links.
 #[derive(Debug)]
@@ -41,8 +45,9 @@ pub(crate) fn apply(
     datacenters: &Datacenters,
     shaping: &Shaping<'_>,
 ) -> DriverResult<Applied> {
-    let present = Present::look(installation, datacenters)?;
+    // In this order: devices go with the process that moves their frames, and what it has is what they still have.
     let lines = shaping.present()?;
+    let present = Present::look(installation, datacenters)?;
     let mut applied = Applied { devices: Vec::new(), not_emulated: Vec::new(), has_lines: false };
     for link in &topology.links {
         let sides = [&link.a.dc, &link.b.dc].map(|dc| datacenters.get(dc).map(AsRef::as_ref));
@@ -75,27 +80,55 @@ pub(crate) fn remove_others(
     for (link, devices) in topology.links.iter().zip(applied) {
         current.extend([(&link.a.dc, devices[0].0), (&link.b.dc, devices[1].0)]);
     }
-    let known: BTreeMap<String, Duration> =
-        topology.links.iter().map(|link| (device_stem(link), patience(link))).collect();
-    let mut wait = None;
+    let known: BTreeSet<String> = topology.links.iter().map(device_stem).collect();
     let mut doomed: Vec<(&Datacenter, Vec<LinkInfo>)> = Vec::new();
     for (name, dc) in datacenters {
         let mut others = list(dc)?;
+        // All that are needed are marked by now: one without a mark is what a crash left.
+        let unmarked = |info: &LinkInfo| info.alias.is_empty() && Kind::of(&info.name).is_some();
         others.retain(|info| {
-            parse_link_mark(installation, &info.alias).is_some() && !current.contains(&(name, info.index))
+            (unmarked(info) || parse_link_mark(installation, &info.alias).is_some())
+                && !current.contains(&(name, info.index))
         });
-        wait = wait.max(others.iter().filter_map(|info| known.get(stem(&info.name))).max().copied());
         if !others.is_empty() {
             doomed.push((dc, others));
         }
     }
-    if let Some(wait) = wait {
-        pause(wait);
-    }
+    let is_replaced = |info: &&LinkInfo| known.contains(stem(&info.name));
+    let replaced = doomed.iter().map(|(dc, others)| {
+        let replaced = others.iter().filter(is_replaced).map(|info| info.index);
+        (*dc, replaced.collect::<BTreeSet<u32>>())
+    });
+    empty(&replaced.filter(|(_, devices)| !devices.is_empty()).collect::<Vec<_>>())?;
     doomed.iter().try_for_each(|(dc, others)| {
         let indexes: BTreeSet<u32> = others.iter().map(|info| info.index).collect();
         delete_links_where(dc, |info| indexes.contains(&info.index))
     })
+}
+
+/// Waits until nothing waits any more in devices that others have taken the place of, so that it arrives; for a bounded time.
+fn empty(replaced: &[(&Datacenter, BTreeSet<u32>)]) -> DriverResult<()> {
+    if replaced.is_empty() {
+        return Ok(());
+    }
+    let end = Instant::now() + LONGEST_WAIT;
+    // What was being sent when the routes changed has reached the queues by then, and left the devices behind them.
+    pause(IN_PASSING);
+    for (dc, devices) in replaced {
+        loop {
+            let waiting = dc.underlay.call("list queues of", dc.underlay.name(), shape::list_waiting)?;
+            let bytes: u64 = devices.iter().filter_map(|device| waiting.get(device)).sum();
+            if bytes == 0 {
+                break;
+            }
+            if Instant::now() >= end {
+                log::warn!("{bytes} bytes are lost that still waited for links of {} as they were", dc.name);
+                break;
+            }
+            pause(IN_PASSING);
+        }
+    }
+    Ok(())
 }
 
 /// Waits until links that were just set up carry packets: the kernel drops them for a moment longer.

@@ -58,7 +58,12 @@ pub struct LinkInfo {
     pub link: u32,
     /// Largest packet.
     pub mtu: u32,
+    /// The largest number of packets that a frame given to the device may stand for.
+    pub gso_max_segs: u32,
 }
+
+/// Packets that a frame may stand for unless told otherwise (`GSO_MAX_SEGS`).
+pub const MANY_PACKETS: u32 = 65_535;
 
 impl LinkInfo {
     /// The device's index, typed.
@@ -87,6 +92,7 @@ impl LinkInfo {
             master: number(IFLA_MASTER),
             link: number(IFLA_LINK),
             mtu: number(IFLA_MTU),
+            gso_max_segs: number(IFLA_GSO_MAX_SEGS),
         })
     }
 }

@@ -211,12 +211,12 @@ async fn filters_of_earlier_programs_are_replaced() {
     attach(&mut bed, 2, "dc1", "b", &[1]).await;
     bed.reaches("a", "10.0.0.2");
     let shown = exec_ok(&netns, &["tc", "filter", "show", "dev", "p1", "ingress"]);
-    assert!(shown.contains("pref 3 u32") && !shown.contains("pref 1 u32"), "{shown}");
+    assert!(shown.contains("pref 10000 u32") && !shown.contains("pref 1 u32"), "{shown}");
     let spec = ChainSpec { bidirectional: true, ..chain(&instance, 9, (1, "dc1"), (2, "dc1"), "") };
     bed.network().chains().unwrap().ensure_chain(&spec).await.unwrap();
     bed.reaches("a", "10.0.0.2");
     let shown = exec_ok(&netns, &["tc", "filter", "show", "dev", "p1", "ingress"]);
-    assert!(shown.contains("pref 3 u32") && shown.contains("pref 1 u32"), "{shown}");
+    assert!(shown.contains("pref 10000 u32") && shown.contains("pref 1 u32"), "{shown}");
 }
 
 /// A chain goes with its instance, devices and filters, and its record outlives the program.

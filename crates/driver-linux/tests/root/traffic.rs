@@ -36,7 +36,7 @@ pub(crate) async fn pair(bed: &mut Bed, number: u32, mtu: u32) {
 }
 
 /// Runs work on a thread of its own in a namespace.
-fn within<T: Send>(netns: &str, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn within<T: Send>(netns: &str, work: impl FnOnce() -> T + Send) -> T {
     let file = std::fs::File::open(format!("/run/netns/{netns}")).unwrap();
     let enter = move || {
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();

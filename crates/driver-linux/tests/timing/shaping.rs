@@ -2,6 +2,7 @@
 //! measured by a benchmark; here it is shown that they are what they are said to be, on a machine that may be busy: most
 //! bounds are for the fastest of many packets, which nothing else can have delayed.
 
+use std::net::UdpSocket;
 use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +12,7 @@ use llcm_topology::{LinkProperties, Topology};
 use tokio::sync::Mutex;
 
 use crate::bed::{Bed, E_LINE, Plug, exec, run, single, topology};
-use crate::traffic::{PLAIN, blast, pair};
+use crate::traffic::{PLAIN, blast, pair, within};
 
 /// One after the other.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -209,6 +210,59 @@ async fn change(bed: &Bed, before: LinkProperties, after: LinkProperties) -> f64
     let sent = |reply: &Reply| reply.at - reply.rtt / 1000.0;
     let first = replies.iter().filter(|it| is_new(it.rtt)).map(sent).find(|at| *at > called);
     first.map_or(f64::INFINITY, |first| (first - called) * 1000.0)
+}
+
+#[tokio::test]
+async fn losses_come_and_go_under_a_stream() {
+    let _alone = ALONE.lock().await;
+    let slow = delayed(2000);
+    let Some(mut bed) = Bed::new(&two(slow)).await else { return };
+    pair(&mut bed, 1, 1500).await;
+    let names = [10, 11].map(|port| bed.netns(&format!("c{port}")));
+    let stream = tokio::task::spawn_blocking(move || blast(&names[0], &names[1], Duration::from_secs(4)));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // What the device has ready when the first packet may get lost are frames that stand for many.
+    for _ in 0..8 {
+        for loss_ppm in [1000, 0] {
+            bed.network().prepare(&two(LinkProperties { loss_ppm, ..slow })).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+    }
+    let rate = stream.await.unwrap();
+    println!("{rate:.0} Mbit/s");
+    assert!(rate > 5.0, "{rate}");
+    let fastest = fastest(&bed, "c10", "10.0.0.2");
+    assert!((3.9..6.0).contains(&fastest), "{fastest}");
+}
+
+#[tokio::test]
+async fn what_waits_in_a_link_arrives_though_others_take_its_place() {
+    let _alone = ALONE.lock().await;
+    let narrow = |delay_us| LinkProperties {
+        bandwidth_bps: Some(1_000_000),
+        queue_packets: Some(200),
+        ..delayed(delay_us)
+    };
+    let Some(mut bed) = Bed::new(&two(narrow(0))).await else { return };
+    pair(&mut bed, 1, 1500).await;
+    bed.reaches("c10", "10.0.0.2");
+    let bind = |container: &str| within(&bed.netns(container), || UdpSocket::bind("0.0.0.0:7").unwrap());
+    let (from, to) = (bind("c10"), bind("c11"));
+    to.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+    let arrive = tokio::task::spawn_blocking(move || {
+        let mut buffer = [0; 1500];
+        for number in 0..120 {
+            let length = to.recv(&mut buffer).unwrap_or_else(|error| panic!("after {number}: {error}"));
+            assert_eq!((length, buffer[0]), (1200, number));
+        }
+    });
+    // More than a second of the link.
+    for number in 0..120_u8 {
+        from.send_to(&[number; 1200], "10.0.0.2:7").unwrap();
+    }
+    bed.network().prepare(&two(narrow(1000))).await.unwrap();
+    assert_eq!(bed.network().links().await.unwrap()[0].emulated_by[0], format!("tbf, {}", means()));
+    arrive.await.unwrap();
 }
 
 #[tokio::test]
