@@ -201,3 +201,6 @@ pub(crate) fn find(site: &Datacenter, name: &str, owner: &Owner) -> DriverResult
 pub(crate) fn require(site: &Datacenter, name: &str, owner: &Owner) -> DriverResult<LinkInfo> {
     find(site, name, owner)?.ok_or_else(|| crate::failed("find device", name, "it vanished"))
 }
+
+#[cfg(test)]
+mod tests;

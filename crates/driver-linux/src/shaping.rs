@@ -231,6 +231,30 @@ mod tests {
     }
 
     #[test]
+    fn netem_is_given_packets_where_frames_would_be_lost_or_cut_in_it() {
+        let link = |what: &str| {
+            let text = format!("datacenters: [a, b]\nlinks:\n  - {{ends: [a, b]{what}}}\n");
+            llcm_topology::load(text.as_bytes()).0.unwrap().links.remove(0)
+        };
+        let lines = DelayLines::new(None, "unused".into());
+        let needs = |delay, what| {
+            let kernel = Kernel { bandwidth: Ok(()), delay: Ok(delay) };
+            Shaping { kernel: &kernel, lines: &lines }.needs_packets(&link(what))
+        };
+        for (what, needed) in [
+            ("", false),
+            (", bandwidth: 1Mbps", false),
+            (", delay: 1ms", false),
+            (", delay: 1ms, bandwidth: 1Mbps", true),
+            (", forward: {delay: 1ms}, backward: {bandwidth: 1Mbps}", true),
+            (", backward: {loss: 1%}", true),
+        ] {
+            assert_eq!(needs(Means::Netem, what), needed, "{what}");
+            assert!(!needs(Means::Line(llcm_delayline::Offload::Tunnels), what), "{what}");
+        }
+    }
+
+    #[test]
     fn no_rate_overflows() {
         let bucket = bucket(u64::MAX, Some(u32::MAX), u32::MAX);
         assert!(bucket.burst > 0 && bucket.limit > 0 && bucket.rate > 0);
