@@ -137,6 +137,9 @@ async fn losses_are_as_many_as_said() {
     pair(&mut bed, 1, 1500).await;
     let replies = replies(ping(&bed, "c10", "10.0.0.2", 2000, "0.002"));
     println!("{} of 2000 replies at 10 %", replies.len());
+    let counted = llcm_runtime::Counters::links(bed.network()).await.unwrap();
+    let lost = |from: &str| counted.iter().find(|it| it.from.as_str() == from).unwrap().sent.dropped;
+    assert_eq!((lost("dc1"), lost("dc2")), (2000 - u64::try_from(replies.len()).unwrap(), 0), "{counted:?}");
     // Five standard deviations.
     assert!((1800 - 67..=1800 + 67).contains(&replies.len()), "{}", replies.len());
 }
