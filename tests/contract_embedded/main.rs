@@ -13,7 +13,7 @@ mod probe;
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
@@ -22,7 +22,7 @@ use llcm_driver_linux::{LinuxNetwork, Options};
 use llcm_engine::image::ImageConfig;
 use llcm_engine::rootless::{self, RootlessOptions};
 use llcm_engine::{Engine, Helper, PublishVia};
-use llcm_names::InstallationId;
+use llcm_names::{InstallationId, Port};
 use llcm_runtime::contract::{self, Drivers, Factory, Host, Probe};
 
 use crate::probe::HostProbe;
@@ -102,19 +102,27 @@ fn main() -> ExitCode {
     let home = tempfile::tempdir().unwrap();
     let run_dir = home.path().join("run");
     let linux = Options { run_dir, ..Options::default() };
-    let passed =
-        [suite("root", home.path(), linux, PublishVia::Auto, &part, &[]), start_ordinary_user(&part)];
+    // Both at once: most of the time is spent waiting for what is not to arrive.
+    let passed = std::thread::scope(|scope| {
+        let user = scope.spawn(|| start_ordinary_user(&part));
+        let who = Who { name: "root", publish: PublishVia::Auto, ports: [38_080, 38_081], without: &[] };
+        let passed = suite(&who, home.path(), linux, &part);
+        let (user, said) = user.join().unwrap();
+        print!("{said}");
+        [passed, user]
+    });
     if passed.iter().all(|passed| *passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs this program once more, as a user that nobody knows.
-fn start_ordinary_user(part: &str) -> bool {
+/// Runs this program once more, as a user that nobody knows; whether all passed, and what it said.
+fn start_ordinary_user(part: &str) -> (bool, String) {
     let home = tempfile::tempdir().unwrap();
     let user = 1_100_000 + std::process::id();
     std::os::unix::fs::chown(home.path(), Some(user), Some(user)).unwrap();
     let mut program = Command::new("/proc/self/exe");
     program.arg("ordinary").arg(home.path()).arg(part).uid(user).gid(user);
-    program.status().unwrap().success()
+    let output = program.stderr(Stdio::inherit()).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn as_ordinary_user(home: &Path, part: &str) -> ExitCode {
@@ -128,21 +136,27 @@ fn as_ordinary_user(home: &Path, part: &str) -> ExitCode {
     let linux =
         Options { netns_dir: run_dir.join("netns"), run_dir: run_dir.join("net"), ..Options::default() };
     // Limits are not an ordinary user's to set, where control groups are root's.
-    let without = ["containers::limits_arrive"];
-    let passed = suite("an ordinary user", home, linux, PublishVia::Proxy, part, &without);
+    let without = &["containers::limits_arrive"];
+    let who =
+        Who { name: "an ordinary user", publish: PublishVia::Proxy, ports: [38_082, 38_083], without };
+    let passed = suite(&who, home, linux, part);
     rootless.end().unwrap();
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs the suite; whether it was passed.
-fn suite(
-    who: &str,
-    home: &Path,
-    linux: Options,
+/// Who runs the suite.
+struct Who {
+    name: &'static str,
     publish: PublishVia,
-    part: &str,
-    without: &[&'static str],
-) -> bool {
+    /// Ports of the host that others leave alone.
+    ports: [u64; 2],
+    /// What cannot be had.
+    without: &'static [&'static str],
+}
+
+/// Runs the suite; whether it was passed.
+fn suite(who: &Who, home: &Path, linux: Options, part: &str) -> bool {
+    let Who { name: who, publish, ports, without } = *who;
     let engine = llcm_engine::Options {
         cgroup: format!("llcm-contract-{}", std::process::id()),
         publish,
@@ -151,6 +165,7 @@ fn suite(
     make_image(home, &engine);
     let mut host = Host::with_image(IMAGE);
     host.first_line = Some(READY.to_owned());
+    host.free_ports = ports.map(|port| Port::try_from(port).unwrap());
     let probe = HostProbe {
         engine: Mutex::new(Weak::new()),
         state_dir: home.join("engine"),
