@@ -30,7 +30,7 @@ impl HostProbe {
 #[async_trait]
 impl Probe for HostProbe {
     async fn ping(&self, from: &EngineName, to: IpAddr) -> Option<bool> {
-        let output = self.inside(from, &["ping", "-n", "-c", "3", "-i", "0.3", "-W", "1", &to.to_string()]);
+        let output = self.inside(from, &["ping", "-n", "-c", "1", "-i", "0.2", "-w", "1", &to.to_string()]);
         Some(output.is_some_and(|output| output.status.success()))
     }
 

@@ -50,7 +50,7 @@ impl HostProbe {
 #[async_trait]
 impl Probe for HostProbe {
     async fn ping(&self, from: &EngineName, to: IpAddr) -> Option<bool> {
-        let command = self.inside(from, &["ping", "-n", "-c", "3", "-i", "0.3", "-W", "1", &to.to_string()]);
+        let command = self.inside(from, &["ping", "-n", "-c", "1", "-i", "0.2", "-w", "1", &to.to_string()]);
         Some(command.is_some_and(|mut ping| ping.output().unwrap().status.success()))
     }
 

@@ -42,7 +42,7 @@ impl Factory for Bare {
 #[async_trait]
 impl Probe for Bare {
     async fn ping(&self, from: &EngineName, to: IpAddr) -> Option<bool> {
-        let command = format!("netns exec {} ping -n -c 2 -i 0.2 -W 1 {to}", netns(from));
+        let command = format!("netns exec {} ping -n -c 1 -i 0.2 -w 1 {to}", netns(from));
         Some(ip(&command).is_ok())
     }
 

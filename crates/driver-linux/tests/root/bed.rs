@@ -183,7 +183,7 @@ impl Bed {
     #[track_caller]
     pub(crate) fn pings(&self, from: &str, to: &str) -> bool {
         let netns = self.netns(from);
-        let output = exec(&netns, &["ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", to]);
+        let output = exec(&netns, &["ping", "-n", "-c", "1", "-i", "0.2", "-w", "1", to]);
         output.status.success()
     }
 
