@@ -145,7 +145,7 @@ impl Run {
                 .enumerate()
                 .map(|(position, change)| ChangeView {
                     at_us: change.at_us,
-                    link: change.link.clone(),
+                    link: change.link.to_string(),
                     change: change.change.to_string(),
                     outcome: progress.outcomes.get(position).cloned(),
                 })
@@ -176,7 +176,7 @@ impl Schedules {
     pub(crate) fn of_link(&self, link: &str) -> Option<ScheduleId> {
         let runs = self.runs();
         let mut running = runs.iter().filter(|run| run.state() == ScheduleState::Running);
-        running.find(|run| run.schedule.changes.iter().any(|change| change.link == link)).map(|run| run.id)
+        running.find(|run| run.schedule.changes.iter().any(|change| *change.link == *link)).map(|run| run.id)
     }
 
     pub(crate) fn views(&self) -> Vec<ScheduleView> {
@@ -259,7 +259,7 @@ pub(crate) fn begin(core: &Arc<Core>, schedule: Schedule) -> Result<ScheduleView
 }
 
 fn wanted(scheduled: &llcm_topology::ScheduledChange) -> Change {
-    Change::Link { name: scheduled.link.clone(), change: scheduled.change.clone() }
+    Change::Link { name: scheduled.link.to_string(), change: scheduled.change.clone() }
 }
 
 /// Makes a schedule's changes, each at its time.

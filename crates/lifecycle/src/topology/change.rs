@@ -20,7 +20,8 @@ impl From<ChangeError> for LifecycleError {
             ChangeError::LinkExists { .. }
             | ChangeError::DatacenterExists { .. }
             | ChangeError::LastDatacenter { .. }
-            | ChangeError::TooManyDatacenters => ErrorCode::TopologyConflict,
+            | ChangeError::TooManyDatacenters
+            | ChangeError::TooManyLinks => ErrorCode::TopologyConflict,
             ChangeError::Senseless { .. } => ErrorCode::InvalidChange,
         };
         Self::new(code, error.to_string())
