@@ -6,7 +6,7 @@ use std::sync::Arc;
 use llcm_graph::Graph;
 use llcm_names::{ContainerName, InstanceId, RequestId, ScheduleId, ServiceId};
 use llcm_runtime::{CaptureEnd, ExecOutcome, ExecSpec, FrameSink, LinkCounts, LogOptions, OutputSink};
-use llcm_topology::{Change as TopologyChange, Schedule, Topology};
+use llcm_topology::{Change as TopologyChange, DataCenter, Link, Schedule, Topology};
 use tokio::sync::broadcast;
 
 use crate::chains::{ChainRequest, ChainView, Which};
@@ -56,7 +56,7 @@ impl Orchestrator {
     /// Link properties that this host cannot emulate, each in words, as the network was last prepared.
     #[must_use]
     pub fn not_emulated(&self) -> Vec<String> {
-        self.core.ground.not_emulated()
+        self.core.ground.not_emulated().into_iter().map(|lacking| lacking.what).collect()
     }
 
     /// A new empty file in the staging directory (same file system as the packages), for an upload.
@@ -257,10 +257,22 @@ impl Orchestrator {
         topology::links(&self.core).await
     }
 
+    /// A link of a topology that a change came to: as [`Orchestrator::links`], and without what cannot be seen when the
+    /// network does not answer, for the change is made all the same.
+    pub async fn link_now(&self, link: &Link) -> LinkReport {
+        topology::link(&self.core, link).await
+    }
+
     /// The data centers, in the order of placement.
     #[must_use]
     pub fn datacenters(&self) -> Vec<DatacenterReport> {
         topology::datacenters(&self.core)
+    }
+
+    /// A data center of a topology that a change came to.
+    #[must_use]
+    pub fn datacenter_now(&self, datacenter: &DataCenter) -> DatacenterReport {
+        topology::datacenter(&self.core, datacenter)
     }
 
     /// Changes links and data centers, all as told or nothing of it; instances live on. Paths follow at once, and what
