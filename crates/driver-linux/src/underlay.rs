@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use llcm_names::{DcName, InstallationId};
 use llcm_netlink::{Device, LinkInfo, link, shape};
-use llcm_runtime::{DriverResult, LinkView};
+use llcm_runtime::{DriverResult, LinkView, NotEmulated};
 use llcm_topology::Topology;
 
 use crate::datacenter::Datacenter;
@@ -32,7 +32,7 @@ pub(crate) struct Applied {
     /// By link, in the topology's order: its device at the first end and at the second.
     pub(crate) devices: Vec<[Device; 2]>,
     /// What this host cannot emulate.
-    pub(crate) not_emulated: Vec<String>,
+    pub(crate) not_emulated: Vec<NotEmulated>,
     /// Whether any link has a delay line.
     pub(crate) has_lines: bool,
 }
@@ -62,7 +62,8 @@ pub(crate) fn apply(
         applied.devices.push(made);
         applied.has_lines |= kind == Kind::Line;
         for (from, to) in [(&link.a, &link.b), (&link.b, &link.a)] {
-            applied.not_emulated.extend(shaping.kernel.missing(link, from, to));
+            let missing = shaping.kernel.missing(link, from, to).into_iter();
+            applied.not_emulated.extend(missing.map(|what| NotEmulated { link: link.name.clone(), what }));
         }
     }
     Ok(applied)

@@ -20,7 +20,7 @@ use llcm_packaging::Sha1Reader;
 use llcm_runtime::simulated::{SimulatedContainers, World};
 use llcm_runtime::{
     AttachPoint, Backend, ContainerDriver, DriverError, DriverResult, EngineId, ErrorKind, LinkView, Needs,
-    NetworkDriver, NetworkObject, PortSpec, PortView, PrepareReport, SegmentSpec,
+    NetworkDriver, NetworkObject, NotEmulated, PortSpec, PortView, PrepareReport, SegmentSpec,
 };
 use llcm_topology::Topology;
 
@@ -82,7 +82,10 @@ impl NetworkDriver for Drawing {
 
     async fn prepare(&self, topology: &Topology) -> DriverResult<PrepareReport> {
         // Honest about what it does not do.
-        let links = topology.links.iter().map(|link| format!("{}: a drawing carries no traffic", link.name));
+        let links = topology.links.iter().map(|link| NotEmulated {
+            link: link.name.clone(),
+            what: format!("{}: a drawing carries no traffic", link.name),
+        });
         Ok(PrepareReport { not_emulated: links.collect() })
     }
 

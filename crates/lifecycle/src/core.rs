@@ -43,7 +43,7 @@ pub(crate) struct Core {
     pub(crate) known: facts::Known,
     /// Data centers and links as they are now; those of [`Parts::topology`] are the file's.
     pub(crate) topology: topology::Current,
-    pub(crate) schedules: Schedules,
+    pub(crate) schedules: Arc<Schedules>,
     pub(crate) writer: Writer,
     pub(crate) ground: Ground,
     pub(crate) admission: Admission,
@@ -104,7 +104,7 @@ impl Core {
             installation,
             known,
             topology,
-            schedules: Schedules::default(),
+            schedules: Arc::default(),
             writer,
             ground: Ground::prepared(),
             admission,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use llcm_descriptors::{Diagnostic, Severity};
-use llcm_runtime::DriverError;
+use llcm_runtime::{DriverError, NotEmulated};
 use llcm_topology::{LinkEnd, LinkProperties, Topology};
 
 use crate::core::Core;
@@ -20,8 +20,8 @@ use crate::error::{ErrorCode, LifecycleError};
 #[derive(Debug, Default)]
 pub(crate) struct Ground {
     prepared: AtomicBool,
-    /// What the host cannot emulate of the links, as last told, each in words.
-    not_emulated: Mutex<Vec<String>>,
+    /// What the host cannot emulate of the links, as last told.
+    not_emulated: Mutex<Vec<NotEmulated>>,
 }
 
 impl Ground {
@@ -44,7 +44,7 @@ impl Ground {
         self.prepared.store(true, Ordering::Release);
     }
 
-    pub(crate) fn not_emulated(&self) -> Vec<String> {
+    pub(crate) fn not_emulated(&self) -> Vec<NotEmulated> {
         self.not_emulated.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -68,20 +68,20 @@ pub(crate) async fn prepare(core: &Core) -> Result<(), LifecycleError> {
 
 /// Brings the network to a topology; what the host cannot emulate of it. That is an error unless the settings want the
 /// best that can be done. The caller holds [`Core::allocation`].
-pub(crate) async fn lay(core: &Core, topology: &Topology) -> Result<Vec<String>, LifecycleError> {
+pub(crate) async fn lay(core: &Core, topology: &Topology) -> Result<Vec<NotEmulated>, LifecycleError> {
     let report = core.parts.backend.network().prepare(topology).await?;
     check(core, &report.not_emulated)?;
     Ok(report.not_emulated)
 }
 
 /// Goes on with what the host cannot emulate, if the settings say so.
-pub(crate) fn accept(core: &Core, not_emulated: Vec<String>) -> Result<(), LifecycleError> {
+pub(crate) fn accept(core: &Core, not_emulated: Vec<NotEmulated>) -> Result<(), LifecycleError> {
     check(core, &not_emulated)?;
     *core.ground.not_emulated.lock().unwrap_or_else(PoisonError::into_inner) = not_emulated;
     Ok(())
 }
 
-fn check(core: &Core, not_emulated: &[String]) -> Result<(), LifecycleError> {
+fn check(core: &Core, not_emulated: &[NotEmulated]) -> Result<(), LifecycleError> {
     let Some(first) = not_emulated.first() else { return Ok(()) };
     if core.parts.settings.best_effort {
         return Ok(());
@@ -95,14 +95,14 @@ fn check(core: &Core, not_emulated: &[String]) -> Result<(), LifecycleError> {
          --best-effort leaves out what it cannot"
     );
     Err(LifecycleError {
-        others: not_emulated.to_vec(),
+        others: not_emulated.iter().map(ToString::to_string).collect(),
         ..LifecycleError::new(ErrorCode::NotEmulated, message)
     })
 }
 
 /// What the network lacks, as warnings of what is made on it.
 pub(crate) fn warnings(core: &Core) -> Vec<Diagnostic> {
-    let warning = |what: String| {
+    let warning = |what: NotEmulated| {
         Diagnostic::new(
             Severity::Warning,
             "not-emulated",

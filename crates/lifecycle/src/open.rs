@@ -48,15 +48,18 @@ pub(crate) async fn open(parts: Parts, store: Arc<dyn Store>) -> Result<Arc<Core
     for (_, info) in &infos {
         info.warnings.iter().for_each(|warning| log::warn!("{}: {warning}", info.name));
     }
-    let (topology, outdated) = topology::at_start(&parts.topology, contents.topology.as_ref());
-    let report = parts.backend.network().prepare(&topology).await?;
-    report.not_emulated.iter().for_each(|property| log::warn!("not emulated on this host: {property}"));
-
+    let (topology, forgotten) = topology::at_start(&parts.topology, contents.topology.as_ref());
     let (state, unusable) = recovery::load(contents);
+    // The host has to be untouched until then: what is not in the topology is removed from it.
+    topology::checks::check_start(&state, &topology)?;
+    let report = parts.backend.network().prepare(&topology).await?;
+    report.not_emulated.iter().for_each(|lacking| log::warn!("not emulated on this host: {lacking}"));
+
     let (known, topology) = (facts::Known::new(infos), topology::Current::new(topology));
     let core = Arc::new(Core::new(parts, installation, known, topology, Writer::start(store), state, late));
-    if outdated {
+    if let Some(changes) = forgotten {
         core.writer.write(vec![Change::PutTopology(None)]).await?;
+        topology::tell_forgotten(&changes);
     }
     recovery::recover(&core, unusable).await?;
     // Laid to see what the host can do, and for what runs still; where nothing does, the host is left as it was.

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use llcm_graph::Graph;
-use llcm_names::{ContainerName, InstanceId, RequestId, ScheduleId, ServiceId};
+use llcm_names::{ContainerName, InstanceId, RequestId, ServiceId};
 use llcm_runtime::{CaptureEnd, ExecOutcome, ExecSpec, FrameSink, LinkCounts, LogOptions, OutputSink};
-use llcm_topology::{Change as TopologyChange, Schedule, Topology};
 use tokio::sync::broadcast;
 
 use crate::chains::{ChainRequest, ChainView, Which};
@@ -17,13 +16,13 @@ use crate::request::{
     Accepted, CaptureOptions, CaptureTarget, Event, InstanceView, InstantiateOptions, InterfaceTraffic,
     RequestView, ServiceRef, ServiceView, Upload,
 };
-use crate::schedules::{self, ScheduleView};
 use crate::settings::Dialect;
 use crate::store::Store;
-use crate::topology::{self, DatacenterReport, LinkReport};
 use crate::{
     admission, auto, chains, graph, inspect, instantiate, onboard, open, requests, terminate, traffic,
 };
+
+mod network;
 
 /// The life-cycle manager. Every operation belongs to it, not to its caller: dropping the future of
 /// `onboard`, `instantiate` or `terminate` changes nothing.
@@ -56,7 +55,7 @@ impl Orchestrator {
     /// Link properties that this host cannot emulate, each in words, as the network was last prepared.
     #[must_use]
     pub fn not_emulated(&self) -> Vec<String> {
-        self.core.ground.not_emulated()
+        self.core.ground.not_emulated().into_iter().map(|lacking| lacking.what).collect()
     }
 
     /// A new empty file in the staging directory (same file system as the packages), for an upload.
@@ -241,79 +240,6 @@ impl Orchestrator {
         sink: &mut dyn OutputSink,
     ) -> Result<(), LifecycleError> {
         inspect::logs(&self.core, instance, container, options, sink).await
-    }
-
-    /// Data centers and links as they are now, changes included.
-    #[must_use]
-    pub fn topology(&self) -> Arc<Topology> {
-        self.core.topology.get()
-    }
-
-    /// The links between data centers, in their order, as they are asked for and as they are.
-    ///
-    /// # Errors
-    /// The driver's code when the network does not answer.
-    pub async fn links(&self) -> Result<Vec<LinkReport>, LifecycleError> {
-        topology::links(&self.core).await
-    }
-
-    /// The data centers, in the order of placement.
-    #[must_use]
-    pub fn datacenters(&self) -> Vec<DatacenterReport> {
-        topology::datacenters(&self.core)
-    }
-
-    /// Changes links and data centers, all as told or nothing of it; instances live on. Paths follow at once, and what
-    /// has none left carries nothing. The changes outlive the server.
-    ///
-    /// # Errors
-    /// `LinkNotFound`, `DatacenterNotFound`, `InvalidChange`, `TopologyConflict` (with a list of what forbids it),
-    /// `NotEmulated` (likewise), `StoreFailed`, `DiskFull`, `ShuttingDown`; the driver's code when it fails.
-    pub async fn change_topology(
-        self: &Arc<Self>,
-        changes: Vec<TopologyChange>,
-    ) -> Result<Arc<Topology>, LifecycleError> {
-        let made = self.core.owned(topology::change::change(Arc::clone(&self.core), changes)).await?;
-        Ok(made.topology)
-    }
-
-    /// Begins to change links over time; returns at once. It ends with the server: changes that were made stay.
-    ///
-    /// # Errors
-    /// `LinkNotFound` and `InvalidChange` when not all changes can be made one after the other, `TopologyConflict` when
-    /// another schedule has one of its links or too many run, `ShuttingDown`.
-    pub fn play(&self, schedule: Schedule) -> Result<ScheduleView, LifecycleError> {
-        schedules::begin(&self.core, schedule)
-    }
-
-    /// The schedules that run and those that ran lately, oldest first, without their changes.
-    #[must_use]
-    pub fn schedules(&self) -> Vec<ScheduleView> {
-        self.core.schedules.views()
-    }
-
-    /// A schedule with its changes, and what came of each.
-    ///
-    /// # Errors
-    /// `ScheduleNotFound`.
-    pub fn schedule(&self, id: ScheduleId) -> Result<ScheduleView, LifecycleError> {
-        self.core.schedules.view(id)
-    }
-
-    /// Waits until a schedule has ended.
-    ///
-    /// # Errors
-    /// `ScheduleNotFound`.
-    pub async fn schedule_ended(&self, id: ScheduleId) -> Result<ScheduleView, LifecycleError> {
-        self.core.schedules.ended(id).await
-    }
-
-    /// Stops a schedule that runs, and forgets one that has ended. Links stay as they are.
-    ///
-    /// # Errors
-    /// `ScheduleNotFound`.
-    pub async fn stop_schedule(&self, id: ScheduleId) -> Result<ScheduleView, LifecycleError> {
-        self.core.schedules.stop(id).await
     }
 
     /// The chains of an instance, in the order of their numbers.

@@ -7,12 +7,12 @@
 //!
 //! A schedule is not written down and ends with the server. What it has changed stays, as all changes do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use llcm_names::ScheduleId;
-use llcm_topology::{Change, Schedule, Topology};
+use llcm_topology::{Batch, Change, Schedule, Topology};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -92,8 +92,17 @@ pub struct Outcome {
 /// All schedules.
 #[derive(Debug, Default)]
 pub(crate) struct Schedules {
-    /// Oldest first.
-    runs: Mutex<Vec<Arc<Run>>>,
+    runs: Mutex<Runs>,
+}
+
+#[derive(Debug, Default)]
+struct Runs {
+    /// In the order in which they began.
+    all: Vec<Arc<Run>>,
+    /// Those that have ended, in the order in which they did.
+    ended: VecDeque<ScheduleId>,
+    /// The links that are changed now, each by one schedule.
+    links: BTreeMap<Arc<str>, ScheduleId>,
 }
 
 /// A schedule and how far it is.
@@ -145,42 +154,33 @@ impl Run {
                 .enumerate()
                 .map(|(position, change)| ChangeView {
                     at_us: change.at_us,
-                    link: change.link.clone(),
+                    link: change.link.to_string(),
                     change: change.change.to_string(),
                     outcome: progress.outcomes.get(position).cloned(),
                 })
                 .collect(),
         }
     }
-
-    fn end(&self, state: ScheduleState, error: Option<String>) {
-        self.progress.send_modify(|progress| {
-            progress.state = state;
-            progress.error = error;
-        });
-    }
 }
 
 impl Schedules {
-    fn runs(&self) -> MutexGuard<'_, Vec<Arc<Run>>> {
+    fn runs(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, id: ScheduleId) -> Result<Arc<Run>, LifecycleError> {
-        self.runs().iter().find(|run| run.id == id).cloned().ok_or_else(|| {
+        self.runs().all.iter().find(|run| run.id == id).cloned().ok_or_else(|| {
             LifecycleError::new(ErrorCode::ScheduleNotFound, format!("there is no schedule {id}"))
         })
     }
 
-    /// The schedule that changes a link now.
-    pub(crate) fn of_link(&self, link: &str) -> Option<ScheduleId> {
-        let runs = self.runs();
-        let mut running = runs.iter().filter(|run| run.state() == ScheduleState::Running);
-        running.find(|run| run.schedule.changes.iter().any(|change| change.link == link)).map(|run| run.id)
+    /// The links that schedules change now.
+    pub(crate) fn by_link(&self) -> BTreeMap<Arc<str>, ScheduleId> {
+        self.runs().links.clone()
     }
 
     pub(crate) fn views(&self) -> Vec<ScheduleView> {
-        self.runs().iter().map(|run| run.view(false)).collect()
+        self.runs().all.iter().map(|run| run.view(false)).collect()
     }
 
     pub(crate) fn view(&self, id: ScheduleId) -> Result<ScheduleView, LifecycleError> {
@@ -199,47 +199,65 @@ impl Schedules {
     pub(crate) async fn stop(&self, id: ScheduleId) -> Result<ScheduleView, LifecycleError> {
         let run = self.find(id)?;
         if run.state() != ScheduleState::Running {
-            self.runs().retain(|other| other.id != id);
+            self.runs().forget(id);
             return Ok(run.view(true));
         }
         run.stop.cancel();
-        self.ended(id).await
+        // Not found again by its id: others that end may have pushed it out by then.
+        let _ = run.progress.subscribe().wait_for(|it| it.state != ScheduleState::Running).await;
+        Ok(run.view(true))
     }
 
     /// Takes one in, unless others have its links.
     fn add(&self, run: &Arc<Run>) -> Result<(), LifecycleError> {
         let conflict = |message: String| Err(LifecycleError::new(ErrorCode::TopologyConflict, message));
         let mut runs = self.runs();
-        let running: Vec<_> = runs.iter().filter(|run| run.state() == ScheduleState::Running).collect();
-        if running.len() >= RUNNING {
+        if runs.all.len() - runs.ended.len() >= RUNNING {
             return conflict(format!("{RUNNING} schedules run, the most there can be: stop one"));
         }
-        let wanted = run.schedule.links();
-        for other in running {
-            let links: BTreeSet<&str> = other.schedule.links();
-            if let Some(link) = wanted.intersection(&links).next() {
-                return conflict(format!(
-                    "link {link} is changed by the schedule {}: stop that first",
-                    other.id
-                ));
+        for change in &run.schedule.changes {
+            if let Some(other) = runs.links.get(&change.link) {
+                let link = &change.link;
+                return conflict(format!("link {link} is changed by the schedule {other}: stop that first"));
             }
         }
-        runs.push(Arc::clone(run));
-        let ended = runs.iter().filter(|run| run.state() != ScheduleState::Running).count();
-        let mut excess = ended.saturating_sub(KEPT);
-        runs.retain(|run| {
-            let goes = excess > 0 && run.state() != ScheduleState::Running;
-            excess -= usize::from(goes);
-            !goes
-        });
+        let links = run.schedule.changes.iter().map(|change| (Arc::clone(&change.link), run.id));
+        runs.links.extend(links);
+        runs.all.push(Arc::clone(run));
         Ok(())
+    }
+
+    /// Ends one, and lets go of the one that ended first, when too many are kept.
+    fn end(&self, run: &Run, state: ScheduleState, error: Option<String>) {
+        let mut runs = self.runs();
+        for change in &run.schedule.changes {
+            runs.links.remove(&change.link);
+        }
+        runs.ended.push_back(run.id);
+        if runs.ended.len() > KEPT
+            && let Some(first) = runs.ended.front().copied()
+        {
+            runs.forget(first);
+        }
+        // Whoever is woken by it finds its links free: still with the lock.
+        run.progress.send_modify(|progress| {
+            progress.state = state;
+            progress.error = error;
+        });
+    }
+}
+
+impl Runs {
+    fn forget(&mut self, id: ScheduleId) {
+        self.all.retain(|run| run.id != id);
+        self.ended.retain(|other| *other != id);
     }
 }
 
 /// Begins a schedule, if all of it can be done as links are now.
 pub(crate) fn begin(core: &Arc<Core>, schedule: Schedule) -> Result<ScheduleView, LifecycleError> {
     core.check_open()?;
-    let mut rehearsed = Topology::clone(&core.topology.get());
+    let mut rehearsed = Batch::new(Topology::clone(&core.topology.get()));
     for scheduled in &schedule.changes {
         rehearsed.change(&wanted(scheduled))?;
     }
@@ -253,26 +271,40 @@ pub(crate) fn begin(core: &Arc<Core>, schedule: Schedule) -> Result<ScheduleView
     });
     core.schedules.add(&run)?;
     log::info!("schedule {} begins, {} changes", run.id, run.schedule.changes.len());
-    let playing = play(Arc::downgrade(core), Arc::clone(&run), core.closing.clone(), Instant::now());
-    core.spawn_apart(playing);
+    let (weak, schedules, played) = (Arc::downgrade(core), Arc::clone(&core.schedules), Arc::clone(&run));
+    let (closing, began) = (core.closing.clone(), Instant::now());
+    core.spawn_apart(async move {
+        let (state, error) = play(weak, &played, closing, began).await;
+        match &error {
+            Some(error) => log::warn!("schedule {} fails: {error}", played.id),
+            None if state == ScheduleState::Done => log::info!("schedule {} is done", played.id),
+            None => log::info!("schedule {} is stopped", played.id),
+        }
+        schedules.end(&played, state, error.map(|error| error.message));
+    });
     Ok(run.view(true))
 }
 
 fn wanted(scheduled: &llcm_topology::ScheduledChange) -> Change {
-    Change::Link { name: scheduled.link.clone(), change: scheduled.change.clone() }
+    Change::Link { name: scheduled.link.to_string(), change: scheduled.change.clone() }
 }
 
-/// Makes a schedule's changes, each at its time.
-async fn play(core: Weak<Core>, run: Arc<Run>, closing: CancellationToken, began: Instant) {
+/// Makes a schedule's changes, each at its time; how that ends.
+async fn play(
+    core: Weak<Core>,
+    run: &Run,
+    closing: CancellationToken,
+    began: Instant,
+) -> (ScheduleState, Option<LifecycleError>) {
     for together in run.schedule.changes.chunk_by(|one, other| one.at_us == other.at_us) {
         let due = began + Duration::from_micros(together.first().map_or(0, |change| change.at_us));
         tokio::select! {
             biased;
-            () = run.stop.cancelled() => return stopped(&run),
-            () = closing.cancelled() => return stopped(&run),
+            () = run.stop.cancelled() => return (ScheduleState::Stopped, None),
+            () = closing.cancelled() => return (ScheduleState::Stopped, None),
             () = sleep_until(due) => {}
         }
-        let Some(core) = core.upgrade() else { return stopped(&run) };
+        let Some(core) = core.upgrade() else { return (ScheduleState::Stopped, None) };
         let begun_us = micros(began.elapsed());
         let changes = together.iter().map(wanted).collect();
         let made = core.owned(change(Arc::clone(&core), changes)).await;
@@ -283,20 +315,11 @@ async fn play(core: Weak<Core>, run: Arc<Run>, closing: CancellationToken, began
         });
         match made {
             Ok(_) => {}
-            Err(error) if error.code == ErrorCode::ShuttingDown => return stopped(&run),
-            Err(error) => {
-                log::warn!("schedule {} fails: {error}", run.id);
-                return run.end(ScheduleState::Failed, Some(error.message));
-            }
+            Err(error) if error.code == ErrorCode::ShuttingDown => return (ScheduleState::Stopped, None),
+            Err(error) => return (ScheduleState::Failed, Some(error)),
         }
     }
-    log::info!("schedule {} is done", run.id);
-    run.end(ScheduleState::Done, None);
-}
-
-fn stopped(run: &Run) {
-    log::info!("schedule {} is stopped", run.id);
-    run.end(ScheduleState::Stopped, None);
+    (ScheduleState::Done, None)
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -8,18 +8,23 @@
 //! Changes outlive the server. They are kept with the file's topology that they were made to: a file that says something
 //! else at a later start is newer than they are, and wins.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use llcm_names::{DcName, InstanceId, ScheduleId};
-use llcm_runtime::EngineId;
+use llcm_runtime::{EngineId, LinkView, NotEmulated};
 use llcm_topology::{DataCenter, Link, Topology};
 use serde::{Deserialize, Serialize};
 
 use crate::core::Core;
 use crate::error::LifecycleError;
+use crate::ground;
 
 pub(crate) mod change;
-mod checks;
+pub(crate) mod checks;
+mod differences;
+
+use differences::differences;
 
 /// A topology that was changed, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +40,8 @@ pub struct ChangedTopology {
 pub struct LinkReport {
     /// What is asked for.
     pub link: Link,
-    /// Whether the host's link carries traffic; `None`: nothing stands on it, and the host has none.
+    /// Whether the host's link carries traffic; `None`: nothing stands on it, and the host has none, or the host could
+    /// not be asked.
     pub carries: Option<bool>,
     /// How the properties of both directions are emulated, in words; `None` likewise.
     pub emulated_by: Option<[String; 2]>,
@@ -75,92 +81,91 @@ impl Current {
     }
 }
 
-/// The topology that a server begins with, and whether stored changes are outdated by it.
-pub(crate) fn at_start(file: &Topology, stored: Option<&ChangedTopology>) -> (Topology, bool) {
+/// The topology that a server begins with, and the changes that its file makes void, in words.
+pub(crate) fn at_start(file: &Topology, stored: Option<&ChangedTopology>) -> (Topology, Option<Vec<String>>) {
     match stored {
-        None => (file.clone(), false),
+        None => (file.clone(), None),
         Some(stored) if stored.file == *file => {
             log::info!("the topology is as it was changed, not as its file says:");
             differences(file, &stored.current).iter().for_each(|difference| log::info!("  {difference}"));
-            (stored.current.clone(), false)
+            (stored.current.clone(), None)
         }
-        Some(stored) => {
-            log::warn!(
-                "the topology file says something else than when links and data centers were changed: the file holds, and \
-                 the changes are forgotten. They were:"
-            );
-            let lost = differences(&stored.file, &stored.current);
-            lost.iter().for_each(|difference| log::warn!("  {difference}"));
-            (file.clone(), true)
-        }
+        Some(stored) => (file.clone(), Some(differences(&stored.file, &stored.current))),
     }
 }
 
-/// What is different, in words.
-fn differences(from: &Topology, to: &Topology) -> Vec<String> {
-    let mut found = Vec::new();
-    for datacenter in &from.datacenters {
-        match to.datacenter(&datacenter.name) {
-            None => found.push(format!("data center {} is not there", datacenter.name)),
-            Some(other) if other != datacenter => {
-                found.push(format!("data center {} is another one", datacenter.name));
-            }
-            Some(_) => {}
-        }
-    }
-    let new = to.datacenters.iter().filter(|datacenter| from.datacenter(&datacenter.name).is_none());
-    found.extend(new.map(|datacenter| format!("data center {} is new", datacenter.name)));
-    for link in &from.links {
-        match to.link(&link.name) {
-            None => found.push(format!("link {} is not there", link.name)),
-            Some(other) if other.up != link.up => {
-                found.push(format!("link {} is {}", link.name, if other.up { "up" } else { "down" }));
-            }
-            Some(other) if other != link => found.push(format!("link {} has other properties", link.name)),
-            Some(_) => {}
-        }
-    }
-    let new = to.links.iter().filter(|link| from.link(&link.name).is_none());
-    found.extend(new.map(|link| format!("link {} is new", link.name)));
-    found
+/// Says which changes are forgotten; they must be by then.
+pub(crate) fn tell_forgotten(changes: &[String]) {
+    log::warn!(
+        "the topology file says something else than when links and data centers were changed: the file holds, and the \
+         changes are forgotten. They were:"
+    );
+    changes.iter().for_each(|change| log::warn!("  {change}"));
 }
 
 /// All links, in their order.
 pub(crate) async fn links(core: &Core) -> Result<Vec<LinkReport>, LifecycleError> {
-    let topology = core.topology.get();
-    let seen =
-        if core.ground.is_prepared() { core.parts.backend.network().links().await? } else { Vec::new() };
-    let not_emulated = core.ground.not_emulated();
-    let report = |link: &Link| {
-        let view = seen.iter().find(|view| view.name == link.name);
-        LinkReport {
-            link: link.clone(),
-            carries: view.map(|view| view.up),
-            emulated_by: view.map(|view| view.emulated_by.clone()),
-            not_emulated: not_emulated.iter().filter(|text| names(text, &link.name)).cloned().collect(),
-            schedule: core.schedules.of_link(&link.name),
-        }
-    };
-    Ok(topology.links.iter().map(report).collect())
+    let seen = look(core).await?;
+    Ok(reports(core, &core.topology.get().links, seen))
 }
 
-/// Whether a text is about a link: its name stands there, and not as part of a longer one.
-fn names(text: &str, link: &str) -> bool {
-    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    text.match_indices(link).any(|(at, _)| {
-        let (before, after) = (&text[..at], &text[at + link.len()..]);
-        !before.ends_with(goes_on) && !after.starts_with(goes_on)
+/// A link that is known, with what can be seen of it: when the network does not answer, nothing.
+pub(crate) async fn link(core: &Core, link: &Link) -> LinkReport {
+    let seen = look(core).await.unwrap_or_else(|error| {
+        log::warn!("link {} cannot be looked at: {error}", link.name);
+        Vec::new()
+    });
+    let mut reports = reports(core, std::slice::from_ref(link), seen);
+    reports.pop().unwrap_or_else(|| LinkReport {
+        link: link.clone(),
+        carries: None,
+        emulated_by: None,
+        not_emulated: Vec::new(),
+        schedule: None,
     })
+}
+
+/// The host's links. It has some also where it is in doubt which.
+async fn look(core: &Core) -> Result<Vec<LinkView>, LifecycleError> {
+    if core.ground.is_prepared() || ground::in_use(core) {
+        return Ok(core.parts.backend.network().links().await?);
+    }
+    Ok(Vec::new())
+}
+
+fn reports(core: &Core, links: &[Link], seen: Vec<LinkView>) -> Vec<LinkReport> {
+    let mut seen: BTreeMap<String, LinkView> =
+        seen.into_iter().map(|view| (view.name.clone(), view)).collect();
+    let mut lacking: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for NotEmulated { link, what } in core.ground.not_emulated() {
+        lacking.entry(link).or_default().push(what);
+    }
+    let scheduled = core.schedules.by_link();
+    let report = |link: &Link| {
+        let view = seen.remove(&link.name);
+        LinkReport {
+            link: link.clone(),
+            carries: view.as_ref().map(|view| view.up),
+            emulated_by: view.map(|view| view.emulated_by),
+            not_emulated: lacking.remove(&link.name).unwrap_or_default(),
+            schedule: scheduled.get(&*link.name).copied(),
+        }
+    };
+    links.iter().map(report).collect()
 }
 
 /// All data centers, in their order.
 pub(crate) fn datacenters(core: &Core) -> Vec<DatacenterReport> {
-    let report = |datacenter: &DataCenter| DatacenterReport {
+    core.topology.get().datacenters.iter().map(|known| datacenter(core, known)).collect()
+}
+
+/// A data center that is known.
+pub(crate) fn datacenter(core: &Core, datacenter: &DataCenter) -> DatacenterReport {
+    DatacenterReport {
         datacenter: datacenter.clone(),
         engine: core.parts.backend.engine_of(&datacenter.name),
         instances: users(core, &datacenter.name),
-    };
-    core.topology.get().datacenters.iter().map(report).collect()
+    }
 }
 
 /// The live instances that have something in a data center.
@@ -182,27 +187,10 @@ mod tests {
     fn a_file_that_says_something_else_is_newer_than_the_changes() {
         let file = topology("datacenters: [a, b]\nlinks: [[a, b]]");
         let current = topology("datacenters: [a, b, c]\nlinks: [{ends: [a, b], up: false}, [b, c]]");
-        assert_eq!(at_start(&file, None), (file.clone(), false));
+        assert_eq!(at_start(&file, None), (file.clone(), None));
         let stored = ChangedTopology { file: file.clone(), current: current.clone() };
-        assert_eq!(at_start(&file, Some(&stored)), (current.clone(), false));
+        assert_eq!(at_start(&file, Some(&stored)), (current.clone(), None));
         let newer = topology("datacenters: [a, b]\nlinks: [{ends: [a, b], delay: 1ms}]");
-        assert_eq!(at_start(&newer, Some(&stored)), (newer, true));
-        assert_eq!(
-            differences(&file, &current),
-            ["data center c is new", "link a-b is down", "link b-c is new"]
-        );
-        let back = differences(&current, &file);
-        assert_eq!(back, ["data center c is not there", "link a-b is up", "link b-c is not there"]);
-    }
-
-    #[test]
-    fn what_is_told_of_a_link_names_it() {
-        let text = "link dc1-dc2, dc1 to dc2: delay of 1000 us";
-        assert!(names(text, "dc1-dc2"));
-        assert!(names("dc1-dc2: a drawing carries no traffic", "dc1-dc2"));
-        for other in ["dc1-dc", "c1-dc2", "dc1-dc2.2"] {
-            assert!(!names(text, other), "{other}");
-        }
-        assert!(!names("link dc1-dc2.2, dc1 to dc2: delay", "dc1-dc2"));
+        assert_eq!(at_start(&newer, Some(&stored)), (newer, Some(differences(&file, &current))));
     }
 }

@@ -11,6 +11,7 @@ use llcm_lifecycle::store::memory::MemoryStore;
 use llcm_lifecycle::store::{Change as Stored, Contents, Store, StoreError};
 use llcm_lifecycle::{ErrorCode, LifecycleError, Orchestrator, Settings};
 use llcm_names::{DcName, EngineName};
+use llcm_runtime::NotEmulated;
 use llcm_runtime::simulated::{self, Fault, Operation, Script};
 use llcm_testkit::demo_chain;
 use llcm_topology::{Change, LinkChange, Topology, load_datacenter, load_link, load_link_change};
@@ -196,9 +197,35 @@ async fn what_fails_leaves_host_and_records_as_they_were() {
     assert!(!heard(&rig));
 }
 
+/// A change that says what the record says is acknowledged only when the host has it.
+#[tokio::test]
+async fn a_host_in_doubt_is_mended_by_a_change_that_changes_nothing() {
+    let rig = Rig::new();
+    let llcm = rig.open().await;
+    let service = push(&llcm, &demo_chain()).await;
+    run(&llcm, &service).await;
+    // The link is cut when the change fails, and the way back fails before it does anything.
+    rig.world.add_fault(Fault::fail(Operation::Prepare).after());
+    rig.world.add_fault(Fault::fail(Operation::Prepare).on_call(2).times(2));
+    change(&llcm, link("dc1-dc2", "{up: false}")).await.unwrap_err();
+    assert!(!heard(&rig));
+    let shown = llcm.links().await.unwrap()[0].clone();
+    assert_eq!((shown.link.up, shown.carries), (true, Some(false)), "the host is looked at all the same");
+    let error = change(&llcm, link("dc1-dc2", "{up: true}")).await.unwrap_err();
+    assert!(error.message.contains("fault asked for"), "{error}");
+    change(&llcm, link("dc1-dc2", "{up: true}")).await.unwrap();
+    agree(&rig, &llcm);
+    assert!(heard(&rig));
+    // With the host in order there is nothing to do.
+    rig.world.forget_calls();
+    change(&llcm, link("dc1-dc2", "{up: true}")).await.unwrap();
+    assert!(rig.world.calls().is_empty());
+}
+
 /// A host that cannot do what is asked.
 fn unable(rig: &Rig, what: &[&str]) {
-    let not_emulated = what.iter().map(|&text| text.to_owned()).collect();
+    let lacking = |&what: &&str| NotEmulated { link: "dc1-dc2".to_owned(), what: what.to_owned() };
+    let not_emulated = what.iter().map(lacking).collect();
     rig.world.set_script(Script { not_emulated, ..Script::default() });
 }
 
@@ -244,6 +271,10 @@ async fn with_best_effort_it_is_a_warning_that_is_shown() {
     assert!(warnings.len() == 1 && warnings[0].message.contains(DELAY), "{warnings:?}");
     let links = llcm.links().await.unwrap();
     assert_eq!(links[0].not_emulated, [DELAY]);
+    // Of the link that it is of, whatever words the texts have.
+    change(&llcm, new_link(&llcm, "{ends: [dc1, dc2], name: delay}")).await.unwrap();
+    let links = llcm.links().await.unwrap();
+    assert_eq!((links[0].not_emulated.len(), links[1].not_emulated.len()), (1, 0), "{links:?}");
     unable(&rig, &[]);
     change(&llcm, link("dc1-dc2", "{up: false}")).await.unwrap();
     assert!(llcm.links().await.unwrap()[0].not_emulated.is_empty());

@@ -85,7 +85,7 @@ pub use container_spec::{
 pub use error::{DriverError, DriverResult, ErrorKind};
 pub use frame_match::{FrameMatch, MaskedMac, MatchError};
 pub use management::{Management, ManagementSpec};
-pub use network::{HostSide, LinkView, NetworkDriver, NetworkObject, PortView, PrepareReport};
+pub use network::{HostSide, LinkView, NetworkDriver, NetworkObject, NotEmulated, PortView, PrepareReport};
 pub use network_spec::{HostPort, Neighbour, PortSpec, SegmentEnd, SegmentKind, SegmentSpec, TreeRole};
 pub use reference::ImageReference;
 pub use taken::{HeldPort, Taken};

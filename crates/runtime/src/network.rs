@@ -151,9 +151,23 @@ pub struct HostSide {
 /// What `prepare` found and did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PrepareReport {
-    /// Link properties that this host cannot emulate, in words, each with the link's name. Never silent:
-    /// callers refuse to go on, or show them.
-    pub not_emulated: Vec<String>,
+    /// Link properties that this host cannot emulate. Never silent: callers refuse to go on, or show them.
+    pub not_emulated: Vec<NotEmulated>,
+}
+
+/// A property of a link that the host cannot emulate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotEmulated {
+    /// The link's name in the topology.
+    pub link: String,
+    /// What is not emulated, in words that name the link.
+    pub what: String,
+}
+
+impl std::fmt::Display for NotEmulated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
 }
 
 /// A network object that carries an owner's mark.

@@ -12,6 +12,28 @@ pub(crate) const MAX_DATACENTERS: usize = 4096;
 /// More links than one host can carry; a full mesh of 362 data centers.
 pub(crate) const MAX_LINKS: usize = 65_536;
 
+/// Keys of one data center's metadata. With the bytes below it bounds what all data centers can hold: a template, or a
+/// default of GraphML, gives each of thousands what stands in the file once.
+pub(crate) const MAX_METADATA: usize = 64;
+/// Bytes of one data center's metadata, keys and values together.
+const MAX_METADATA_BYTES: usize = 4096;
+
+/// Whether metadata of so many keys and bytes is within bounds.
+///
+/// # Errors
+/// Which bound it breaks.
+pub(crate) fn metadata_fits(keys: usize, bytes: usize) -> Result<(), String> {
+    if keys > MAX_METADATA {
+        return Err(format!("the metadata of a data center has at most {MAX_METADATA} keys"));
+    }
+    if bytes > MAX_METADATA_BYTES {
+        return Err(format!(
+            "the metadata of a data center has at most {MAX_METADATA_BYTES} bytes, keys and values together"
+        ));
+    }
+    Ok(())
+}
+
 /// A topology that grows.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {

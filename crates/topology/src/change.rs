@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use llcm_names::DcName;
 use thiserror::Error;
 
-use crate::assemble::{MAX_DATACENTERS, free_name};
+use crate::assemble::{MAX_DATACENTERS, MAX_LINKS, free_name};
 use crate::model::{DataCenter, Link, LinkEnd, LinkProperties, Topology};
 use crate::units;
 
@@ -118,6 +118,9 @@ pub enum ChangeError {
     /// There can be 4096.
     #[error("there can be at most {MAX_DATACENTERS} data centers")]
     TooManyDatacenters,
+    /// There can be 65536.
+    #[error("there can be at most {MAX_LINKS} links")]
+    TooManyLinks,
     /// The change makes no sense with what the link is.
     #[error("link {link}: {reason}")]
     Senseless {
@@ -164,10 +167,13 @@ impl Topology {
                 let Some(position) = self.links.iter().position(|link| link.name == *name) else {
                     return Err(self.no_link(name));
                 };
-                change.apply(&mut self.links[position])?;
+                self.links[position] = change.applied(&self.links[position])?;
             }
             Change::AddLink(new) => {
                 let link = self.named(new)?;
+                if self.links.len() >= MAX_LINKS {
+                    return Err(ChangeError::TooManyLinks);
+                }
                 self.links.push(link);
             }
             Change::RemoveLink { name } => {
@@ -243,7 +249,11 @@ impl LinkChange {
         *self != Self { from: self.from.clone(), up: self.up, ..Self::default() }
     }
 
-    fn apply(&self, link: &mut Link) -> Result<(), ChangeError> {
+    /// A link with this change.
+    ///
+    /// # Errors
+    /// Why it makes no sense with what the link is.
+    pub fn applied(&self, link: &Link) -> Result<Link, ChangeError> {
         let senseless = |reason: String| Err(ChangeError::Senseless { link: link.name.clone(), reason });
         if self.is_empty() {
             return senseless("the change changes nothing".to_owned());
@@ -272,9 +282,10 @@ impl LinkChange {
                 return senseless(reason);
             }
         }
-        [link.a.egress, link.b.egress] = ends;
-        link.up = self.up.unwrap_or(link.up);
-        Ok(())
+        let mut changed = link.clone();
+        [changed.a.egress, changed.b.egress] = ends;
+        changed.up = self.up.unwrap_or(link.up);
+        Ok(changed)
     }
 
     fn set(&self, properties: &mut LinkProperties) {
@@ -325,6 +336,10 @@ impl std::fmt::Display for Change {
         }
     }
 }
+
+mod batch;
+
+pub use batch::Batch;
 
 #[cfg(test)]
 mod tests;

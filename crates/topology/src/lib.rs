@@ -53,7 +53,7 @@
 //! `docs/topology.md` says all of it.
 //!
 //! Suggested reading order: [`model`], [`load`](mod@load), [`units`], `shape`, `assemble`, `graphml`, `write`,
-//! [`schema`](mod@schema), [`paths`], [`trees`], [`change`], [`schedule`], [`finding`].
+//! [`schema`](mod@schema), [`paths`], [`trees`], [`ways`], [`change`], [`schedule`], [`finding`].
 
 mod assemble;
 pub mod change;
@@ -67,10 +67,11 @@ pub mod schema;
 mod shape;
 pub mod trees;
 pub mod units;
+pub mod ways;
 mod write;
 mod yaml;
 
-pub use change::{Change, ChangeError, LinkChange, NewLink};
+pub use change::{Batch, Change, ChangeError, LinkChange, NewLink};
 pub use finding::{Finding, Severity};
 pub use load::{MAX_BYTES, load, load_datacenter, load_link, load_link_change, load_schedule};
 pub use model::{Capacity, DataCenter, Link, LinkEnd, LinkProperties, Topology, default_topology};
@@ -78,4 +79,5 @@ pub use paths::{Hop, Path, Paths};
 pub use schedule::{Schedule, ScheduledChange};
 pub use schema::schema;
 pub use trees::{Step, Trees};
+pub use ways::Ways;
 pub use write::to_yaml;

@@ -14,8 +14,10 @@ use crate::graphml;
 use crate::model::Topology;
 use crate::yaml::{self, Node, Value};
 
+pub(crate) use links::MAX_LINK_NAME;
 pub use parts::{load_datacenter, load_link, load_link_change};
 pub use schedule::load_schedule;
+pub(crate) use sites::MAX_ENGINE;
 
 /// Bytes of a file: more than the largest topology needs.
 pub const MAX_BYTES: usize = 8 << 20;

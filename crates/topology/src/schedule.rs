@@ -1,6 +1,7 @@
 //! Changes of links over time, written out: every change with its time, repetitions unrolled.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::change::LinkChange;
 
@@ -21,8 +22,8 @@ pub struct Schedule {
 pub struct ScheduledChange {
     /// Microseconds after the schedule's beginning.
     pub at_us: u64,
-    /// The link.
-    pub link: String,
+    /// The link. Shared, because repetitions name it again and again.
+    pub link: Arc<str>,
     /// What becomes different.
     pub change: LinkChange,
 }
@@ -31,6 +32,6 @@ impl Schedule {
     /// The links that it changes.
     #[must_use]
     pub fn links(&self) -> BTreeSet<&str> {
-        self.changes.iter().map(|change| change.link.as_str()).collect()
+        self.changes.iter().map(|change| &*change.link).collect()
     }
 }

@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::assemble::{MAX_DATACENTERS, MAX_LINKS};
+use crate::assemble::{MAX_DATACENTERS, MAX_LINKS, MAX_METADATA};
+use crate::load::{MAX_ENGINE, MAX_LINK_NAME};
 use crate::model::DEFAULT_MTU;
 
 /// A decimal number as quantities have it.
@@ -112,6 +113,7 @@ fn traits() -> Value {
         "metadata": or_null(json!({
             "description": "Anything; nothing is decided by it.",
             "type": "object",
+            "maxProperties": MAX_METADATA,
             "additionalProperties": reference("text"),
         })),
         "capacity": or_null(reference("capacity")),
@@ -119,6 +121,7 @@ fn traits() -> Value {
             "description": "The container engine, as the server calls it, where it is not its default one.",
             "type": ["string", "number", "boolean"],
             "minLength": 1,
+            "maxLength": MAX_ENGINE,
         })),
     })
 }
@@ -127,7 +130,7 @@ fn link_name() -> Value {
     json!({
         "description": "Unique. Without it the link is named by its ends.",
         "type": ["string", "number", "boolean"],
-        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,255}$",
+        "pattern": format!("^[^\\u0000-\\u001f\\u007f-\\u009f]{{1,{MAX_LINK_NAME}}}$"),
     })
 }
 

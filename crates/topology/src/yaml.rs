@@ -39,6 +39,14 @@ impl Node {
         matches!(&self.value, Value::Map(entries) if entries.iter().any(|entry| entry.key == key))
     }
 
+    /// Bytes of a single value; 0 of all else.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.value {
+            Value::Scalar(text) => text.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether this is a single value, written like this.
     pub(crate) fn says(&self, word: &str) -> bool {
         matches!(&self.value, Value::Scalar(text) if text == word)

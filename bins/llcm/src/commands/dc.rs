@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use llcm_api::native::topology_view::Datacenter;
+use llcm_topology::units::show_cpu;
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Connection, Output};
@@ -81,12 +82,7 @@ pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode
                 .filter_map(|(key, it)| Some((key.to_owned(), json!(it.as_ref()?))))
                 .collect();
             body.insert("capacity".to_owned(), Value::Object(capacity));
-            let pair = |text: &String| {
-                let (key, value) = text.split_once('=').context("--metadata takes KEY=VALUE")?;
-                Ok((key.to_owned(), json!(value)))
-            };
-            let metadata: anyhow::Result<Map<_, _>> = args.metadata.iter().map(pair).collect();
-            body.insert("metadata".to_owned(), Value::Object(metadata?));
+            body.insert("metadata".to_owned(), Value::Object(metadata(&args.metadata)?));
             client.post("/datacenters", Value::Object(body).to_string()).await?;
             output::line(format_args!("data center {} added", args.name))?;
         }
@@ -100,6 +96,17 @@ pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+fn metadata(pairs: &[String]) -> anyhow::Result<Map<String, Value>> {
+    let mut metadata = Map::new();
+    for pair in pairs {
+        let (key, value) = pair.split_once('=').context("--metadata takes KEY=VALUE")?;
+        if metadata.insert(key.to_owned(), json!(value)).is_some() {
+            bail!("--metadata gives {key} twice");
+        }
+    }
+    Ok(metadata)
+}
+
 async fn list(client: &Client, args: &Ls) -> anyhow::Result<()> {
     let all = client.get("/datacenters").await?;
     if args.output.is_json() {
@@ -108,10 +115,7 @@ async fn list(client: &Client, args: &Ls) -> anyhow::Result<()> {
     let all: Vec<Datacenter> = typed(all)?;
     let rows = all.iter().map(|it| {
         let dash = || "-".to_owned();
-        let cpus = it.cpu_milli.map_or_else(dash, |milli| {
-            let text = format!("{}.{:03}", milli / 1000, milli % 1000);
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        });
+        let cpus = it.cpu_milli.map_or_else(dash, show_cpu);
         let memory = it.memory_bytes.map_or_else(dash, output::size);
         vec![it.name.to_string(), it.engine.clone(), cpus, memory, it.instances.len().to_string()]
     });

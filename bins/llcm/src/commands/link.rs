@@ -242,8 +242,13 @@ async fn each(client: &Client, args: &Names, up: bool) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
+/// The properties of which `none` is a value.
+const LIMITS: [&str; 3] = ["bandwidth", "mtu", "queue"];
+
 async fn add(client: &Client, args: Add) -> anyhow::Result<ExitCode> {
     let mut body = args.properties.into_body();
+    // A new link has no limit that could be taken away: what is not said is none.
+    body.retain(|key, value| !(LIMITS.contains(&key.as_str()) && *value == "none"));
     body.insert("ends".to_owned(), json!([args.a, args.b]));
     body.insert("up".to_owned(), json!(!args.down));
     body.extend(args.name.map(|name| ("name".to_owned(), Value::String(name))));

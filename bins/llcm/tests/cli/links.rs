@@ -39,7 +39,8 @@ fn links_are_changed_and_stay_changed() {
     server
         .llcm(&["dc", "add", "dc4", "--cpu", "2.5", "--memory", "4GiB", "--metadata", "country=eu"])
         .expect(0);
-    server.llcm(&["link", "add", "dc4", "dc1"]).expect(0);
+    let unlimited = ["--bandwidth", "none", "--mtu", "none", "--queue", "none"];
+    server.llcm(&[&["link", "add", "dc4", "dc1"][..], &unlimited].concat()).expect(0);
     insta::assert_snapshot!("dc-ls", server.llcm(&["dc", "ls"]).expect(0));
     let refused = server.llcm(&["dc", "rm", "dc1"]).expect_error(1);
     assert!(refused.contains("in use by 1 units of live instances"), "{refused}");
@@ -50,6 +51,8 @@ fn links_are_changed_and_stay_changed() {
         (&["link", "down", "none"], "there is no link"),
         (&["link", "add", "dc1", "dc9"], "there is no data center dc9"),
         (&["dc", "rm", "dc9"], "there is no data center dc9"),
+        (&["link", "add", "dc1", "dc2", "--delay", "none"], "delay: expected a duration"),
+        (&["dc", "add", "dc5", "--metadata", "a=1", "--metadata", "a=2"], "--metadata gives a twice"),
         (&["link", "stop"], "there is no schedule"),
     ] {
         let error = server.llcm(args).expect_error(1);
@@ -60,7 +63,11 @@ fn links_are_changed_and_stay_changed() {
     // The file is as it was: the changes hold. It is another one: it holds, which is said.
     let server = ring(dir.path(), &[]);
     let said = server.begun.join("\n");
-    assert!(said.contains("dc3-dc1 is down") && said.contains("link dc1-dc2 has other properties"), "{said}");
+    assert!(said.contains("link dc3-dc1: state up -> down"), "{said}");
+    assert!(
+        said.contains("link dc1-dc2: delay from dc1 none -> 20ms, jitter from dc1 none -> 1.5ms"),
+        "{said}"
+    );
     let down = server.llcm(&["link", "ls", "-o", "json"]).json();
     assert_eq!(down[2]["up"], false, "{down}");
     assert_eq!(server.stop(), Some(0));
@@ -75,7 +82,7 @@ fn links_are_changed_and_stay_changed() {
     .unwrap();
     let server = ring(dir.path(), &[]);
     let said = server.begun.join("\n");
-    assert!(said.contains("the file holds") && said.contains("dc3-dc1 is down"), "{said}");
+    assert!(said.contains("the file holds") && said.contains("link dc3-dc1: state up -> down"), "{said}");
     assert_eq!(server.llcm(&["link", "ls", "-o", "json"]).json()[2]["up"], true);
     assert_eq!(server.stop(), Some(0));
 }
@@ -122,7 +129,11 @@ fn a_schedule_is_played_followed_and_stopped() {
 fn what_is_not_emulated_is_an_error_or_shown() {
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("script.yml");
-    fs::write(&script, "not-emulated: ['link dc1-dc2, dc1 to dc2: delay of 1000 us']\n").unwrap();
+    fs::write(
+        &script,
+        "not-emulated: [{link: dc1-dc2, what: 'link dc1-dc2, dc1 to dc2: delay of 1000 us'}]\n",
+    )
+    .unwrap();
     let script = script.to_str().unwrap();
     let (data, data_dir) = (dir.path().join("data"), "--data-dir");
     let args =

@@ -26,8 +26,10 @@ pub(super) async fn add(state: Data<ApiState>, body: Document) -> Reply {
     let datacenter = find::read("the data center", load_datacenter(&body.0))?;
     let name = datacenter.name.clone();
     trail::note("datacenter", &name);
-    state.orchestrator().change_topology(vec![Change::AddDatacenter(datacenter)]).await?;
-    Ok(HttpResponse::Created().json(shown(&state, &name)?))
+    let topology = state.orchestrator().change_topology(vec![Change::AddDatacenter(datacenter)]).await?;
+    // As the change made it: somebody else may have removed it since.
+    let made = topology.datacenter(&name).ok_or_else(|| find::no_datacenter(name.as_str()))?;
+    Ok(HttpResponse::Created().json(Datacenter::from(state.orchestrator().datacenter_now(made))))
 }
 
 pub(super) async fn remove(state: Data<ApiState>, name: Path<String>) -> Reply {

@@ -26,23 +26,33 @@ pub(super) async fn change(state: Data<ApiState>, name: Path<String>, body: Docu
     let name = name.into_inner();
     trail::note("link", &name);
     let change = find::read("the change", load_link_change(&body.0))?;
-    state.orchestrator().change_topology(vec![Change::Link { name: name.clone(), change }]).await?;
-    Ok(HttpResponse::Ok().json(shown(&state, &name).await?))
+    let topology =
+        state.orchestrator().change_topology(vec![Change::Link { name: name.clone(), change }]).await?;
+    Ok(HttpResponse::Ok().json(made(&state, topology.link(&name)).await?))
 }
 
 pub(super) async fn add(state: Data<ApiState>, body: Document) -> Reply {
     let link = find::read("the link", load_link(&body.0, &state.orchestrator().topology()))?;
+    link.name.iter().for_each(|name| trail::note("link", name));
+    [&link.a, &link.b].iter().for_each(|end| trail::note("datacenter", &end.dc));
     let topology = state.orchestrator().change_topology(vec![Change::AddLink(link)]).await?;
     // New ones stand behind all others.
-    let name = topology.links.last().map(|link| link.name.clone()).unwrap_or_default();
-    trail::note("link", &name);
-    Ok(HttpResponse::Created().json(shown(&state, &name).await?))
+    let link = topology.links.last();
+    link.iter().for_each(|link| trail::note("link", &link.name));
+    Ok(HttpResponse::Created().json(made(&state, link).await?))
 }
 
 pub(super) async fn remove(state: Data<ApiState>, name: Path<String>) -> Reply {
     trail::note("link", &*name);
     state.orchestrator().change_topology(vec![Change::RemoveLink { name: name.into_inner() }]).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// A link as the change made it, whatever has become of it since and whether the host can be asked: the change is made,
+/// and an error would have it made twice.
+async fn made(state: &ApiState, link: Option<&llcm_topology::Link>) -> Result<Link, ApiError> {
+    let link = link.ok_or_else(|| ApiError::new(Code::LinkNotFound, "the link is not there any more"))?;
+    Ok(Link::from(state.orchestrator().link_now(link).await))
 }
 
 async fn shown(state: &ApiState, name: &str) -> Result<Link, ApiError> {

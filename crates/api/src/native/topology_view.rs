@@ -17,7 +17,7 @@ pub struct Link {
     pub name: String,
     /// Whether it is to carry traffic.
     pub up: bool,
-    /// Whether the host's link does; `null`: no instance lives, and the host has none.
+    /// Whether the host's link does; `null`: no instance lives, and the host has none, or it could not be asked.
     pub carries: Option<bool>,
     /// What leaves its first end, and what leaves the second.
     pub directions: [Direction; 2],
@@ -46,7 +46,7 @@ pub struct Direction {
     pub mtu: Option<u32>,
     /// Packets that may wait; `null`: as the rate needs.
     pub queue_packets: Option<u32>,
-    /// How that is emulated, in words; `null`: the host has no link.
+    /// How that is emulated, in words; `null`: the host has no link, or could not be asked.
     pub emulated_by: Option<String>,
 }
 

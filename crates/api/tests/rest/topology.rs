@@ -8,7 +8,8 @@ use llcm_access::{AuditLog, AuditOptions, Filter};
 use llcm_api::native::topology_view::{Link, Schedule};
 use llcm_api::{Access, ApiSettings};
 use llcm_lifecycle::Settings;
-use llcm_runtime::simulated::Script;
+use llcm_runtime::NotEmulated;
+use llcm_runtime::simulated::{Fault, Operation, Script};
 use llcm_testkit::demo_chain;
 use serde_json::json;
 
@@ -79,7 +80,10 @@ async fn what_cannot_be_is_refused() {
         log.step(method, &format!("{V1}{path}"), body).await;
     }
     server.world.set_script(Script {
-        not_emulated: vec!["link dc1-dc2, dc1 to dc2: delay of 1000 us".to_owned()],
+        not_emulated: vec![NotEmulated {
+            link: "dc1-dc2".to_owned(),
+            what: "link dc1-dc2, dc1 to dc2: delay of 1000 us".to_owned(),
+        }],
         ..Script::default()
     });
     log.step(Method::PATCH, &format!("{V1}/links/dc1-dc2"), "{delay: 1ms}").await;
@@ -124,6 +128,27 @@ async fn a_schedule_is_played_by_the_server() {
     assert_eq!(server.get(&format!("{V1}/schedules")).await.as_array().unwrap().len(), 1);
 }
 
+/// A client that is told of an error makes the change again, and a second link.
+#[tokio::test]
+async fn what_is_made_is_answered_whether_the_host_can_be_asked_or_not() {
+    let server = Server::start().await;
+    running(&server).await;
+    server.world.add_fault(Fault::fail(Operation::Links).always());
+    let made = server.post(&format!("{V1}/links"), "{ends: [dc1, dc2], delay: 1ms}").await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let made: Link = serde_json::from_slice(&made.body).unwrap();
+    assert_eq!((made.name.as_str(), made.carries), ("dc1-dc2.2", None));
+    assert_eq!((made.directions[0].delay_us, made.directions[0].emulated_by.clone()), (1000, None));
+    let changed = server.send(Method::PATCH, &format!("{V1}/links/dc1-dc2"), "{up: false}").await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let changed: Link = serde_json::from_slice(&changed.body).unwrap();
+    assert_eq!((changed.up, changed.carries), (false, None));
+    // Who only looks is told that it is not possible.
+    assert!(server.send(Method::GET, &format!("{V1}/links/dc1-dc2"), "").await.status >= 500);
+    server.world.clear_faults();
+    assert_eq!(server.get(&format!("{V1}/links")).await.as_array().unwrap().len(), 2);
+}
+
 /// Changing needs a token for everything; who changed what is written down.
 #[tokio::test]
 async fn changes_are_guarded_and_written_down() {
@@ -162,4 +187,32 @@ async fn changes_are_guarded_and_written_down() {
     assert_eq!(objects[0], json!({ "link": ["dc1-dc2"] }));
     assert_eq!(objects[1], json!({ "datacenter": ["dc3"] }));
     assert!(objects[2]["schedule"].is_array() && objects[2]["link"] == json!(["dc1-dc2"]), "{objects:?}");
+
+    // What was asked for, also where it was refused; of schedules what is begun, and not all of very many links.
+    let same = "{ends: [dc1, dc2], name: dc1-dc2}";
+    assert_eq!(call(&all, Method::POST, "/links", same).await.status, 409);
+    for number in 0..101 {
+        let link = format!("{{ends: [dc1, dc2], name: x{number}}}").leak();
+        assert_eq!(call(&all, Method::POST, "/links", link).await.status, 201);
+    }
+    let nowhere = "changes: [{at: 1h, link: nowhere, up: false}]";
+    assert_eq!(call(&all, Method::POST, "/schedules", nowhere).await.status, 404);
+    let many: Vec<_> = (0..101).map(|number| format!("{{at: 1h, link: x{number}, up: false}}")).collect();
+    let many = format!("changes: [{}]", many.join(", ")).leak();
+    assert_eq!(call(&all, Method::POST, "/schedules", many).await.status, 201);
+    let events = log(server.dir.path()).read(&Filter::default()).unwrap();
+    let of = |status| {
+        events
+            .iter()
+            .filter(|event| event.status == Some(status))
+            .map(|event| json!(event.objects))
+            .next_back()
+    };
+    assert_eq!(of(409), Some(json!({ "link": ["dc1-dc2"], "datacenter": ["dc1", "dc2"] })));
+    assert_eq!(of(404), Some(json!({})));
+    let last = of(201).unwrap();
+    assert_eq!(
+        (last["link"].as_array().unwrap().len(), last["schedule"].as_array().unwrap().len()),
+        (100, 1)
+    );
 }

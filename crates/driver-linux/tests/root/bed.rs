@@ -59,7 +59,7 @@ impl Bed {
         let network = open(&id, run_dir.path()).unwrap();
         let bed = Self { id, network: Some(network), run_dir, containers: Vec::new() };
         let report = bed.network().prepare(topology).await.unwrap();
-        assert_eq!(report.not_emulated, Vec::<String>::new());
+        assert_eq!(report.not_emulated, []);
         Some(bed)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use llcm_topology::{Change, ChangeError, Topology};
+use llcm_topology::{Batch, Change, ChangeError, Topology};
 use tokio::time::Instant;
 
 use super::{ChangedTopology, checks};
@@ -20,7 +20,8 @@ impl From<ChangeError> for LifecycleError {
             ChangeError::LinkExists { .. }
             | ChangeError::DatacenterExists { .. }
             | ChangeError::LastDatacenter { .. }
-            | ChangeError::TooManyDatacenters => ErrorCode::TopologyConflict,
+            | ChangeError::TooManyDatacenters
+            | ChangeError::TooManyLinks => ErrorCode::TopologyConflict,
             ChangeError::Senseless { .. } => ErrorCode::InvalidChange,
         };
         Self::new(code, error.to_string())
@@ -42,6 +43,10 @@ pub(crate) async fn change(core: Arc<Core>, changes: Vec<Change>) -> Result<Made
     let before = core.topology.get();
     let after = Arc::new(decide(&core, &before, &changes)?);
     if after == before {
+        // It is acknowledged as done: where it is in doubt what the host has, it is brought to that first.
+        if ground::in_use(&core) {
+            ground::prepare(&core).await?;
+        }
         return Ok(Made { topology: before, at: Instant::now() });
     }
     // Also where it is in doubt what there is of it.
@@ -82,9 +87,9 @@ pub(crate) async fn change(core: Arc<Core>, changes: Vec<Change>) -> Result<Made
 
 /// The topology that changes lead to.
 fn decide(core: &Core, before: &Topology, changes: &[Change]) -> Result<Topology, LifecycleError> {
-    let mut after = before.clone();
+    let mut after = Batch::new(before.clone());
     for change in changes {
-        checks::check(core, &after, change)?;
+        checks::check(core, &mut after, change)?;
         match change {
             Change::AddDatacenter(datacenter) => {
                 let mut datacenter = datacenter.clone();
@@ -105,7 +110,7 @@ fn decide(core: &Core, before: &Topology, changes: &[Change]) -> Result<Topology
             other => after.change(other)?,
         }
     }
-    Ok(after)
+    Ok(after.finish())
 }
 
 /// Whether a change may ask for what the host cannot do.

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::faults::{Fault, Operation, glob};
 use super::latency::Latency;
-use crate::HostSide;
+use crate::{HostSide, NotEmulated};
 
 /// A script of the simulation. The empty one, the default, is a host on which every image and device
 /// exists, nothing takes time and nothing fails.
@@ -57,8 +57,8 @@ pub struct Script {
     /// What containers' own processes write when they begin, which is when the interfaces of the container's
     /// spec are there.
     pub output: Vec<ScriptedOutput>,
-    /// Link properties that `prepare` reports as not emulated, in words.
-    pub not_emulated: Vec<String>,
+    /// Link properties that `prepare` reports as not emulated.
+    pub not_emulated: Vec<NotEmulated>,
     /// What the host says of interfaces of its own on emulated segments.
     pub host: HostSide,
     /// The CPUs of the host; empty: not known.

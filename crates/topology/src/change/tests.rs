@@ -113,3 +113,36 @@ fn changes_are_told_in_the_units_of_the_file() {
         "link x: up, bandwidth 2.5Mbps, delay 20ms, jitter 1.5ms, loss 1.0001%, mtu none, queue 7, from a";
     assert_eq!(link("x", change).to_string(), expected);
 }
+
+#[test]
+fn there_is_room_for_so_many_links_only() {
+    let links = "- [a, b]\n".repeat(MAX_LINKS);
+    let mut full = crate::load(format!("datacenters: [a, b]\nlinks:\n{links}").as_bytes()).0.unwrap();
+    assert_eq!(full.change(&new_link(None, "a", "b")).unwrap_err(), ChangeError::TooManyLinks);
+    full.change(&Change::RemoveLink { name: "a-b.7".to_owned() }).unwrap();
+    full.change(&new_link(None, "a", "b")).unwrap();
+    assert_eq!(full.links.len(), MAX_LINKS);
+}
+
+/// Links are found where they have come to stand.
+#[test]
+fn many_changes_are_as_one_after_the_other() {
+    let delay = |delay_us| LinkChange { delay_us: Some(delay_us), ..LinkChange::default() };
+    let changes = [
+        link("b-c", delay(5)),
+        Change::RemoveLink { name: "a-b".to_owned() },
+        link("b-c", delay(7)),
+        new_link(Some("a-b"), "b", "a"),
+        link("a-b", LinkChange { from: Some(dc("a")), ..delay(9) }),
+    ];
+    let (mut batch, mut expected) = (Batch::new(ring()), ring());
+    for change in &changes {
+        batch.change(change).unwrap();
+        expected.change(change).unwrap();
+        assert_eq!(batch.topology(), &expected);
+    }
+    assert_eq!(batch.link("b-c").unwrap().a.egress.delay_us, 7);
+    let nowhere = link("x", delay(1));
+    assert_eq!(batch.change(&nowhere), expected.change(&nowhere));
+    assert_eq!(batch.finish(), expected);
+}

@@ -6,8 +6,8 @@ use llcm_names::DcName;
 
 use super::distance::{Coordinates, delay_us};
 use super::names::Names;
-use super::read::{Data, Edge, Graph, Node};
-use crate::assemble::Assembly;
+use super::read::{Edge, Graph, Node};
+use crate::assemble::{Assembly, metadata_fits};
 use crate::change::NewLink;
 use crate::finding::{Findings, Place};
 use crate::model::{Capacity, DataCenter, LinkEnd, LinkProperties, Topology};
@@ -81,12 +81,12 @@ impl<'g> Converter<'g, '_> {
         }
         for node in &self.graph.nodes {
             let path = format!("node {}", node.id);
-            let role = if is(&node.data, "Internal", false) {
+            let role = if is(self.graph.of_node(node, "Internal"), false) {
                 let count = edges.get(node.id.as_str()).copied().unwrap_or_default();
                 let message = format!("the node is external: it is left out, with its edges ({count})");
                 self.findings.warning(&path, node.place, message);
                 Role::External
-            } else if is(&node.data, "hyperedge", true) {
+            } else if is(self.graph.of_node(node, "hyperedge"), true) {
                 Role::Hyperedge
             } else {
                 match self.site(node, &path, &mut names) {
@@ -102,7 +102,8 @@ impl<'g> Converter<'g, '_> {
 
     /// `None` when there is no room: there need not be an error for each further node.
     fn site(&mut self, node: &Node, path: &str, names: &mut Names) -> Option<Site> {
-        let text = |name: &str| node.data.get(name).map(String::as_str).filter(|text| !text.is_empty());
+        let graph = self.graph;
+        let text = |name: &str| graph.of_node(node, name).filter(|text| !text.is_empty());
         let (latitude, longitude) = (text("Latitude"), text("Longitude"));
         let coordinates = latitude.zip(longitude).and_then(|(north, east)| Coordinates::parse(north, east));
         if coordinates.is_none() {
@@ -124,7 +125,13 @@ impl<'g> Converter<'g, '_> {
             ("latitude", latitude.filter(|_| coordinates.is_some())),
             ("longitude", longitude.filter(|_| coordinates.is_some())),
         ];
-        let metadata = facts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())));
+        let facts = facts.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let bytes = facts.clone().map(|(key, value)| key.len() + value.len()).sum();
+        if let Err(full) = metadata_fits(facts.clone().count(), bytes) {
+            self.findings.error(path, node.place, full);
+            return None;
+        }
+        let metadata = facts.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let datacenter = DataCenter {
             name: name.clone(),
             metadata: metadata.collect(),
@@ -168,7 +175,8 @@ impl<'g> Converter<'g, '_> {
 
     /// An edge's bandwidth in bits per second.
     fn speed(&mut self, edge: &Edge, path: &str) -> Option<u64> {
-        let text = |name: &str| edge.data.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
+        let graph = self.graph;
+        let text = |name: &str| graph.of_edge(edge, name).filter(|text| !text.is_empty());
         let raw = text("LinkSpeedRaw");
         let (number, unit) = (text("LinkSpeed"), text("LinkSpeedUnits"));
         // A floating point number, as programs write it: 1e+10, 10000000000.0.
@@ -250,8 +258,8 @@ impl<'g> Converter<'g, '_> {
 }
 
 /// Whether an attribute says yes, or no: the Zoo writes 1 and 0.
-fn is(data: &Data, name: &str, wanted: bool) -> bool {
-    let value = match data.get(name).map(|text| text.to_ascii_lowercase()).as_deref() {
+fn is(value: Option<&str>, wanted: bool) -> bool {
+    let value = match value.map(str::to_ascii_lowercase).as_deref() {
         Some("1" | "1.0" | "true") => Some(true),
         Some("0" | "0.0" | "false") => Some(false),
         _ => None,

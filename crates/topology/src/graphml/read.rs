@@ -29,6 +29,9 @@ const WANTED: [&str; 9] = [
     "LinkSpeedUnits",
 ];
 
+/// Bytes of an attribute that is kept.
+const MAX_VALUE: usize = 1024;
+
 /// Attributes by name.
 pub(super) type Data = BTreeMap<&'static str, String>;
 
@@ -40,13 +43,29 @@ pub(super) struct Graph {
     pub(super) directed: bool,
     pub(super) nodes: Vec<Node>,
     pub(super) edges: Vec<Edge>,
+    /// The values of nodes that say nothing, held once for all of them.
+    node_defaults: Data,
+    /// Likewise of edges.
+    edge_defaults: Data,
+}
+
+impl Graph {
+    /// An attribute of a node.
+    pub(super) fn of_node<'g>(&'g self, node: &'g Node, name: &str) -> Option<&'g str> {
+        node.data.get(name).or_else(|| self.node_defaults.get(name)).map(String::as_str)
+    }
+
+    /// An attribute of an edge.
+    pub(super) fn of_edge<'g>(&'g self, edge: &'g Edge, name: &str) -> Option<&'g str> {
+        edge.data.get(name).or_else(|| self.edge_defaults.get(name)).map(String::as_str)
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) id: String,
     pub(super) place: Place,
-    pub(super) data: Data,
+    data: Data,
 }
 
 #[derive(Debug)]
@@ -55,7 +74,7 @@ pub(super) struct Edge {
     pub(super) target: String,
     pub(super) directed: Option<bool>,
     pub(super) place: Place,
-    pub(super) data: Data,
+    data: Data,
 }
 
 /// An element that is open.
@@ -116,7 +135,7 @@ pub(super) fn read(text: &str, findings: &mut Findings) -> Option<Graph> {
             return None;
         }
     }
-    scan.apply_defaults();
+    scan.keep_defaults();
     Some(scan.graph)
 }
 
@@ -144,15 +163,9 @@ impl Scan<'_, '_> {
             }
             Event::Empty(start) => {
                 let opened = self.start(&start, place)?;
-                self.end(opened);
-                Ok(())
+                self.end(opened)
             }
-            Event::End(_) => {
-                if let Some(open) = self.open.pop() {
-                    self.end(open);
-                }
-                Ok(())
-            }
+            Event::End(_) => self.open.pop().map_or(Ok(()), |open| self.end(open)),
             Event::Text(text) => self.characters(&text.xml10_content()),
             Event::CData(text) => self.characters(&text.xml10_content()),
             Event::GeneralRef(reference) => {
@@ -267,13 +280,15 @@ impl Scan<'_, '_> {
         Ok(Open::Key)
     }
 
-    fn end(&mut self, open: Open) {
+    fn end(&mut self, open: Open) -> Result<(), String> {
         match open {
             Open::Root => self.done = true,
             Open::Default => {
                 let key = self.key.as_ref().and_then(|id| self.keys.get_mut(id));
-                if let Some(key) = key {
-                    key.default = Some(self.value.trim().to_owned());
+                if let Some(key) = key
+                    && let Some(name) = key.name
+                {
+                    key.default = Some(value(name, &self.value)?);
                 }
             }
             Open::Data(name) => {
@@ -283,25 +298,35 @@ impl Scan<'_, '_> {
                     _ => None,
                 };
                 if let Some(data) = data {
-                    data.insert(name, self.value.trim().to_owned());
+                    data.insert(name, value(name, &self.value)?);
                 }
             }
             Open::Key | Open::Graph | Open::Node | Open::Edge | Open::Other => {}
         }
+        Ok(())
     }
 
     /// Keys may have values for nodes and edges that say nothing.
-    fn apply_defaults(&mut self) {
+    fn keep_defaults(&mut self) {
+        let Graph { node_defaults, edge_defaults, .. } = &mut self.graph;
         for key in self.keys.values() {
             let (Some(name), Some(default)) = (key.name, &key.default) else { continue };
-            let is_for = |domain: &str| key.domain == domain || key.domain == "all";
-            let nodes = self.graph.nodes.iter_mut().filter(|_| is_for("node")).map(|node| &mut node.data);
-            let edges = self.graph.edges.iter_mut().filter(|_| is_for("edge")).map(|edge| &mut edge.data);
-            for data in nodes.chain(edges) {
-                data.entry(name).or_insert_with(|| default.clone());
+            for (domain, defaults) in [("node", &mut *node_defaults), ("edge", &mut *edge_defaults)] {
+                if key.domain == domain || key.domain == "all" {
+                    defaults.entry(name).or_insert_with(|| default.clone());
+                }
             }
         }
     }
+}
+
+/// The value of an attribute that is kept.
+fn value(name: &str, text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() > MAX_VALUE {
+        return Err(format!("a value of {name} is longer than {MAX_VALUE} bytes"));
+    }
+    Ok(text.to_owned())
 }
 
 /// An attribute of an element; all of them are looked at, so that one that stands there twice is an error.

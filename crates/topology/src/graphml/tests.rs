@@ -282,6 +282,27 @@ fn keys_may_have_defaults() {
     assert_eq!(topology.unwrap().links[0].a.egress.bandwidth_bps, Some(1_000_000));
 }
 
+/// What stands in the file once is not held by each of thousands.
+#[test]
+fn values_are_bounded() {
+    let long = "x".repeat(1025);
+    let expected = "a value of label is longer than 1024 bytes";
+    let key = |default: &str| format!("<key id='l' attr.name='label'><default>{default}</default></key>");
+    for (text, expected) in [
+        (format!("<graphml>{}<graph><node id='0'/></graph></graphml>", key(&long)), expected),
+        (file(&node("0", &long, "0", "0")), expected),
+        (file(&format!("<node id='{}'/>", "0".repeat(5000))), "has at most 4096 bytes"),
+    ] {
+        let (topology, findings) = load(&text);
+        assert!(topology.is_none() && findings.iter().any(|it| it.contains(expected)), "{findings:?}");
+    }
+    let fits = format!("<graphml>{}<graph><node id='0'/><node id='1'/></graph></graphml>", key(&long[1..]));
+    assert_eq!(load(&fits).0.unwrap().datacenters[1].metadata["label"].len(), 1024);
+    // What means nothing here may have any length.
+    let other = file(&format!("<node id='0'><data key='d0'>{long}</data></node>"));
+    assert!(load(&other).0.is_some());
+}
+
 /// Time and memory stay small whatever a file holds.
 #[test]
 fn hostile_files_are_refused_quickly() {

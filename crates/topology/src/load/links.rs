@@ -138,12 +138,13 @@ impl Loader {
     }
 }
 
-/// Characters of a link's name.
-const MAX_LINK_NAME: usize = 255;
+/// Bytes of a link's name: a network driver keeps it with its own mark in an interface's alias, which has room for 255.
+pub(crate) const MAX_LINK_NAME: usize = 200;
 
-fn link_name(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.chars().count() > MAX_LINK_NAME || text.chars().any(char::is_control) {
-        return Err(format!("expected a name of 1 to {MAX_LINK_NAME} characters without control characters"));
+/// The name of a link, or of a schedule, which are shown alike.
+pub(super) fn link_name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > MAX_LINK_NAME || text.chars().any(char::is_control) {
+        return Err(format!("expected a name of 1 to {MAX_LINK_NAME} bytes without control characters"));
     }
     Ok(text.to_owned())
 }

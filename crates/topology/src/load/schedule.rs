@@ -1,11 +1,14 @@
 //! A schedule file -> its changes.
 
+use std::sync::Arc;
+
+use super::links::link_name;
 use super::parts::{CHANGE, strict};
 use super::{Loader, join};
 use crate::finding::Finding;
 use crate::schedule::{MAX_CHANGES, Schedule, ScheduledChange};
 use crate::units::{LONGEST_US, time_us};
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 
 /// Reads a schedule.
 ///
@@ -33,7 +36,7 @@ pub fn load_schedule(bytes: &[u8]) -> (Option<Schedule>, Vec<Finding>) {
 impl Loader {
     fn schedule(&mut self, root: &Node) -> Option<Schedule> {
         let fields = self.fields("", root, &["name", "changes"])?;
-        let name = fields.get("name").and_then(|node| self.text("name", node));
+        let name = self.quantity("", &fields, "name", link_name);
         let Some(list) = fields.get("changes") else {
             self.error("changes", root, "there must be at least one change");
             return None;
@@ -43,12 +46,13 @@ impl Loader {
         for (position, item) in items.iter().enumerate() {
             self.scheduled(&format!("changes[{position}]"), item, &mut changes)?;
         }
-        if items.is_empty() {
+        // What was written and could not be read has its own findings.
+        if changes.is_empty() && !self.findings.failed() {
             self.error("changes", list, "there must be at least one change");
         }
         // Stable: those of one time stay in their order.
         changes.sort_by_key(|change: &ScheduledChange| change.at_us);
-        Some(Schedule { name: name.map(str::to_owned), changes })
+        Some(Schedule { name, changes })
     }
 
     /// A change, or changes that are repeated; `None` when there is no point in reading on.
@@ -62,7 +66,7 @@ impl Loader {
         let Some(fields) = self.fields(path, node, &["at", "repeat", "every", "changes"]) else {
             return Some(());
         };
-        let missing = ["at", "every", "changes"].into_iter().find(|key| !fields.contains_key(key));
+        let missing = ["at", "repeat", "every", "changes"].into_iter().find(|key| !fields.contains_key(key));
         if let Some(key) = missing {
             self.error(path, node, format!("what is repeated needs the key `{key}`"));
             return Some(());
@@ -77,7 +81,11 @@ impl Loader {
         let mut round = Vec::new();
         let path_of_changes = join(path, "changes");
         if let Some(list) = fields.get("changes") {
-            for (position, item) in self.list(&path_of_changes, list).iter().enumerate() {
+            let items = self.list(&path_of_changes, list);
+            if items.is_empty() && matches!(list.value, Value::List(_)) {
+                self.error(&path_of_changes, list, "there must be at least one change");
+            }
+            for (position, item) in items.iter().enumerate() {
                 let path = format!("{path_of_changes}[{position}]");
                 if item.has("repeat") {
                     self.error(&path, item, "what is repeated cannot hold what is repeated");
@@ -136,13 +144,13 @@ impl Loader {
             }
         }
         let at_us = self.quantity(path, &fields, "at", time_us);
-        let link = fields.get("link").and_then(|node| self.text(&join(path, "link"), node));
+        let link = self.quantity(path, &fields, "link", link_name);
         let change = self.link_change(path, &fields);
         let said = fields.keys().filter(|key| !matches!(**key, "at" | "link" | "from")).count();
         if said == 0 {
             self.error(path, node, "the change changes nothing: say `up: false`, or a property");
         }
-        Some(ScheduledChange { at_us: at_us?, link: link?.to_owned(), change })
+        Some(ScheduledChange { at_us: at_us?, link: Arc::from(link?), change })
     }
 }
 

@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use llcm_names::DcName;
 
 use super::{Fields, Loader, join};
+use crate::assemble::metadata_fits;
 use crate::model::{Capacity, DataCenter};
 use crate::units::{cpu_milli, memory_bytes};
 use crate::yaml::{Node, Value};
+
+/// Characters of an engine's name.
+pub(crate) const MAX_ENGINE: usize = 255;
 
 /// What is said of a data center beside its name.
 #[derive(Debug, Default, Clone)]
@@ -62,6 +66,11 @@ impl Loader {
             let path = join(path, "metadata");
             match &node.value {
                 Value::Map(entries) => {
+                    let bytes = entries.iter().map(|entry| entry.key.len() + entry.value.bytes()).sum();
+                    if let Err(full) = metadata_fits(entries.len(), bytes) {
+                        self.error(&path, node, full);
+                        return None;
+                    }
                     for entry in entries {
                         let path = join(&path, &entry.key);
                         let text = self.text(&path, &entry.value).map(str::to_owned);
@@ -89,6 +98,9 @@ impl Loader {
     }
 }
 
-fn engine(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() { Err("expected the name of an engine") } else { Ok(text.to_owned()) }
+fn engine(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.chars().count() > MAX_ENGINE {
+        return Err(format!("expected the name of an engine, of 1 to {MAX_ENGINE} characters"));
+    }
+    Ok(text.to_owned())
 }

@@ -107,8 +107,8 @@ fn what_is_no_topology_at_all_is_an_error() {
         ("datacenters: [a, b]\nlinks: [{ends: [a, b], up: no}]", "2:28: links[0].up: expected true or false"),
         ("datacenters: [{name: a, metadata: {x: 1, x: 2}}]", "metadata.x: the key stands here twice"),
         ("datacenters: [{name: a, engine: ''}]", "expected the name of an engine"),
-        ("datacenters: [a, b]\nlinks: [{ends: [a, b], name: ''}]", "a name of 1 to 255 characters"),
-        ("datacenters: [a, b]\nlinks: [{ends: [a, b], name: \"a\\x07\"}]", "a name of 1 to 255 characters"),
+        ("datacenters: [a, b]\nlinks: [{ends: [a, b], name: ''}]", "a name of 1 to 200 bytes"),
+        ("datacenters: [a, b]\nlinks: [{ends: [a, b], name: \"a\\x07\"}]", "a name of 1 to 200 bytes"),
     ] {
         let found = findings(file).join("\n");
         assert!(found.contains(expected), "{file:?}: {found}");

@@ -15,6 +15,11 @@ fn site(keys: Value) -> Value {
     json!({ "datacenters": [site] })
 }
 
+/// So many keys of metadata.
+fn keys(count: usize) -> Value {
+    (0..count).map(|number| (format!("k{number}"), json!(number))).collect()
+}
+
 fn template(template: Value) -> Value {
     json!({ "templates": [template] })
 }
@@ -31,6 +36,7 @@ pub(crate) fn good() -> Vec<Value> {
         site(json!({ "metadata": null, "capacity": null, "engine": null })),
         site(json!({ "metadata": {}, "capacity": {}, "engine": "docker" })),
         site(json!({ "metadata": { "": "", "x y": 7, "z": true, "t": "a\nb", "f": 1.5e-9 } })),
+        site(json!({ "metadata": keys(64), "engine": "é".repeat(255) })),
         template(json!({ "shape": "ring", "prefix": "r", "count": 3 })),
         template(json!({ "shape": "star", "prefix": 7, "count": "2" })),
         template(
@@ -45,7 +51,7 @@ pub(crate) fn good() -> Vec<Value> {
         template(
             json!({ "shape": "mesh", "prefix": "m", "count": 2.0, "links": { "delay": "1ms", "backward": { "loss": "1%" } } }),
         ),
-        link(json!({ "name": "x".repeat(255), "forward": null, "backward": {} })),
+        link(json!({ "name": "x".repeat(200), "forward": null, "backward": {} })),
         link(
             json!({ "name": 7, "delay": "10ms", "jitter": "10ms", "forward": { "delay": "20 ms", "jitter": "20ms" } }),
         ),
@@ -171,9 +177,11 @@ pub(crate) fn bad() -> Vec<Value> {
         site(json!({ "capacity": { "disk": 4 } })),
         site(json!({ "engine": "" })),
         site(json!({ "engine": [] })),
+        site(json!({ "engine": "x".repeat(256) })),
+        site(json!({ "metadata": keys(65) })),
         link(json!({ "name": "" })),
         link(json!({ "name": "a\tb" })),
-        link(json!({ "name": "x".repeat(256) })),
+        link(json!({ "name": "x".repeat(201) })),
         link(json!({ "name": [] })),
         link(json!({ "speed": 1 })),
         link(json!({ "forward": 7 })),

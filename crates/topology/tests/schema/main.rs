@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use random::Documents;
 
 /// What a schema cannot tell, by the loader's words: `docs/topology.md` lists the same.
-const BEYOND: [&str; 11] = [
+const BEYOND: [&str; 13] = [
     // Names are unique, and those of ends are there.
     "there is another data center",
     "there is another link",
@@ -26,6 +26,9 @@ const BEYOND: [&str; 11] = [
     "there can be at most",
     "a grid has at least",
     "must be 1 to 64 bytes long",
+    // Bytes, where a schema counts characters.
+    "the metadata of a data center has at most 4096 bytes",
+    "expected a name of 1 to 200 bytes",
     // Bounds of quantities that are texts.
     "expected a duration",
     "expected a bandwidth",
@@ -126,6 +129,8 @@ fn what_a_schema_cannot_tell() {
         template(json!({ "shape": "tree", "prefix": "t", "fanout": 9, "depth": 9 })),
         template(json!({ "shape": "grid", "prefix": "g", "rows": "1", "columns": "1" })),
         template(json!({ "shape": "ring", "prefix": "p".repeat(63), "count": 10 })),
+        json!({ "datacenters": [{ "name": "a", "metadata": { "k": "x".repeat(4096) } }] }),
+        link("name", &"é".repeat(101)),
         link("delay", "61s"),
         link("bandwidth", "101Tbps"),
         link("queue", "0"),

@@ -62,13 +62,24 @@ pub(super) fn replies() -> Vec<(&'static str, Value)> {
         ("loss_ppm", integer()),
         ("mtu", or_null(integer())),
         ("queue_packets", or_null(integer())),
-        ("emulated_by", or_null(about("How that is emulated, in words; `null`: the host has no link."))),
+        (
+            "emulated_by",
+            or_null(about(
+                "How that is emulated, in words; `null`: the host has no link, or could not be asked.",
+            )),
+        ),
     ]);
     let both = json!({ "type": "array", "items": direction, "minItems": 2, "maxItems": 2 });
     let link = object([
         ("name", text()),
         ("up", json!({ "type": "boolean", "description": "Whether it is to carry traffic." })),
-        ("carries", or_null(boolean())),
+        (
+            "carries",
+            or_null(json!({
+                "type": "boolean",
+                "description": "Whether the host's link does; `null`: no instance lives, and the host has none, or it could not be asked.",
+            })),
+        ),
         ("directions", both),
         ("not_emulated", list(text())),
         ("schedule", or_null(uuid())),

@@ -57,12 +57,18 @@ fn all_findings_come_back_together_with_their_places() {
       - {at: 2s, link: a, up: false}
   - {at: 0, repeat: 2, every: 1s, changes: [{at: 0, repeat: 2, every: 1s, changes: []}]}
   - nothing
+  - at: 0
+    repeat:
+    every: 1s
+    changes: [{at: 0, link: a, up: false}]
+  - {at: 0, repeat: 2, every: 1s, changes: []}
 ";
     insta::assert_snapshot!(told(file));
 }
 
 #[test]
 fn schedules_are_bounded() {
+    let long = "x".repeat(201);
     let round = "changes: [{at: 0, link: a, up: false}, {at: 0, link: a, up: true}]";
     for (file, expected) in [
         (format!("changes: [{{at: 0, repeat: 5000, every: 1ms, {round}}}]"), None),
@@ -73,6 +79,17 @@ fn schedules_are_bounded() {
         (String::new(), Some("expected a map")),
         ("name: x".to_owned(), Some("at least one change")),
         ("changes: []".to_owned(), Some("at least one change")),
+        // Repeated, a long name would fill the memory.
+        (
+            format!(
+                "changes: [{{at: 0, repeat: 2, every: 1s, changes: [{{at: 0, link: {long}, up: true}}]}}]"
+            ),
+            Some("changes[0].changes[0].link: expected a name of 1 to 200 bytes"),
+        ),
+        (
+            format!("name: {long}\nchanges: [{{at: 0, link: a, up: true}}]"),
+            Some("name: expected a name of 1 to 200"),
+        ),
     ] {
         let told = told(&file);
         match expected {
@@ -81,6 +98,14 @@ fn schedules_are_bounded() {
         }
     }
     assert!(load_schedule(b"\xff").0.is_none());
+}
+
+/// Ten thousand changes of one link name it once.
+#[test]
+fn repetitions_share_the_name_of_their_link() {
+    let file = "changes: [{at: 0, repeat: 3, every: 1s, changes: [{at: 0, link: a, up: true}]}]";
+    let changes = load_schedule(file.as_bytes()).0.unwrap().changes;
+    assert!(changes.iter().all(|change| std::sync::Arc::ptr_eq(&change.link, &changes[0].link)));
 }
 
 #[test]

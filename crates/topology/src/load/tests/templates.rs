@@ -106,3 +106,25 @@ fn templates_cannot_ask_for_millions() {
     assert!(load(file.as_bytes()).0.is_none());
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
+
+/// What is given once is held by each: it is bounded, and told of once.
+#[test]
+fn templates_cannot_multiply_large_values() {
+    let long = "x".repeat(5000);
+    let keys: String = ["a", "b", "c", "d", "e"].map(|key| format!("{}: v, ", key.repeat(1000))).concat();
+    let many: String = (0..65).map(|number| format!("k{number}: 1, ")).collect();
+    for (traits, expected) in [
+        (
+            format!("metadata: {{k: {long}}}"),
+            "metadata: the metadata of a data center has at most 4096 bytes",
+        ),
+        (format!("metadata: {{{keys}}}"), "metadata: the metadata of a data center has at most 4096 bytes"),
+        (format!("metadata: {{{many}}}"), "metadata: the metadata of a data center has at most 64 keys"),
+        (format!("engine: {long}"), "engine: expected the name of an engine, of 1 to 255 characters"),
+    ] {
+        let found = findings(&format!("templates: [{{shape: ring, prefix: a, count: 3, {traits}}}]"));
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+        let found = findings(&format!("datacenters: [{{name: a, {traits}}}]"));
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+}
