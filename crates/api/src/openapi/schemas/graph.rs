@@ -6,8 +6,6 @@ use super::{STATES, about, boolean, integer, list, map, object, of, or_null, tex
 
 /// The schemas by name.
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
-    let limit = |description: &str| or_null(json!({ "type": "integer", "description": description }));
-    let amount = |description: &str| json!({ "type": "integer", "description": description });
     let capacity = object([
         ("cpu_milli", limit("Thousandths of a CPU; null: not limited.")),
         ("memory_bytes", limit("null: not limited.")),
@@ -33,6 +31,25 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("b", of("GraphLinkEnd")),
         ("up", json!({ "type": "boolean" })),
     ]);
+    let instance = instance();
+    let graph = object([
+        ("datacenters", list(datacenter)),
+        ("links", list(of("GraphLink"))),
+        ("instances", list(of("GraphInstance"))),
+    ]);
+    vec![("Graph", graph), ("GraphLink", link), ("GraphLinkEnd", link_end), ("GraphInstance", instance)]
+}
+
+fn amount(description: &str) -> Value {
+    json!({ "type": "integer", "description": description })
+}
+
+fn limit(description: &str) -> Value {
+    or_null(amount(description))
+}
+
+/// What an instance has, and how it is joined.
+fn instance() -> Value {
     let unit = object([
         ("name", about("Its logical name, unique in the instance.")),
         ("vnf_id", or_null(about("Its function; null: it is a service access point."))),
@@ -74,18 +91,12 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("paths", list(path)),
         ("paths_left_out?", left_out()),
     ]);
-    let instance = object([
+    object([
         ("id", uuid()),
         ("name", text()),
         ("state", words(STATES)),
         ("units", list(unit)),
         ("segments", list(segment)),
         ("chains", list(chain)),
-    ]);
-    let graph = object([
-        ("datacenters", list(datacenter)),
-        ("links", list(of("GraphLink"))),
-        ("instances", list(of("GraphInstance"))),
-    ]);
-    vec![("Graph", graph), ("GraphLink", link), ("GraphLinkEnd", link_end), ("GraphInstance", instance)]
+    ])
 }
