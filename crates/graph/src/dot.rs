@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::{Graph, Unit};
-use crate::words::{both_ways, traits};
+use crate::model::{Graph, SegmentEnd, Unit};
+use crate::sites::{Site, sites};
+use crate::words::{both_ways, chain_words};
 
 /// The graph in Graphviz's language: `llcm graph --format dot | dot -Tsvg`. A data center is a cluster with a node for
 /// itself, which links join (bold), and one for each unit; segments join units (dashed), those of more than two ends by a
-/// point of their own. Links that are down are dotted.
+/// point of their own; chains are arrows (red). Links that are down are dotted.
 #[must_use]
 pub fn dot(graph: &Graph) -> String {
     let mut shown = String::from(
@@ -17,14 +18,14 @@ pub fn dot(graph: &Graph) -> String {
     );
     // Names are numbers: those of data centers, links and units may hold anything.
     let mut units: BTreeMap<(&str, &str), String> = BTreeMap::new();
-    let mut sites = BTreeMap::new();
-    for (number, datacenter) in graph.topology.datacenters.iter().enumerate() {
+    let mut names = BTreeMap::new();
+    for (number, Site { name, words, units: inside }) in sites(graph).into_iter().enumerate() {
         let site = format!("d{number}");
         let _ = writeln!(shown, "  subgraph cluster_{site} {{");
-        let mut lines = vec![datacenter.name.to_string()];
-        lines.extend(traits(datacenter));
+        let mut lines = vec![name.to_string()];
+        lines.extend(words);
         let _ = writeln!(shown, "    {site} [shape=ellipse style=bold label={}];", label(&lines));
-        for (instance, unit) in graph.units_in(&datacenter.name) {
+        for (instance, unit) in inside {
             let id = format!("u{}", units.len());
             let shape = shape(unit);
             let text = label(&[unit.name.clone(), instance.name.clone()]);
@@ -32,10 +33,10 @@ pub fn dot(graph: &Graph) -> String {
             units.insert((&instance.id, &unit.name), id);
         }
         shown.push_str("  }\n");
-        sites.insert(&datacenter.name, site);
+        names.insert(name, site);
     }
     for link in &graph.topology.links {
-        let (Some(a), Some(b)) = (sites.get(&link.a.dc), sites.get(&link.b.dc)) else { continue };
+        let (Some(a), Some(b)) = (names.get(&link.a.dc), names.get(&link.b.dc)) else { continue };
         let mut lines = vec![link.name.clone()];
         lines.extend(both_ways(link));
         let style = if link.up { "bold" } else { "dotted" };
@@ -63,6 +64,18 @@ pub fn dot(graph: &Graph) -> String {
             );
         }
         points += 1;
+    }
+    for (instance, chain) in graph.instances.iter().flat_map(|it| it.chains.iter().map(move |c| (it, c))) {
+        let unit = |end: &SegmentEnd| units.get(&(instance.id.as_str(), end.unit.as_str())).cloned();
+        let (Some(a), Some(b)) = (unit(&chain.source), unit(&chain.destination)) else { continue };
+        let dir = if chain.bidirectional { "both" } else { "forward" };
+        let text = label(&chain_words(chain));
+        let port = |end: &SegmentEnd| label(std::slice::from_ref(&end.interface));
+        let (tail, head) = (port(&chain.source), port(&chain.destination));
+        let _ = writeln!(
+            shown,
+            "  {a} -- {b} [dir={dir} color=red fontcolor=red constraint=false label={text} taillabel={tail} headlabel={head}];"
+        );
     }
     shown.push_str("}\n");
     shown

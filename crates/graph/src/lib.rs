@@ -21,6 +21,7 @@
 //!     state: "running".to_owned(),
 //!     units: vec![unit("source", 0), unit("sink", 1)],
 //!     segments: vec![Segment::new("link", "E-Line", vec![end("source"), end("sink")])],
+//!     chains: Vec::new(),
 //! };
 //! let graph = Graph::new(topology, vec![instance]);
 //! assert_eq!(graph.instances[0].segments[0].paths[0].links.as_deref(), Some(&["dc1-dc2".to_owned()][..]));
@@ -29,15 +30,17 @@
 //! assert!(mermaid(&graph).starts_with("flowchart"));
 //! ```
 //!
-//! Suggested reading order: [`model`], [`text`](mod@text), [`dot`](mod@dot), [`mermaid`](mod@mermaid), `words`.
+//! Suggested reading order: [`model`], [`text`](mod@text), [`dot`](mod@dot), [`mermaid`](mod@mermaid), `sites`,
+//! `words`.
 
 pub mod dot;
 pub mod mermaid;
 pub mod model;
+mod sites;
 pub mod text;
 mod words;
 
 pub use dot::dot;
 pub use mermaid::mermaid;
-pub use model::{Graph, Instance, Route, Segment, SegmentEnd, Unit};
+pub use model::{Chain, Graph, Instance, Route, Segment, SegmentEnd, Unit};
 pub use text::text;

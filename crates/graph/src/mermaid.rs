@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::{Graph, Unit};
-use crate::words::{both_ways, traits};
+use crate::model::{Graph, SegmentEnd, Unit};
+use crate::sites::{Site, sites};
+use crate::words::{both_ways, chain_words};
 
 /// The graph as a flowchart of Mermaid. A data center is a subgraph of its units, or a node where it has none; links join
 /// data centers (solid, or dotted where they are down), segments join units (dotted), those of more than two ends
-/// by a node of their own.
+/// by a node of their own, and chains are thick arrows.
 #[must_use]
 pub fn mermaid(graph: &Graph) -> String {
     let mut shown = String::from("flowchart LR\n");
     // Names are numbers: those of data centers, links and units may hold anything.
     let mut units: BTreeMap<(&str, &str), String> = BTreeMap::new();
-    let mut sites = BTreeMap::new();
-    for (number, datacenter) in graph.topology.datacenters.iter().enumerate() {
+    let mut names = BTreeMap::new();
+    for (number, Site { name, words, units: inside }) in sites(graph).into_iter().enumerate() {
         let site = format!("d{number}");
-        let mut lines = vec![datacenter.name.to_string()];
-        lines.extend(traits(datacenter));
-        let mut inside = graph.units_in(&datacenter.name).peekable();
-        if inside.peek().is_none() {
+        let mut lines = vec![name.to_string()];
+        lines.extend(words);
+        if inside.is_empty() {
             let _ = writeln!(shown, "  {site}([{}])", label(&lines));
         } else {
             let _ = writeln!(shown, "  subgraph {site}[{}]", label(&lines));
@@ -33,10 +33,10 @@ pub fn mermaid(graph: &Graph) -> String {
             }
             shown.push_str("  end\n");
         }
-        sites.insert(&datacenter.name, site);
+        names.insert(name, site);
     }
     for link in &graph.topology.links {
-        let (Some(a), Some(b)) = (sites.get(&link.a.dc), sites.get(&link.b.dc)) else { continue };
+        let (Some(a), Some(b)) = (names.get(&link.a.dc), names.get(&link.b.dc)) else { continue };
         let mut lines = vec![link.name.clone()];
         lines.extend(both_ways(link));
         let line = if link.up { "---" } else { "-.-" };
@@ -59,6 +59,15 @@ pub fn mermaid(graph: &Graph) -> String {
             let _ = writeln!(shown, "  s{points} -.-|{}| {end}", label(std::slice::from_ref(interface)));
         }
         points += 1;
+    }
+    for (instance, chain) in graph.instances.iter().flat_map(|it| it.chains.iter().map(move |c| (it, c))) {
+        let (from, to) = (&chain.source, &chain.destination);
+        let unit = |end: &SegmentEnd| units.get(&(instance.id.as_str(), end.unit.as_str())).cloned();
+        let (Some(a), Some(b)) = (unit(from), unit(to)) else { continue };
+        let arrow = if chain.bidirectional { "<==>" } else { "==>" };
+        let mut lines = chain_words(chain);
+        lines.push(format!("{} - {}", from.interface, to.interface));
+        let _ = writeln!(shown, "  {a} {arrow}|{}| {b}", label(&lines));
     }
     shown
 }

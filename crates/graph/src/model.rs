@@ -1,6 +1,6 @@
 //! What is drawn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use llcm_names::DcName;
 use llcm_topology::{Paths, Topology};
@@ -29,6 +29,9 @@ pub struct Instance {
     pub units: Vec<Unit>,
     /// What joins them, in the order of the plan.
     pub segments: Vec<Segment>,
+    /// What was added to that while it runs.
+    #[serde(default)]
+    pub chains: Vec<Chain>,
 }
 
 /// What an instance has in a data center.
@@ -53,8 +56,40 @@ pub struct Segment {
     pub kind: String,
     /// Its ends.
     pub ends: Vec<SegmentEnd>,
-    /// How it goes from data center to data center: one for each ordered pair of those that it has ends in.
+    /// How it goes from data center to data center: one for each ordered pair of those that it has ends in, or none where
+    /// those would be too many.
     pub paths: Vec<Route>,
+    /// How many paths there are that are too many: see [`Graph::new`].
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub paths_left_out: u64,
+}
+
+/// A chain: frames of one interface that are sent to another one, whatever segments the two are on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// Its number.
+    pub id: u32,
+    /// Where the frames come from.
+    pub source: SegmentEnd,
+    /// Where they go.
+    pub destination: SegmentEnd,
+    /// Whether frames of the destination that match go to the source.
+    pub bidirectional: bool,
+    /// Which frames; empty: all.
+    #[serde(rename = "match")]
+    pub matches: String,
+    /// The highest one decides.
+    pub priority: u16,
+    /// How it goes from data center to data center, there and, if it goes both ways, back; none within one.
+    pub paths: Vec<Route>,
+    /// As with segments.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub paths_left_out: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An end of a segment.
@@ -87,46 +122,82 @@ impl Segment {
     /// A segment whose paths are not known yet: [`Graph::new`] finds them.
     #[must_use]
     pub fn new(id: &str, kind: &str, ends: Vec<SegmentEnd>) -> Self {
-        Self { id: id.to_owned(), kind: kind.to_owned(), ends, paths: Vec::new() }
+        Self { id: id.to_owned(), kind: kind.to_owned(), ends, paths: Vec::new(), paths_left_out: 0 }
     }
 }
 
 impl Graph {
-    /// The graph of a topology and what is on it; the segments' paths are those of the topology.
+    /// Data centers that a segment can have ends in and be told with its paths. Their number grows with the square of
+    /// these.
+    pub const MOST_SITES: usize = 32;
+    /// About how many bytes all paths of a graph take in memory.
+    pub const MOST_BYTES: usize = 16 << 20;
+
+    /// The graph of a topology and what is on it; the paths are those of the topology.
+    ///
+    /// A segment with ends in more than [`Graph::MOST_SITES`] data centers is told without paths, and so is what comes after
+    /// [`Graph::MOST_BYTES`] of them: how many those are is told instead.
     #[must_use]
     pub fn new(topology: Topology, mut instances: Vec<Instance>) -> Self {
-        let paths = Paths::new(&topology);
+        let mut routes = Routes { paths: Paths::new(&topology), bytes: Self::MOST_BYTES };
         for instance in &mut instances {
             let places: BTreeMap<&str, &DcName> =
                 instance.units.iter().map(|unit| (unit.name.as_str(), &unit.datacenter)).collect();
+            let place = |end: &SegmentEnd| places.get(end.unit.as_str()).copied();
             for segment in &mut instance.segments {
                 // In the order of the ends, each once.
-                let mut sites: Vec<&DcName> = Vec::new();
-                for end in &segment.ends {
-                    if let Some(site) = places.get(end.unit.as_str()).filter(|site| !sites.contains(site)) {
-                        sites.push(site);
-                    }
-                }
-                segment.paths = sites
-                    .iter()
-                    .flat_map(|from| sites.iter().map(move |to| (*from, *to)))
-                    .filter(|(from, to)| from != to)
-                    .map(|(from, to)| route(&paths, from, to))
-                    .collect();
+                let mut seen = BTreeSet::new();
+                let sites = segment.ends.iter().filter_map(place).filter(|site| seen.insert(*site));
+                let sites: Vec<&DcName> = sites.collect();
+                let pairs = sites.iter().flat_map(|from| sites.iter().map(move |to| (*from, *to)));
+                let pairs = pairs.filter(|(from, to)| from != to);
+                (segment.paths, segment.paths_left_out) = if sites.len() > Self::MOST_SITES {
+                    (Vec::new(), count(sites.len() * (sites.len() - 1)))
+                } else {
+                    routes.between(pairs.collect())
+                };
+            }
+            for chain in &mut instance.chains {
+                let ends = place(&chain.source).zip(place(&chain.destination));
+                let there = ends.filter(|(from, to)| from != to);
+                let back = there.filter(|_| chain.bidirectional).map(|(from, to)| (to, from));
+                (chain.paths, chain.paths_left_out) = routes.between(there.into_iter().chain(back).collect());
             }
         }
         Self { topology, instances }
     }
+}
 
-    /// The units in a data center, with their instances.
-    pub(crate) fn units_in<'a>(&'a self, site: &'a DcName) -> impl Iterator<Item = (&'a Instance, &'a Unit)> {
-        self.instances.iter().flat_map(move |instance| {
-            instance
-                .units
-                .iter()
-                .filter(move |unit| unit.datacenter == *site)
-                .map(move |unit| (instance, unit))
-        })
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// Finds routes, as many as there is room for.
+struct Routes<'a> {
+    paths: Paths<'a>,
+    /// The room.
+    bytes: usize,
+}
+
+impl Routes<'_> {
+    /// The routes of some pairs, or how many are left out: all or none.
+    fn between(&mut self, pairs: Vec<(&DcName, &DcName)>) -> (Vec<Route>, u64) {
+        let mut routes = Vec::with_capacity(pairs.len());
+        for (from, to) in &pairs {
+            let route = route(&self.paths, from, to);
+            let names = route.links.iter().flatten().map(|name| size_of::<String>() + name.len());
+            let bytes = size_of::<Route>() + from.as_str().len() + to.as_str().len() + names.sum::<usize>();
+            match self.bytes.checked_sub(bytes) {
+                Some(left) => self.bytes = left,
+                None => {
+                    // What comes after it is not looked for: there may be very much of it.
+                    self.bytes = 0;
+                    return (Vec::new(), count(pairs.len()));
+                }
+            }
+            routes.push(route);
+        }
+        (routes, 0)
     }
 }
 

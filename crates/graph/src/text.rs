@@ -1,22 +1,27 @@
 //! For people, in a terminal.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use llcm_topology::units::{show_bandwidth, show_duration};
 
-use crate::model::{Graph, Instance, Route, Segment, Unit};
-use crate::words::{both_ways, traits};
+use crate::model::{Graph, Instance, Route, Unit};
+use crate::sites::sites;
+use crate::words::{both_ways, chain_words};
+
+/// Lines for the ways of one segment: of more a summary is told.
+const MOST_WAYS: usize = 12;
 
 /// The graph as lines: data centers with what is in them, links, and each instance with the ways its segments take.
 /// Control characters are shown, not written.
 #[must_use]
 pub fn text(graph: &Graph) -> String {
     let mut shown = String::new();
-    for datacenter in &graph.topology.datacenters {
-        let stated = traits(datacenter);
-        let stated = if stated.is_empty() { String::new() } else { format!("  ({})", stated.join(", ")) };
-        line(&mut shown, 0, &format!("{}{stated}", datacenter.name));
-        for (instance, unit) in graph.units_in(&datacenter.name) {
+    for site in sites(graph) {
+        let stated =
+            if site.words.is_empty() { String::new() } else { format!("  ({})", site.words.join(", ")) };
+        line(&mut shown, 0, &format!("{}{stated}", site.name));
+        for (instance, unit) in site.units {
             line(&mut shown, 1, &format!("{}  {}", described(unit), instance.name));
         }
     }
@@ -50,30 +55,84 @@ fn of_instance(shown: &mut String, instance: &Instance) {
     for segment in &instance.segments {
         let ends: Vec<_> = segment.ends.iter().map(|end| format!("{}:{}", end.unit, end.interface)).collect();
         line(shown, 1, &format!("{} {}: {}", segment.kind, segment.id, ends.join(" - ")));
-        for (route, both) in routes(segment) {
-            let arrow = if both { "<->" } else { "->" };
-            line(shown, 2, &format!("{} {arrow} {}: {}", route.from, route.to, way(route)));
-        }
+        ways(shown, &segment.paths, segment.paths_left_out);
+    }
+    for chain in &instance.chains {
+        let arrow = if chain.bidirectional { "<->" } else { "->" };
+        let (from, to) = (&chain.source, &chain.destination);
+        let ends = format!("{}:{} {arrow} {}:{}", from.unit, from.interface, to.unit, to.interface);
+        line(shown, 1, &format!("{}: {ends}", chain_words(chain).join(", ")));
+        ways(shown, &chain.paths, chain.paths_left_out);
     }
 }
 
-/// The ways of a segment, one for both directions where they are the same.
-fn routes(segment: &Segment) -> Vec<(&Route, bool)> {
+/// The ways of a segment, or what can be said of them in short.
+fn ways(shown: &mut String, paths: &[Route], left_out: u64) {
+    if left_out > 0 {
+        line(shown, 2, &format!("{left_out} ways between data centers, which are too many to be told"));
+        return;
+    }
+    let routes = routes(paths);
+    if routes.len() > MOST_WAYS {
+        line(shown, 2, &summary(paths));
+        return;
+    }
+    for (route, both) in routes {
+        let arrow = if both { "<->" } else { "->" };
+        line(shown, 2, &format!("{} {arrow} {}: {}", route.from, route.to, way(route)));
+    }
+}
+
+/// Ways, one for both directions where they are the same.
+fn routes(paths: &[Route]) -> Vec<(&Route, bool)> {
     let mut shown: Vec<(&Route, bool)> = Vec::new();
-    for route in &segment.paths {
-        let same_back = |other: &Route| {
-            let reversed = other.links.as_ref().map(|links| links.iter().rev().collect::<Vec<_>>());
-            (&other.from, &other.to) == (&route.to, &route.from)
-                && reversed == route.links.as_ref().map(|links| links.iter().collect())
-                && (other.delay_us, other.bandwidth_bps, other.mtu)
-                    == (route.delay_us, route.bandwidth_bps, route.mtu)
-        };
-        match shown.iter_mut().find(|(other, _)| same_back(other)) {
-            Some((_, both)) => *both = true,
-            None => shown.push((route, false)),
+    let mut known = BTreeMap::new();
+    for route in paths {
+        let back = known.get(&(&route.to, &route.from)).and_then(|number: &usize| shown.get_mut(*number));
+        match back {
+            Some((other, both)) if same_back(route, other) => *both = true,
+            _ => {
+                known.insert((&route.from, &route.to), shown.len());
+                shown.push((route, false));
+            }
         }
     }
     shown
+}
+
+/// Whether a way is another one backwards.
+fn same_back(one: &Route, other: &Route) -> bool {
+    let links = match (&one.links, &other.links) {
+        (Some(one), Some(other)) => one.iter().eq(other.iter().rev()),
+        (None, None) => true,
+        _ => false,
+    };
+    links && (one.delay_us, one.bandwidth_bps, one.mtu) == (other.delay_us, other.bandwidth_bps, other.mtu)
+}
+
+fn summary(paths: &[Route]) -> String {
+    let sites: BTreeSet<_> = paths.iter().map(|route| &route.from).collect();
+    let there: Vec<&Route> = paths.iter().filter(|route| route.links.is_some()).collect();
+    let range = |least: Option<String>, most: Option<String>| match (least, most) {
+        (Some(least), Some(most)) if least != most => format!("{least} to {most}"),
+        (least, _) => least.unwrap_or_default(),
+    };
+    let delays = || there.iter().map(|route| route.delay_us);
+    let mtus = || there.iter().map(|route| route.mtu);
+    let mut words = Vec::new();
+    if let Some(slowest) = there.iter().filter_map(|route| route.bandwidth_bps).min() {
+        words.push(format!("at least {}", show_bandwidth(slowest)));
+    }
+    if !there.is_empty() {
+        let delay = range(delays().min().map(show_duration), delays().max().map(show_duration));
+        let mtu = range(mtus().min().map(|mtu| mtu.to_string()), mtus().max().map(|mtu| mtu.to_string()));
+        words.extend([format!("delay {delay}"), format!("mtu {mtu}")]);
+    }
+    match paths.len() - there.len() {
+        0 => {}
+        none => words.push(format!("{none} pairs without a way")),
+    }
+    format!("{} ways between {} data centers ({})", there.len(), sites.len(), words.join(", "))
 }
 
 fn way(route: &Route) -> String {

@@ -3,6 +3,8 @@
 use llcm_topology::units::{show_bandwidth, show_cpu, show_duration, show_loss, show_memory};
 use llcm_topology::{DataCenter, Link, LinkProperties};
 
+use crate::model::Chain;
+
 /// `cpu 4`, `memory 8GiB`, `engine docker`: as far as they are stated.
 pub(crate) fn traits(datacenter: &DataCenter) -> Vec<String> {
     let DataCenter { name: _, metadata: _, capacity, engine } = datacenter;
@@ -10,6 +12,14 @@ pub(crate) fn traits(datacenter: &DataCenter) -> Vec<String> {
     let memory = capacity.memory_bytes.map(|bytes| format!("memory {}", show_memory(bytes)));
     let engine = engine.as_ref().map(|engine| format!("engine {engine}"));
     [cpu, memory, engine].into_iter().flatten().collect()
+}
+
+/// `chain 4`, its match and its priority.
+pub(crate) fn chain_words(chain: &Chain) -> Vec<String> {
+    let mut words = vec![format!("chain {}", chain.id)];
+    words.extend(Some(chain.matches.clone()).filter(|matches| !matches.is_empty()));
+    words.push(format!("priority {}", chain.priority));
+    words
 }
 
 /// `100Mbps`, `delay 10ms`, ...: what is emulated.

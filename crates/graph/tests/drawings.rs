@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests may")]
 
-use llcm_graph::{Graph, Instance, Segment, SegmentEnd, Unit, dot, mermaid, text};
+use llcm_graph::{Chain, Graph, Instance, Segment, SegmentEnd, Unit, dot, mermaid, text};
 use llcm_topology::Topology;
 
 fn topology(file: &str) -> Topology {
@@ -17,10 +17,18 @@ fn unit(name: &str, vnf_id: Option<&str>, datacenter: &str, on_host: bool) -> Un
 }
 
 fn segment(id: &str, kind: &str, ends: &[(&str, &str)]) -> Segment {
-    let ends = ends
-        .iter()
-        .map(|(unit, interface)| SegmentEnd { unit: (*unit).to_owned(), interface: (*interface).to_owned() });
-    Segment::new(id, kind, ends.collect())
+    Segment::new(id, kind, ends.iter().copied().map(end).collect())
+}
+
+fn end((unit, interface): (&str, &str)) -> SegmentEnd {
+    SegmentEnd { unit: unit.to_owned(), interface: interface.to_owned() }
+}
+
+fn chain(id: u32, ends: [(&str, &str); 2], bidirectional: bool, matches: &str) -> Chain {
+    let [source, destination] = ends.map(end);
+    let matches = matches.to_owned();
+    let (paths, paths_left_out) = (Vec::new(), 0);
+    Chain { id, source, destination, bidirectional, matches, priority: 1000, paths, paths_left_out }
 }
 
 /// Three data centers in use and one that is not, a link that is down, and one that differs by direction; two instances,
@@ -59,6 +67,10 @@ links:
                 &[("source.du.0", "m"), ("sink.du.0", "m"), ("mgmt.sap.0", "port"), ("out.sap.0", "sap-out")],
             ),
         ],
+        chains: vec![
+            chain(7, [("source.du.0", "out"), ("relay.du.0", "out")], false, ""),
+            chain(9, [("source.du.0", "out"), ("sink.du.0", "in")], true, "dl_type=0x0806"),
+        ],
     };
     let other = Instance {
         id: "abcd".to_owned(),
@@ -66,6 +78,7 @@ links:
         state: "creating".to_owned(),
         units: vec![unit("source.du.0", Some("source"), "middle", false)],
         segments: vec![segment("alone", "E-LAN", &[("source.du.0", "m")])],
+        chains: Vec::new(),
     };
     Graph::new(topology, vec![chain, other])
 }
@@ -87,6 +100,7 @@ fn hostile() -> Graph {
             segment(HOSTILE, HOSTILE, &[(HOSTILE, HOSTILE), ("other", HOSTILE)]),
             segment(HOSTILE, HOSTILE, &[(HOSTILE, HOSTILE)]),
         ],
+        chains: vec![chain(1, [(HOSTILE, HOSTILE), ("other", HOSTILE)], true, HOSTILE)],
     };
     Graph::new(topology, vec![instance])
 }
@@ -143,6 +157,91 @@ fn a_segment_has_a_way_for_each_direction_between_its_data_centers() {
     assert_eq!(ways(2).len(), 6);
 }
 
+/// An instance with a unit in each of the first data centers, all on one E-LAN.
+fn lan(topology: Topology, sites: usize) -> Graph {
+    let names: Vec<String> = (0..sites).map(|number| format!("u{number}")).collect();
+    let units = topology.datacenters.iter().zip(&names);
+    let units = units.map(|(dc, name)| unit(name, Some(name), dc.name.as_str(), false)).collect();
+    let ends: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "m")).collect();
+    let segments = vec![segment("mgmt", "E-LAN", &ends)];
+    let (id, name, state) = ("1".to_owned(), "lan".to_owned(), "running".to_owned());
+    Graph::new(topology, vec![Instance { id, name, state, units, segments, chains: Vec::new() }])
+}
+
+#[test]
+fn many_ways_are_told_in_short_and_too_many_are_counted() {
+    let ring = |count: usize| {
+        topology(&format!(
+            "templates: [{{shape: ring, prefix: r, count: {count}, links: {{delay: 1ms, bandwidth: 1Gbps}}}}]\n\
+             datacenters: [alone]\nlinks: [{{ends: [r1, r2], name: fast, delay: 500us, mtu: 1400}}]"
+        ))
+    };
+    // With `alone`, which nothing leads to: 32 with ends, of which 31 reach one another.
+    let told = lan(ring(40), 32);
+    let mgmt = &told.instances[0].segments[0];
+    assert_eq!((mgmt.paths.len(), mgmt.paths_left_out), (32 * 31, 0));
+    let shown = text(&told);
+    let expected = "    930 ways between 32 data centers (at least 1Gbps, delay 500us to 19.5ms, mtu 1400 to 9000, 62 pairs without a way)\n";
+    assert!(shown.ends_with(expected), "{shown}");
+
+    let many = lan(ring(40), 33);
+    let mgmt = &many.instances[0].segments[0];
+    assert_eq!((mgmt.paths.len(), mgmt.paths_left_out), (0, 33 * 32));
+    assert!(text(&many).ends_with("    1056 ways between data centers, which are too many to be told\n"));
+    let json = serde_json::to_value(&many).unwrap();
+    assert_eq!(json["instances"][0]["segments"][0]["paths_left_out"], 1056);
+    let json = serde_json::to_value(&told).unwrap();
+    assert_eq!(json["instances"][0]["segments"][0].get("paths_left_out"), None);
+}
+
+#[test]
+fn all_paths_together_are_bounded() {
+    let ring = topology("templates: [{shape: ring, prefix: '', count: 4000}]");
+    let mut instance = lan(ring.clone(), 2).instances.remove(0);
+    // Ends on opposite sides: 2000 links each way.
+    instance.units[1].datacenter = "2000".parse().unwrap();
+    instance.segments = vec![instance.segments[0].clone(); 400];
+    let graph = Graph::new(ring, vec![instance]);
+    let told = graph.instances[0].segments.iter().take_while(|segment| segment.paths.len() == 2).count();
+    let links: usize = graph.instances[0]
+        .segments
+        .iter()
+        .flat_map(|segment| &segment.paths)
+        .filter_map(|path| path.links.as_ref())
+        .map(Vec::len)
+        .sum();
+    assert!(links * size_of::<String>() <= Graph::MOST_BYTES, "{links}");
+    assert!(told > 100 && told < 300, "{told}");
+    for segment in &graph.instances[0].segments[told..] {
+        assert_eq!((segment.paths.len(), segment.paths_left_out), (0, 2));
+    }
+}
+
+/// One way for both directions, however many there are, and wherever the two stand.
+#[test]
+fn ways_back_are_found_wherever_they_stand() {
+    let mut graph = lan(topology("templates: [{shape: mesh, prefix: m, count: 4}]"), 4);
+    let paths = &mut graph.instances[0].segments[0].paths;
+    assert_eq!(paths.len(), 12);
+    paths.reverse();
+    let shown = text(&graph);
+    assert_eq!(shown.lines().filter(|line| line.contains("<->")).count(), 6, "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.contains(" -> ")).count(), 0, "{shown}");
+}
+
+/// A server begins with another topology than the one its instances were made in.
+#[test]
+fn what_is_in_no_data_center_of_the_topology_is_drawn() {
+    let mut graph = example();
+    graph.topology.datacenters.retain(|dc| dc.name.as_str() != "east");
+    graph.topology.links.retain(|link| [&link.a, &link.b].iter().all(|end| end.dc.as_str() != "east"));
+    let instances = graph.instances.clone();
+    let graph = Graph::new(graph.topology, instances);
+    insta::assert_snapshot!("lost-text", text(&graph));
+    insta::assert_snapshot!("lost-dot", dot(&graph));
+    insta::assert_snapshot!("lost-mermaid", mermaid(&graph));
+}
+
 /// What Graphviz reads: strings in quotes, in which a backslash is never alone.
 #[test]
 fn texts_of_dot_are_whole() {
@@ -192,6 +291,6 @@ fn text_stays_in_its_lines() {
     let shown = text(&hostile());
     assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
     let graph = hostile();
-    let expected = graph.topology.datacenters.len() + 2 + 1 + 1 + 1 + 1 + 2 + 1;
+    let expected = graph.topology.datacenters.len() + 2 + 1 + 1 + 1 + 1 + 2 + 1 + 2;
     assert_eq!(shown.lines().count(), expected, "{shown}");
 }

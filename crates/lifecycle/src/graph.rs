@@ -1,9 +1,10 @@
 //! The network as a graph, with what the instances that live have on it.
 
-use llcm_graph::{Graph, Instance, Segment, SegmentEnd, Unit};
+use llcm_graph::{Chain, Graph, Instance, Segment, SegmentEnd, Unit};
 use llcm_names::ContainerName;
 use llcm_topology::Topology;
 
+use crate::chains::{ChainRecord, NamedEnd};
 use crate::core::Core;
 use crate::plan::{InstancePlan, SapPlace};
 use crate::request::InstanceState;
@@ -13,7 +14,10 @@ pub(crate) fn graph(core: &Core) -> Graph {
     let mut live: Vec<_> = core.state().instances.values().cloned().collect();
     live.retain(|instance| instance.state().is_live());
     live.sort_by_cached_key(|instance| (instance.view().created_at, instance.id));
-    let instances = live.iter().map(|instance| of_plan(&instance.plan, instance.state()));
+    let instances = live.iter().map(|instance| {
+        let chains = instance.memory().record.chains.values().map(of_chain).collect();
+        Instance { chains, ..of_plan(&instance.plan, instance.state()) }
+    });
     Graph::new(Topology::clone(&core.topology.get()), instances.collect())
 }
 
@@ -45,6 +49,22 @@ pub(crate) fn of_plan(plan: &InstancePlan, state: InstanceState) -> Instance {
         state: word(state).to_owned(),
         units: containers.chain(interfaces).collect(),
         segments: segments.collect(),
+        chains: Vec::new(),
+    }
+}
+
+fn of_chain(record: &ChainRecord) -> Chain {
+    let end =
+        |end: &NamedEnd| SegmentEnd { unit: end.container.to_string(), interface: end.interface.to_string() };
+    Chain {
+        id: record.spec.id.get(),
+        source: end(&record.source),
+        destination: end(&record.destination),
+        bidirectional: record.spec.bidirectional,
+        matches: record.spec.matches.to_string(),
+        priority: record.spec.priority,
+        paths: Vec::new(),
+        paths_left_out: 0,
     }
 }
 

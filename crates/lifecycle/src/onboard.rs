@@ -20,7 +20,7 @@ use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::instantiate::{Against, cannot_plan, plan_against};
 use crate::open::blocking;
-use crate::plan::{self, PlanState};
+use crate::plan::{self, NO_PATH, PlanState};
 use crate::request::{FunctionView, InstantiateOptions, ServiceView, Upload};
 use crate::settings::Dialect;
 use crate::store::Change;
@@ -147,8 +147,8 @@ fn functions(core: &Core, descriptors: &Descriptors) -> Vec<FunctionView> {
     functions
 }
 
-/// Plans a first instance as if nothing else lived: what cannot be planned now never can. Its warnings become
-/// the service's.
+/// Plans a first instance as if nothing else lived, and as if there were room and links for it: what cannot be planned now
+/// never can. Its warnings become the service's.
 fn plan_on_trial(core: &Core, mut service: ServiceRecord) -> Result<ServiceRecord, LifecycleError> {
     let settings = core.settings(service.view.dialect);
     let empty = PlanState::default();
@@ -166,17 +166,29 @@ fn plan_on_trial(core: &Core, mut service: ServiceRecord) -> Result<ServiceRecor
     topology.datacenters.iter_mut().for_each(|dc| dc.capacity = Capacity::default());
     let options = InstantiateOptions::default();
     let against = Against { state: &empty, facts: &facts, topology: &topology, options: &options };
-    match plan_against(core, &service, against, instance, Ssiid::default()) {
-        Ok(plan) => {
-            for warning in plan.warnings {
-                if !service.view.warnings.contains(&warning) {
-                    service.view.warnings.push(warning);
-                }
-            }
-            Ok(service)
-        }
-        Err(error) => Err(invalid(with_warnings(error.diagnostics, &service))),
+    let findings = match plan_against(core, &service, against, instance, Ssiid::default()) {
+        Ok(plan) => plan.warnings,
+        Err(error) => error.diagnostics,
+    };
+    // So it is with data centers that do not reach one another: another placement may keep the units together, and links
+    // may be added.
+    let findings: Vec<_> = findings.into_iter().map(gaps_are_warnings).collect();
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(invalid(with_warnings(findings, &service)));
     }
+    for warning in findings {
+        if !service.view.warnings.contains(&warning) {
+            service.view.warnings.push(warning);
+        }
+    }
+    Ok(service)
+}
+
+fn gaps_are_warnings(mut finding: Diagnostic) -> Diagnostic {
+    if finding.code == NO_PATH {
+        finding.severity = Severity::Warning;
+    }
+    finding
 }
 
 fn with_warnings(mut findings: Vec<Diagnostic>, service: &ServiceRecord) -> Vec<Diagnostic> {

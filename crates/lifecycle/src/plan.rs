@@ -52,6 +52,7 @@ pub use environment::{container_names, parse_env_file};
 pub use images::{ImageNeed, images};
 pub(crate) use images::{image_of, place_of};
 pub use offline::{PackageInput, plan_offline};
+pub(crate) use paths::NO_PATH;
 pub use reserve::reserve;
 pub use saps::SAP_IMAGE;
 pub use state::{HostFacts, PlanState};

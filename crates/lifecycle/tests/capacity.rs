@@ -5,6 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Rig, down, push, run};
+use llcm_descriptors::Severity;
 use llcm_lifecycle::request::{InstantiateOptions, ServiceRef, ServiceView};
 use llcm_lifecycle::{ErrorCode, Orchestrator, Parts};
 use llcm_runtime::simulated;
@@ -76,4 +77,40 @@ async fn a_package_can_be_on_boarded_that_the_usual_placement_has_no_room_for() 
     assert!(llcm.instances(true).is_empty(), "refused before anything began");
     assert_eq!(up_with(&llcm, &service, "least-loaded").await.unwrap(), "dc2 dc2 dc2");
     assert!(up_with(&llcm, &service, "best").await.unwrap_err().contains("\"best\" is not known"));
+}
+
+#[tokio::test]
+async fn of_two_that_fit_only_once_one_is_made() {
+    let rig = Rig::new();
+    let mut topology = llcm_topology::default_topology();
+    topology.datacenters.iter_mut().for_each(|dc| dc.capacity.cpu_milli = Some(3000));
+    topology.datacenters.truncate(1);
+    topology.links.clear();
+    let backend = simulated::backend(&rig.world, &rig.installation());
+    let llcm = Orchestrator::open(Parts { topology, ..rig.parts(backend) }).await.expect("it opens");
+    let service = push(&llcm, &demo_chain()).await;
+    for placement in ["latency", "least-loaded", "first"] {
+        let (first, second) =
+            tokio::join!(up_with(&llcm, &service, placement), up_with(&llcm, &service, placement));
+        let (made, refused): (Vec<_>, Vec<_>) = [first, second].into_iter().partition(Result::is_ok);
+        assert_eq!(made, [Ok("dc1 dc1 dc1".to_owned())], "{placement}: {refused:?}");
+        let live = llcm.instances(false);
+        assert_eq!(live.len(), 1, "{placement}");
+        down(&llcm, live[0].id).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_package_can_be_on_boarded_that_the_usual_placement_has_no_links_for() {
+    let rig = Rig::new();
+    let mut topology = llcm_topology::default_topology();
+    topology.links.clear();
+    let backend = simulated::backend(&rig.world, &rig.installation());
+    let llcm = Orchestrator::open(Parts { topology, ..rig.parts(backend) }).await.expect("it opens");
+    let service = push(&llcm, &demo_chain()).await;
+    let told: Vec<_> = service.warnings.iter().filter(|warning| warning.code == "no-path").collect();
+    assert!(!told.is_empty() && told.iter().all(|warning| warning.severity == Severity::Warning));
+    let error = up_with(&llcm, &service, "round-robin").await.unwrap_err();
+    assert!(error.contains("has ends in dc1 and dc2, which no links join"), "{error}");
+    assert_eq!(up_with(&llcm, &service, "latency").await.unwrap(), "dc1 dc1 dc1");
 }

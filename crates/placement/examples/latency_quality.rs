@@ -10,7 +10,10 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{Case, Lots, random};
-use llcm_placement::{Latency, Quality, place_service};
+use llcm_placement::{
+    Delays, Demand, Latency, Quality, ServiceLink, ServiceView, Site, Unit, place_service, round_trips_us,
+};
+use llcm_topology::{DataCenter, Link, Paths};
 
 fn main() {
     let services: u64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(500);
@@ -26,6 +29,81 @@ fn main() {
     for (units, sites) in [(100, 20), (1000, 20), (1000, 200), (5000, 200)] {
         large(units, sites);
     }
+    println!("\nthe largest topologies, each data center with room for one unit: five units on an E-LAN");
+    println!("shape              DCs links  CPU-ms  ms-per-round-trip-sum");
+    for (shape, links) in [("star", star()), ("ring", ring(1)), ("ring with chords", ring(16))] {
+        largest(shape, &links);
+    }
+}
+
+/// The largest number of data centers that a topology file may have.
+const MOST: usize = 4096;
+
+/// A data center in the middle.
+fn star() -> Vec<(usize, usize)> {
+    (1..MOST).map(|to| (0, to)).collect()
+}
+
+/// A link from each data center to so many next ones.
+fn ring(chords: usize) -> Vec<(usize, usize)> {
+    (0..MOST).flat_map(|from| (1..=chords).map(move |over| (from, (from + over * over) % MOST))).collect()
+}
+
+struct Distances<'a>(Paths<'a>);
+
+impl Delays for Distances<'_> {
+    fn delay_us(&self, from: usize, to: usize) -> Option<u64> {
+        self.0.delay_by_number_us(from, to)
+    }
+
+    fn round_trips_us(&self, of: usize, _sites: usize) -> Vec<Option<u64>> {
+        self.0.round_trips_us(of)
+    }
+}
+
+fn largest(shape: &str, links: &[(usize, usize)]) {
+    let mut topology = llcm_topology::default_topology();
+    let (datacenter, link) = (topology.datacenters.remove(0), topology.links.remove(0));
+    topology.datacenters = (0..MOST)
+        .map(|number| DataCenter { name: format!("dc{number}").parse().unwrap(), ..datacenter.clone() })
+        .collect();
+    let link = |(number, (from, to)): (usize, &(usize, usize))| {
+        let mut link = link.clone();
+        for (end, dc) in [(&mut link.a, from), (&mut link.b, to)] {
+            end.dc = topology.datacenters[*dc].name.clone();
+            // Unlike ones, so that there is something to choose.
+            end.egress.delay_us = 1000 + u64::try_from(number % 97).unwrap();
+        }
+        Link { name: number.to_string(), ..link }
+    };
+    topology.links = links.iter().enumerate().map(link).collect();
+    let site = |number: usize| {
+        let mut site = Site::named(&format!("dc{number}")).unwrap();
+        site.datacenter.cpu_milli = Some(1000);
+        site
+    };
+    let sites: Vec<Site> = (0..MOST).map(site).collect();
+    let demand = Demand { cpu_milli: 1000, memory_bytes: 0 };
+    let units: Vec<Unit> = (0..5).map(|at| Unit { demand, ..Unit::named(&format!("u{at}")) }).collect();
+    let lan = [ServiceLink::lan((0..5).collect())];
+    let begin = cpu_time();
+    let delays = Distances(Paths::new(&topology));
+    let service = ServiceView { sites: &sites, units: &units, links: &lan, delays: &delays, turn: 0 };
+    let (placed, quality) = place_service(&Latency::default(), &service).unwrap();
+    let time = cpu_time() - begin;
+    let cost = round_trips_us(&sites, &placed, &lan, &delays);
+    println!(
+        "{shape:<16} {MOST:>5} {:>5} {:>7.0}  {:?}",
+        links.len(),
+        time.as_secs_f64() * 1e3,
+        (cost, quality)
+    );
+}
+
+/// What this thread has had of the CPUs: other programs do not count.
+fn cpu_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
 }
 
 #[derive(Default)]
@@ -104,13 +182,13 @@ fn large(units: usize, sites: usize) {
     }
     let demand: u64 = case.units.iter().map(|unit| unit.demand.cpu_milli).sum();
     for site in &mut case.sites {
-        site.load = llcm_placement::Demand::default();
+        site.load = Demand::default();
         site.datacenter.cpu_milli = Some(demand * 13 / 10 / u64::try_from(sites).unwrap());
         site.datacenter.memory_bytes = None;
     }
     let ends = (0..units).collect();
-    case.links = (1..units).map(|unit| llcm_placement::ServiceLink::line(unit - 1, unit)).collect();
-    case.links.push(llcm_placement::ServiceLink::lan(ends));
+    case.links = (1..units).map(|unit| ServiceLink::line(unit - 1, unit)).collect();
+    case.links.push(ServiceLink::lan(ends));
     let (answer, time) = timed(&Latency::default(), &case);
     println!("{units:>5} {sites:>3} {:>7.1}  {:?}", time.as_secs_f64() * 1e3, answer);
 }

@@ -47,7 +47,8 @@ pub trait Placement: Send + Sync {
 /// have room is asked apart: see [`overloads`](crate::overloads).
 ///
 /// # Errors
-/// The algorithm's; also when there is no data center, or the algorithm answers with one there is not.
+/// The algorithm's; also when there is no data center, a link has an end that is no unit, or the algorithm answers with a
+/// data center that there is not.
 pub fn place_service(
     algorithm: &dyn Placement,
     service: &ServiceView<'_>,
@@ -55,6 +56,7 @@ pub fn place_service(
     if service.sites.is_empty() {
         return Err(PlacementError::NoDataCenter);
     }
+    service.check_links()?;
     let Assignment { choices, quality } = algorithm.place_service(service)?;
     if choices.len() != service.units.len() {
         return Err(PlacementError::WrongCount { units: service.units.len(), answers: choices.len() });

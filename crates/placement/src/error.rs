@@ -24,6 +24,31 @@ pub enum PlacementError {
         /// Why.
         reason: String,
     },
+    /// No data center has room for a unit.
+    #[error("no data center can take {unit}: none has the CPU and the memory free that it demands")]
+    NoRoom {
+        /// The unit.
+        unit: String,
+    },
+    /// Each unit has room somewhere, but no placement was found in which all have.
+    #[error("no placement of all units was found with the CPU and the memory that they demand free")]
+    NoRoomTogether,
+    /// There is room, but no placement was found in which links have paths.
+    #[error(
+        "no placement of all units was found with the CPU and the memory that they demand free, and with paths between \
+         the ends of all links"
+    )]
+    Apart,
+    /// A link has an end that is no unit of the service.
+    #[error(
+        "a link has an end at unit {unit}, counted from 0, and there are {units} units, which is an error of the caller"
+    )]
+    UnknownUnit {
+        /// The position that the link says.
+        unit: usize,
+        /// How many units there are.
+        units: usize,
+    },
     /// The algorithm did not answer for each unit.
     #[error("the placement gave {answers} answers for {units} units, which is an error in the algorithm")]
     WrongCount {

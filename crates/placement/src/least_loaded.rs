@@ -100,10 +100,7 @@ impl<'a> Book<'a> {
             if self.sites.is_empty() {
                 return Err(PlacementError::NoDataCenter);
             }
-            return Err(PlacementError::NoPlace {
-                unit: unit.name.clone(),
-                reason: "none has the CPU and the memory free that it demands".to_owned(),
-            });
+            return Err(PlacementError::NoRoom { unit: unit.name.clone() });
         };
         self.put(at, unit.demand);
         self.sites.get(at).map(Choice::new).ok_or(PlacementError::NoDataCenter)

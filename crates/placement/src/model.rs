@@ -3,6 +3,8 @@
 use llcm_names::{DcName, NameError};
 use serde::{Deserialize, Serialize};
 
+use crate::error::PlacementError;
+
 /// An amount of resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Demand {
@@ -81,12 +83,28 @@ impl Unit {
 }
 
 /// A link between units of one service: every root speaks with every other end, leaves speak with roots only. A unit
-/// that is on it with several interfaces stands there several times.
+/// that is on it with several interfaces stands there several times. Its weight follows from its ends: what is read is
+/// weighed again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Ends")]
 pub struct ServiceLink {
     weight: u64,
     roots: Vec<usize>,
     leaves: Vec<usize>,
+}
+
+/// What is read of a link.
+#[derive(Deserialize)]
+struct Ends {
+    roots: Vec<usize>,
+    #[serde(default)]
+    leaves: Vec<usize>,
+}
+
+impl From<Ends> for ServiceLink {
+    fn from(Ends { roots, leaves }: Ends) -> Self {
+        Self::tree(roots, leaves)
+    }
 }
 
 impl ServiceLink {
@@ -139,8 +157,19 @@ impl ServiceLink {
 /// How far sites are from one another.
 pub trait Delays: Send + Sync {
     /// The one-way delay in microseconds between two sites, by their positions in the list of sites; `None`: they do
-    /// not reach one another. From a site to itself it is not asked.
+    /// not reach one another. From a site to itself it is not asked. `latency` does not tell round trips of 2^40 us (12
+    /// days) from longer ones.
     fn delay_us(&self, from: usize, to: usize) -> Option<u64>;
+
+    /// From a site to each of all `sites` and back, by their positions; what is said of the site itself is not looked at.
+    /// To be brought where it takes less than asking [`Delays::delay_us`] for each, and to say the same.
+    fn round_trips_us(&self, of: usize, sites: usize) -> Vec<Option<u64>> {
+        let trip = |to: usize| match to == of {
+            true => Some(0),
+            false => Some(self.delay_us(of, to)?.saturating_add(self.delay_us(to, of)?)),
+        };
+        (0..sites).map(trip).collect()
+    }
 }
 
 impl<F: Fn(usize, usize) -> Option<u64> + Send + Sync> Delays for F {
@@ -162,6 +191,18 @@ pub struct ServiceView<'a> {
     pub delays: &'a dyn Delays,
     /// How many units were ever placed before the first of these, over all instances.
     pub turn: u64,
+}
+
+impl ServiceView<'_> {
+    /// Whether all ends of links are units.
+    pub(crate) fn check_links(&self) -> Result<(), PlacementError> {
+        let units = self.units.len();
+        let mut ends = self.links.iter().flat_map(|link| link.roots.iter().chain(&link.leaves));
+        match ends.find(|unit| **unit >= units) {
+            Some(&unit) => Err(PlacementError::UnknownUnit { unit, units }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl std::fmt::Debug for ServiceView<'_> {
@@ -242,5 +283,21 @@ impl Choice {
     #[must_use]
     pub fn new(site: &Site) -> Self {
         Self { datacenter: site.datacenter.name.clone(), warning: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was written by hand, or by another program, weighs what its ends say.
+    #[test]
+    fn the_weight_of_a_link_is_not_read() {
+        let lan = ServiceLink::lan(vec![0, 1, 2]);
+        for weight in ["0", "1", "18446744073709551615"] {
+            let text = format!(r#"{{"weight": {weight}, "roots": [0, 1, 2], "leaves": []}}"#);
+            assert_eq!(serde_json::from_str::<ServiceLink>(&text).unwrap(), lan);
+        }
+        assert_eq!(serde_json::from_str::<ServiceLink>(&serde_json::to_string(&lan).unwrap()).unwrap(), lan);
     }
 }

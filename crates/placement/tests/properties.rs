@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use common::{Case, Lots, random};
 use llcm_placement::{
-    ALGORITHMS, Latency, LeastLoaded, Placed, Placement, Quality, overloads, place_service, select,
+    ALGORITHMS, Latency, LeastLoaded, Placed, Placement, Quality, ServiceLink, overloads, place_service,
+    select,
 };
 use proptest::prelude::*;
 
@@ -32,6 +33,27 @@ proptest! {
         prop_assert_eq!(exact.as_ref().and_then(|(placed, _)| case.cost(placed)), best);
         if let Some((_, quality)) = exact {
             prop_assert_eq!(quality, Some(Quality::Optimal));
+        }
+        if let Some((placed, _)) = place(&Latency::heuristic(), &case) {
+            prop_assert!(case.cost(&placed) >= best && best.is_some());
+        }
+    }
+
+    /// Likewise with links of so many ends, among so few data centers, that what they cost is kept by data center.
+    #[test]
+    fn exact_is_the_best_there_is_with_large_links(seed in any::<u64>()) {
+        let mut lots = Lots(seed);
+        let (units, sites) = (6 + lots.size(4), 2);
+        let mut case = random(&mut lots, units, sites);
+        case.links.push(ServiceLink::lan((0..units).collect()));
+        let (roots, leaves) = (vec![lots.size(units)], (0..units).filter(|_| lots.below(3) > 0).collect());
+        case.links.push(ServiceLink::tree(roots, leaves));
+        let best = case.best();
+        match place(&Latency::default(), &case) {
+            Some((placed, quality)) => {
+                prop_assert_eq!((case.cost(&placed), quality), (best, Some(Quality::Optimal)));
+            }
+            None => prop_assert_eq!(best, None),
         }
         if let Some((placed, _)) = place(&Latency::heuristic(), &case) {
             prop_assert!(case.cost(&placed) >= best && best.is_some());

@@ -96,7 +96,19 @@ impl<'a> Paths<'a> {
     /// The delay of the shortest path in microseconds; `None` as for [`Paths::between`].
     #[must_use]
     pub fn delay_us(&self, from: &DcName, to: &DcName) -> Option<u64> {
-        self.between(from, to).map(|path| path.delay_us())
+        self.trees.delay_us(self.trees.number(from)?, self.trees.number(to)?)
+    }
+
+    /// [`Trees::delay_us`]: for those who count data centers as the topology does.
+    #[must_use]
+    pub fn delay_by_number_us(&self, from: usize, to: usize) -> Option<u64> {
+        self.trees.delay_us(from, to)
+    }
+
+    /// [`Trees::round_trips_us`]: likewise.
+    #[must_use]
+    pub fn round_trips_us(&self, of: usize) -> Vec<Option<u64>> {
+        self.trees.round_trips_us(of)
     }
 
     /// Whether every data center reaches every other one.
@@ -174,5 +186,26 @@ mod tests {
             (paths.delay_us(&a, &a), paths.delay_us(&a, &DcName::parse("d").unwrap())),
             (Some(0), None)
         );
+        let there_and_back = [Some(0), Some(10_000), Some(14_000), None];
+        assert_eq!(paths.round_trips_us(0), there_and_back);
+        assert_eq!(paths.round_trips_us(4), vec![]);
+    }
+
+    /// What is kept of a path, and what is found the other way round, is what walking the path says.
+    #[test]
+    fn delays_are_those_of_the_paths() {
+        let file = "  - {ends: [a, b], delay: 7ms, backward: {delay: 1ms}}\n  - {ends: [b, c], delay: 2ms}\n  - {ends: [c, a], \
+                    delay: 3ms, backward: {delay: 20ms}}\n  - {ends: [a, c], delay: 4ms, name: second}\n";
+        let topology = topology(file);
+        let paths = Paths::new(&topology);
+        for (of, from) in topology.datacenters.iter().enumerate() {
+            let walked = topology.datacenters.iter().enumerate().map(|(number, to)| {
+                let there = paths.between(&from.name, &to.name).map(|path| path.delay_us());
+                assert_eq!(paths.delay_us(&from.name, &to.name), there);
+                assert_eq!(paths.delay_by_number_us(of, number), there);
+                Some(there? + paths.between(&to.name, &from.name)?.delay_us())
+            });
+            assert_eq!(paths.round_trips_us(of), walked.collect::<Vec<_>>(), "{}", from.name);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
 use llcm_names::DcName;
@@ -33,8 +34,25 @@ pub struct Trees {
     edges: Vec<(Step, Length)>,
     /// By data center: the edges that leave it.
     leaving: Vec<Vec<usize>>,
-    /// By source, then by data center: the last edge on the way there.
-    trees: Vec<OnceLock<Vec<Option<usize>>>>,
+    /// By source.
+    trees: Vec<OnceLock<Tree>>,
+}
+
+/// The shortest paths from one data center, by data center. There may be thousands of thousands of these entries: they are
+/// kept small.
+#[derive(Debug)]
+struct Tree {
+    /// The last edge on the way there, counted from 1; `None` also for the source itself.
+    last: Vec<Option<NonZeroU32>>,
+    /// The delay of the whole way in microseconds; says nothing where there is no way.
+    delays: Vec<u64>,
+}
+
+impl Tree {
+    fn last(&self, number: usize) -> Option<usize> {
+        let last = (*self.last.get(number)?)?;
+        usize::try_from(last.get()).ok()?.checked_sub(1)
+    }
 }
 
 impl Trees {
@@ -77,19 +95,63 @@ impl Trees {
     /// path.
     #[must_use]
     pub fn back(&self, from: usize, to: usize) -> Option<Vec<Step>> {
-        let tree = self.trees.get(from)?.get_or_init(|| self.grow(from));
+        let tree = self.tree(from)?;
         let mut steps = Vec::new();
         let mut here = to;
         while here != from {
-            let (step, _) = self.edges[(*tree.get(here)?)?];
+            let (step, _) = self.edges[tree.last(here)?];
             steps.push(step);
             here = step.from;
         }
         Some(steps)
     }
 
-    /// Dijkstra's algorithm. Among equals the edges that stand first.
-    fn grow(&self, source: usize) -> Vec<Option<usize>> {
+    /// The delay of the shortest path in microseconds, without walking it; `None` as for [`Trees::back`].
+    #[must_use]
+    pub fn delay_us(&self, from: usize, to: usize) -> Option<u64> {
+        let tree = self.tree(from)?;
+        if from != to {
+            tree.last(to)?;
+        }
+        tree.delays.get(to).copied()
+    }
+
+    /// From a data center to each, there and back: the delays of both shortest paths together, in microseconds. `None` for
+    /// one that it does not reach; empty when there is no data center of that number. Nothing of it is kept, and it takes two
+    /// trees, however many data centers there are.
+    #[must_use]
+    pub fn round_trips_us(&self, of: usize) -> Vec<Option<u64>> {
+        if of >= self.leaving.len() {
+            return Vec::new();
+        }
+        let delay = |length: Option<Length>| length.map(|(delay, _)| delay);
+        let there = self.grow(of, |edge| edge).0;
+        // Both directions of a link stand side by side: against the edges, what is found is the ways back.
+        let back = self.grow(of, |edge| edge ^ 1).0;
+        let both = there.into_iter().zip(back);
+        both.map(|(there, back)| Some(delay(there)?.saturating_add(delay(back)?))).collect()
+    }
+
+    fn tree(&self, from: usize) -> Option<&Tree> {
+        let new = || {
+            let (lengths, last) = self.grow(from, |edge| edge);
+            // There are far fewer links than this counts: a topology of more would not fit into memory.
+            let numbered = |edge: usize| u32::try_from(edge + 1).ok().and_then(NonZeroU32::new);
+            Tree {
+                last: last.into_iter().map(|edge| edge.and_then(numbered)).collect(),
+                delays: lengths.into_iter().map(|length| length.map_or(0, |(delay, _)| delay)).collect(),
+            }
+        };
+        Some(self.trees.get(from)?.get_or_init(new))
+    }
+
+    /// Dijkstra's algorithm: how far each data center is, and the last edge on the way there. Among equals the edges that
+    /// stand first. An edge is as long as the one that `weighed` says.
+    fn grow(
+        &self,
+        source: usize,
+        weighed: impl Fn(usize) -> usize,
+    ) -> (Vec<Option<Length>>, Vec<Option<usize>>) {
         let mut lengths: Vec<Option<Length>> = vec![None; self.leaving.len()];
         let mut last: Vec<Option<usize>> = vec![None; self.leaving.len()];
         let mut waiting = BinaryHeap::from([Reverse(((0, 0), source))]);
@@ -99,7 +161,8 @@ impl Trees {
                 continue;
             }
             for &edge in &self.leaving[here] {
-                let (Step { to, .. }, more) = self.edges[edge];
+                let Step { to, .. } = self.edges[edge].0;
+                let more = self.edges[weighed(edge)].1;
                 let through = (length.0.saturating_add(more.0), length.1.saturating_add(more.1));
                 match lengths[to] {
                     Some(known) if known < through => {}
@@ -117,6 +180,6 @@ impl Trees {
                 }
             }
         }
-        last
+        (lengths, last)
     }
 }

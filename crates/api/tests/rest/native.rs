@@ -231,6 +231,16 @@ async fn the_network_with_the_instances_on_it() {
         shown["units"].as_array().unwrap().iter().map(|unit| &unit["datacenter"]).collect();
     assert_eq!(places, ["dc1", "dc2", "dc1"]);
     assert_eq!(shown["segments"][0]["paths"][0]["links"], json!(["dc1-dc2"]));
+    // What was added to the links while it runs is there, too.
+    let body = json!({"source": "vnf0:output", "destination": "vnf1:input", "match": "dl_type=0x0806"});
+    let reply = server.post(&format!("{V1}/instances/{}/chains", instance.id), body.to_string()).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let graph = server.get(&format!("{V1}/graph")).await;
+    let chain = &graph["instances"][0]["chains"][0];
+    assert_eq!(chain["source"], json!({"unit": "vnf0.vdu01.0", "interface": "output"}));
+    assert_eq!((&chain["match"], &chain["bidirectional"]), (&json!("dl_type=0x0806"), &json!(false)));
+    assert_eq!(chain["paths"].as_array().unwrap().len(), 1, "{chain}");
+    assert_eq!(chain["paths"][0]["links"], json!(["dc1-dc2"]));
     let reply = server.send(Method::DELETE, &format!("{V1}/instances/{}", instance.id), "").await;
     assert_eq!(followed(&server, &reply).await.status, RequestStatus::Ready);
     assert_eq!(server.get(&format!("{V1}/graph")).await, empty);

@@ -8,6 +8,9 @@ use llcm_topology::{Paths, Topology};
 use super::drafts::Draft;
 use super::findings::Findings;
 
+/// The code of ends that do not reach one another.
+pub(crate) const NO_PATH: &str = "no-path";
+
 /// The paths of a topology, with what was asked before.
 pub(super) struct Reach<'a> {
     paths: Paths<'a>,
@@ -63,7 +66,7 @@ impl<'a> Reach<'a> {
             Answer::Never(gap) => {
                 let message = format!("{}, which no links join", ends(gap));
                 let hint = "add links to the topology, or place the units elsewhere";
-                findings.error("no-path", draft.place(), message, hint);
+                findings.error(NO_PATH, draft.place(), message, hint);
                 None
             }
         }

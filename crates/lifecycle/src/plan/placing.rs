@@ -3,8 +3,8 @@
 use llcm_names::{ContainerName, DcName, EngineName};
 use llcm_netplan::Shape;
 use llcm_placement::{
-    AccessPoint, Demand, Placed, Placement, PlacementError, ServiceLink, ServiceView, Site, Unit, overloads,
-    place_all_outside, place_service, round_trips_us, select,
+    AccessPoint, Delays, Demand, Placed, Placement, PlacementError, ServiceLink, ServiceView, Site, Unit,
+    overloads, place_all_outside, place_service, round_trips_us, select,
 };
 use llcm_runtime::{CpuLimit, TreeRole};
 use llcm_topology::Paths;
@@ -12,6 +12,7 @@ use llcm_topology::Paths;
 use super::build::PlanRequest;
 use super::drafts::{Draft, Member};
 use super::findings::Findings;
+use super::paths::NO_PATH;
 use super::service::Service;
 use super::{PlacementPlan, limits};
 
@@ -47,9 +48,7 @@ pub(super) fn place(
         })
         .collect();
     let (sites, links) = (sites(request), links(drafts));
-    let paths = Paths::new(request.topology);
-    let name = |site: usize| sites.get(site).map(|site| &site.datacenter.name);
-    let delays = |from, to| paths.delay_us(name(from)?, name(to)?);
+    let delays = Distances(Paths::new(request.topology));
     let turn = request.state.placement_turn;
     let view = ServiceView { sites: &sites, units: &units, links: &links, delays: &delays, turn };
     let result = algorithm(request).and_then(|algorithm| place_service(algorithm.as_ref(), &view));
@@ -75,6 +74,22 @@ pub(super) fn place(
         }
     }
 }
+
+/// How far data centers are from one another. Sites are counted as the topology counts them.
+struct Distances<'a>(Paths<'a>);
+
+impl Delays for Distances<'_> {
+    fn delay_us(&self, from: usize, to: usize) -> Option<u64> {
+        self.0.delay_by_number_us(from, to)
+    }
+
+    fn round_trips_us(&self, of: usize, _sites: usize) -> Vec<Option<u64>> {
+        self.0.round_trips_us(of)
+    }
+}
+
+/// What can be done where there is no room.
+const MORE_ROOM: &str = "terminate instances, or state a larger capacity in the topology, or none";
 
 /// Refuses what asks data centers for more than they have, whatever placed it.
 fn check_capacity(sites: &[Site], placed: &[Placed], findings: &mut Findings) -> Option<()> {
@@ -134,7 +149,18 @@ pub(super) fn outside(
 }
 
 fn no_place(error: &PlacementError, place: (&str, &str), findings: &mut Findings) {
-    findings.error("placement", place, error.to_string(), "see the setting `placement` and the topology");
+    let (code, place, hint) = match error {
+        PlacementError::NoRoom { .. } | PlacementError::NoRoomTogether => {
+            ("no-capacity", ("", "network_functions"), MORE_ROOM)
+        }
+        PlacementError::Apart => (
+            NO_PATH,
+            ("", "network_functions"),
+            "add links to the topology, or more room where there are links",
+        ),
+        _ => ("placement", place, "see the setting `placement` and the topology"),
+    };
+    findings.error(code, place, error.to_string(), hint);
 }
 
 /// The neighbours of an access point, which has the ends of links that `is_it` says.

@@ -58,9 +58,9 @@ impl PlanState {
                 self.host_ports.entry(binding.protocol).or_default().insert(binding.host, holder);
             }
             let load = self.load.entry(container.datacenter().clone()).or_default();
-            load.units += container.load.units;
-            load.cpu_milli += container.load.cpu_milli;
-            load.memory_bytes += container.load.memory_bytes;
+            load.units = load.units.saturating_add(container.load.units);
+            load.cpu_milli = load.cpu_milli.saturating_add(container.load.cpu_milli);
+            load.memory_bytes = load.memory_bytes.saturating_add(container.load.memory_bytes);
         }
         self.placement_turn = self.placement_turn.max(plan.placement_turn);
     }

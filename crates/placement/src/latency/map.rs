@@ -1,15 +1,19 @@
 //! What the searches look at: sites, units and links as numbers.
 
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 
 use crate::capacity::Room;
-use crate::model::{Demand, ServiceView};
+use crate::model::{Delays, Demand, ServiceView};
 
 /// What counts for a round trip between sites that do not reach one another: more than all real ones of a service
-/// together, which are at most 2^36 us for each of 2^19 ends, in 2^20ths.
-pub(super) const NONE: u128 = 1 << 76;
-/// The longest real round trip in microseconds: 19 hours.
-const LONGEST: u64 = 1 << 36;
+/// together, which are at most 2^40 us for each of 2^19 ends, in 2^20ths.
+pub(super) const NONE: u128 = 1 << 80;
+/// The longest round trip in microseconds that is told from longer ones: 12 days. Those of topology files are shorter, over
+/// however many links.
+const LONGEST: u64 = 1 << 40;
+/// A round trip that there is not, as rows hold it.
+const APART: u64 = u64::MAX;
 
 /// A unit's place on a link.
 #[derive(Debug, Clone, Copy)]
@@ -22,10 +26,13 @@ pub(super) struct Seat {
 }
 
 /// A task in numbers.
-#[derive(Debug)]
-pub(super) struct Map {
-    /// Between any two sites, row by row.
-    round_trips: Vec<u128>,
+pub(super) struct Map<'a> {
+    delays: &'a dyn Delays,
+    /// The round trips of each site with all: those of a site are asked for when something is put there, for between
+    /// thousands of data centers there are too many to ask for all.
+    rows: Vec<OnceCell<Vec<u64>>>,
+    /// Whether one was longer than [`LONGEST`], and is taken for that.
+    clamped: Cell<bool>,
     pub(super) rooms: Vec<Room>,
     pub(super) demands: Vec<Demand>,
     /// The seats of each unit.
@@ -36,27 +43,23 @@ pub(super) struct Map {
     sizes: Vec<u128>,
 }
 
-impl Map {
-    pub(super) fn new(service: &ServiceView<'_>) -> Self {
-        let sites = service.sites.len();
-        let mut round_trips = vec![0; sites * sites];
-        for from in 0..sites {
-            for to in 0..from {
-                let (there, back) = (service.delays.delay_us(from, to), service.delays.delay_us(to, from));
-                let trip = there
-                    .zip(back)
-                    .map_or(NONE, |(there, back)| there.saturating_add(back).min(LONGEST).into());
-                for at in [from * sites + to, to * sites + from] {
-                    if let Some(place) = round_trips.get_mut(at) {
-                        *place = trip;
-                    }
-                }
-            }
-        }
+impl std::fmt::Debug for Map<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Map")
+            .field("sites", &self.sites())
+            .field("units", &self.units())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Map<'a> {
+    pub(super) fn new(service: &ServiceView<'a>) -> Self {
         let rooms: Vec<Room> = service.sites.iter().map(Room::of).collect();
         let demands: Vec<Demand> = service.units.iter().map(|unit| unit.demand).collect();
         let mut map = Self {
-            round_trips,
+            delays: service.delays,
+            rows: service.sites.iter().map(|_| OnceCell::new()).collect(),
+            clamped: Cell::new(false),
             sizes: sizes(&rooms, &demands),
             rooms,
             demands,
@@ -68,7 +71,6 @@ impl Map {
             let mut ends: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
             link.roots().iter().for_each(|&unit| ends.entry(unit).or_default().0 += 1);
             link.leaves().iter().for_each(|&unit| ends.entry(unit).or_default().1 += 1);
-            ends.retain(|unit, _| *unit < map.seats.len());
             // A link of one unit alone costs nothing wherever that is.
             if ends.len() < 2 {
                 continue;
@@ -95,10 +97,28 @@ impl Map {
         self.rooms.len()
     }
 
-    /// From a site to each and back.
-    pub(super) fn round_trips_of(&self, site: usize) -> &[u128] {
-        let sites = self.sites();
-        self.round_trips.get(site * sites..(site + 1) * sites).unwrap_or_default()
+    /// From a site to each and back: numbers for [`trip`].
+    pub(super) fn row(&self, site: usize) -> &[u64] {
+        let Some(row) = self.rows.get(site) else { return &[] };
+        row.get_or_init(|| {
+            let trips = self.delays.round_trips_us(site, self.sites());
+            let number = |(to, trip): (usize, Option<u64>)| match trip {
+                _ if to == site => 0,
+                Some(trip) => {
+                    if trip > LONGEST {
+                        self.clamped.set(true);
+                    }
+                    trip.min(LONGEST)
+                }
+                None => APART,
+            };
+            trips.into_iter().enumerate().map(number).collect()
+        })
+    }
+
+    /// Whether longer round trips than can be told apart were looked at: then no placement is known to be the best.
+    pub(super) fn clamped(&self) -> bool {
+        self.clamped.get()
     }
 
     pub(super) fn demand(&self, unit: usize) -> Demand {
@@ -123,6 +143,11 @@ impl Map {
     pub(super) fn size(&self, unit: usize) -> u128 {
         self.sizes.get(unit).copied().unwrap_or_default()
     }
+}
+
+/// A number of a row as what it costs.
+pub(super) fn trip(number: u64) -> u128 {
+    if number == APART { NONE } else { number.into() }
 }
 
 fn sizes(rooms: &[Room], demands: &[Demand]) -> Vec<u128> {

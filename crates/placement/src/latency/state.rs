@@ -1,8 +1,9 @@
 //! A placement that changes unit by unit, with its cost.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::map::{Map, NONE, Seat};
+use super::map::{Map, NONE, Seat, trip};
 use crate::capacity::Room;
 use crate::model::{Delays, ServiceLink};
 
@@ -22,22 +23,40 @@ enum Spread {
 /// Some units placed, others not yet.
 #[derive(Debug, Clone)]
 pub(super) struct State<'a> {
-    pub(super) map: &'a Map,
+    pub(super) map: &'a Map<'a>,
     pub(super) at: Vec<Option<usize>>,
     rooms: Vec<Room>,
     spreads: Vec<Spread>,
     pub(super) cost: u128,
+    /// Steps that were taken and not accounted for yet: see [`State::steps`].
+    steps: Cell<u64>,
 }
 
 impl<'a> State<'a> {
-    pub(super) fn new(map: &'a Map) -> Self {
+    pub(super) fn new(map: &'a Map<'a>) -> Self {
         Self {
             map,
             at: vec![None; map.units()],
             rooms: map.rooms.clone(),
             spreads: map.on.iter().map(|on| Spread::new(on.len(), map.sites())).collect(),
             cost: 0,
+            steps: Cell::new(0),
         }
+    }
+
+    /// The steps taken since this was asked last: one for each site of a link that was looked at.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps.take()
+    }
+
+    fn step(&self, steps: usize) {
+        self.steps.set(self.steps.get().saturating_add(u64::try_from(steps).unwrap_or(u64::MAX)));
+    }
+
+    /// What it takes to make a copy, in steps.
+    pub(super) fn size(&self) -> usize {
+        let spreads = self.spreads.iter().map(Spread::len).sum::<usize>();
+        self.at.len() + self.rooms.len() + spreads
     }
 
     pub(super) fn fits(&self, unit: usize, site: usize) -> bool {
@@ -50,14 +69,17 @@ impl<'a> State<'a> {
 
     /// What a unit that is not placed would cost at a site, by what is placed.
     pub(super) fn price(&self, unit: usize, site: usize) -> u128 {
-        let trips = self.map.round_trips_of(site);
         let seats = self.map.seats_of(unit).iter();
-        seats
+        let mut steps = 1;
+        let sum = seats
             .map(|seat| {
-                let sum = self.spreads.get(seat.link).map_or(0, |spread| spread.price(seat, site, trips));
-                sum * self.map.weight(seat.link)
+                let Some(spread) = self.spreads.get(seat.link) else { return 0 };
+                steps += spread.looked_at();
+                spread.price(seat, site, self.map) * self.map.weight(seat.link)
             })
-            .sum()
+            .sum();
+        self.step(steps);
+        sum
     }
 
     /// Places a unit that is not placed.
@@ -69,11 +91,14 @@ impl<'a> State<'a> {
         if let Some(room) = self.rooms.get_mut(site) {
             room.take(self.map.demand(unit));
         }
+        let mut steps = 1;
         for seat in self.map.seats_of(unit) {
             if let Some(spread) = self.spreads.get_mut(seat.link) {
-                spread.add(seat, site, self.map.round_trips_of(site));
+                spread.add(seat, site, self.map);
+                steps += spread.len();
             }
         }
+        self.step(steps);
     }
 
     /// Takes a unit away again; where it was, and what it cost there.
@@ -82,11 +107,14 @@ impl<'a> State<'a> {
         if let Some(room) = self.rooms.get_mut(site) {
             room.give_back(self.map.demand(unit));
         }
+        let mut steps = 1;
         for seat in self.map.seats_of(unit) {
             if let Some(spread) = self.spreads.get_mut(seat.link) {
-                spread.remove(seat, site, self.map.round_trips_of(site));
+                spread.remove(seat, site, self.map);
+                steps += spread.len();
             }
         }
+        self.step(steps);
         let price = self.price(unit, site);
         self.cost -= price;
         Some((site, price))
@@ -107,8 +135,24 @@ impl Spread {
         }
     }
 
-    /// What a seat would pay at a site, which has these round trips to all. A root speaks with all, a leaf with roots.
-    fn price(&self, seat: &Seat, site: usize, trips: &[u128]) -> u128 {
+    /// How many sites a change looks at.
+    fn len(&self) -> usize {
+        match self {
+            Self::Fields(fields) => fields.len(),
+            Self::Sites(ends) => ends.len(),
+        }
+    }
+
+    /// How many sites a price looks at.
+    fn looked_at(&self) -> usize {
+        match self {
+            Self::Fields(_) => 1,
+            Self::Sites(ends) => ends.len(),
+        }
+    }
+
+    /// What a seat would pay at a site. A root speaks with all, a leaf with roots.
+    fn price(&self, seat: &Seat, site: usize, map: &Map<'_>) -> u128 {
         match self {
             Self::Fields(fields) => {
                 let (root, leaf) = fields.get(site).copied().unwrap_or_default();
@@ -118,18 +162,19 @@ impl Spread {
                 .iter()
                 .map(|&(at, roots, leaves)| {
                     let pairs = seat.roots * (roots + leaves) + seat.leaves * roots;
-                    u128::from(pairs) * trips.get(at).copied().unwrap_or(NONE)
+                    // A round trip is the same from both of its ends.
+                    u128::from(pairs) * map.row(at).get(site).map_or(NONE, |number| trip(*number))
                 })
                 .sum(),
         }
     }
 
-    fn add(&mut self, seat: &Seat, site: usize, trips: &[u128]) {
+    fn add(&mut self, seat: &Seat, site: usize, map: &Map<'_>) {
         match self {
             Self::Fields(fields) => {
-                for ((root, leaf), trip) in fields.iter_mut().zip(trips) {
-                    *root += u128::from(seat.roots + seat.leaves) * trip;
-                    *leaf += u128::from(seat.roots) * trip;
+                for ((root, leaf), number) in fields.iter_mut().zip(map.row(site)) {
+                    *root += u128::from(seat.roots + seat.leaves) * trip(*number);
+                    *leaf += u128::from(seat.roots) * trip(*number);
                 }
             }
             Self::Sites(ends) => match ends.iter_mut().find(|(at, ..)| *at == site) {
@@ -142,12 +187,12 @@ impl Spread {
         }
     }
 
-    fn remove(&mut self, seat: &Seat, site: usize, trips: &[u128]) {
+    fn remove(&mut self, seat: &Seat, site: usize, map: &Map<'_>) {
         match self {
             Self::Fields(fields) => {
-                for ((root, leaf), trip) in fields.iter_mut().zip(trips) {
-                    *root -= u128::from(seat.roots + seat.leaves) * trip;
-                    *leaf -= u128::from(seat.roots) * trip;
+                for ((root, leaf), number) in fields.iter_mut().zip(map.row(site)) {
+                    *root -= u128::from(seat.roots + seat.leaves) * trip(*number);
+                    *leaf -= u128::from(seat.roots) * trip(*number);
                 }
             }
             Self::Sites(ends) => {

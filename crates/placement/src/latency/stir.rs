@@ -20,8 +20,9 @@ impl<'a> Search<'a> {
         let mut in_vain = 0;
         while in_vain < ROUNDS && !self.is_done() {
             let (before, small) = (state.cost, self.map.units() <= SMALL);
-            let kept = small.then(|| state.clone());
             let out = self.choose(&state, &mut lots);
+            self.spend(self.map.units() + if small { state.size() } else { 0 }, &state);
+            let kept = small.then(|| state.clone());
             let homes: Vec<(usize, usize)> =
                 out.iter().filter_map(|&unit| Some((unit, state.take(unit)?.0))).collect();
             let whole = self.put_back(&mut state, &homes, &mut lots);
@@ -109,7 +110,6 @@ impl<'a> Search<'a> {
             homes.iter().map(|&(unit, _)| (key(unit, lots.below(1 << 32)), unit)).collect();
         order.sort_unstable_by(|a, b| b.cmp(a));
         for (_, unit) in order {
-            self.spend(self.map.sites());
             let lot = lots.below(1 << 32);
             // Of equal sites, any.
             let turned = |site: usize| site ^ usize::try_from(lot & 0xff).unwrap_or(0);
@@ -120,6 +120,7 @@ impl<'a> Search<'a> {
                 .map(|site| (lots.below(8) == 0, state.price(unit, site), turned(site), site))
                 .collect();
             priced.sort_unstable();
+            self.spend(self.map.sites(), state);
             let Some(&(_, price, _, site)) = priced.first() else { return false };
             state.put(unit, site, price);
         }

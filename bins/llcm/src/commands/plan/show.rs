@@ -42,8 +42,9 @@ fn show_use(document: &PlanDocument, topology: &Topology) -> anyhow::Result<()> 
     let rows = topology.datacenters.iter().map(|dc| {
         let all = document.instances.iter().flat_map(|instance| &instance.containers);
         let here: Vec<_> = all.filter(|container| container.datacenter == dc.name).collect();
-        let milli = here.iter().filter_map(|container| share(container)).sum::<u64>();
-        let memory = here.iter().filter_map(|container| container.mem_limit).sum::<u64>();
+        // A limit can be as large as numbers are.
+        let milli = here.iter().filter_map(|container| share(container)).fold(0, u64::saturating_add);
+        let memory = here.iter().filter_map(|container| container.mem_limit).fold(0, u64::saturating_add);
         let of = |stated: Option<String>| stated.map(|stated| format!(" of {stated}")).unwrap_or_default();
         vec![
             dc.name.to_string(),

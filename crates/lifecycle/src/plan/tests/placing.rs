@@ -88,10 +88,40 @@ fn a_placement_beyond_capacity_is_refused_whatever_made_it() {
     assert!(bench.errors()[0].contains(expected), "{:?}", bench.errors());
     // Those that look for room say that there is none.
     let small = EDGE.replace("cpu: 4", "cpu: 0.4").replace("cpu: 1", "cpu: 0.5");
+    let told = |topology: &str, algorithm: &str| with(chain(), topology, algorithm).errors().remove(0);
+    let beginning = "error[no-capacity]: network_functions: no";
+    let together =
+        "placement of all units was found with the CPU and the memory that they demand free (terminate";
+    let one = |unit: &str| format!("{beginning} data center can take {unit}: none has the CPU");
+    assert!(told(&small, "least-loaded").starts_with(&one("vnf2.vdu01.0")));
+    assert!(told(&small, "latency").starts_with(&format!("{beginning} {together}")));
+    // Where one is too large for all of them, both name that one.
+    let smaller = small.replace("cpu: 0.5", "cpu: 0.4");
     for algorithm in ["least-loaded", "latency"] {
-        let errors = with(chain(), &small, algorithm).errors();
-        assert!(errors[0].contains("error[placement]: no data center can take vnf"), "{errors:?}");
+        assert!(told(&smaller, algorithm).starts_with(&one("vnf0.vdu01.0")));
     }
+}
+
+#[test]
+fn room_without_links_is_told_apart_from_no_room() {
+    let islands = "datacenters: [{name: a, capacity: {cpu: 1}}, {name: b, capacity: {cpu: 1}}]";
+    let errors = with(chain(), islands, "latency").errors();
+    assert!(
+        errors[0].starts_with("error[no-path]: network_functions: no placement of all units"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn sums_of_what_instances_take_do_not_overflow() {
+    let mut bench = with(chain(), EDGE, "latency");
+    let mut plan = bench.plan();
+    for container in &mut plan.containers {
+        container.load = Load { units: u64::MAX, cpu_milli: u64::MAX, memory_bytes: u64::MAX };
+    }
+    bench.state.occupy(&plan);
+    let full = Load { units: u64::MAX, cpu_milli: u64::MAX, memory_bytes: u64::MAX };
+    assert_eq!(bench.state.load.values().collect::<Vec<_>>(), [&full]);
 }
 
 #[test]
