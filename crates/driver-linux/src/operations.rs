@@ -51,8 +51,18 @@ impl Installation {
                 self.join_sites(spec, false)?;
             }
         }
+        self.make_segment(&mut state, spec, &datacenters)
+    }
+
+    /// Makes the devices of a segment, which is recorded, in its data centers, and joins the ports that are there.
+    pub(crate) fn make_segment(
+        &self,
+        state: &mut State,
+        spec: &SegmentSpec,
+        datacenters: &Datacenters,
+    ) -> DriverResult<()> {
         for site in datacenters.values() {
-            ensure_site(spec, site, &datacenters)?;
+            ensure_site(spec, site, datacenters)?;
         }
         for end in &spec.ends {
             let Some(port) = state.records.ports().get(&end.port) else { continue };
@@ -63,7 +73,7 @@ impl Installation {
             }
         }
         let wires = state.view().wires_of(spec);
-        self.wire(&mut state, &wires)
+        self.wire(state, &wires)
     }
 
     /// Makes the routes between the data centers of a segment, which is recorded. With `known` it was before, and has
