@@ -382,6 +382,15 @@ impl Orchestrator {
         traffic::capture(&self.core, target, options, sink).await
     }
 
+    /// What a capture would look at, by its own names: the container's instead of a function's id, the interface's instead
+    /// of a connection point's id, a link with the end. For whoever writes down what is done before it is done.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`, `PointNotFound`.
+    pub fn capture_target(&self, target: &CaptureTarget) -> Result<CaptureTarget, LifecycleError> {
+        traffic::find_target(&self.core, target).map(|(named, _)| named)
+    }
+
     /// What happens from now on. A watcher that falls behind by thousands of events misses some.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
