@@ -1,4 +1,5 @@
-//! What segments and chains lack after some of their data centers were made anew.
+//! What segments and chains lack in the kernel: all of it when they are new, and what has gone when some of their data
+//! centers were made anew.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +7,36 @@ use llcm_names::DcName;
 use llcm_netlink::{fdb, link};
 use llcm_runtime::{DriverResult, SegmentSpec};
 
-use crate::installation::Installation;
-use crate::segment::device_names;
+use crate::installation::{Installation, State};
+use crate::names::port_device;
+use crate::port::join;
+use crate::segment::{device_names, ensure_site};
 use crate::underlay::Datacenters;
 use crate::wiring::sites;
 
 impl Installation {
+    /// Makes the devices of a segment, which is recorded, in its data centers, and joins the ports that are there.
+    pub(crate) fn make_segment(
+        &self,
+        state: &mut State,
+        spec: &SegmentSpec,
+        datacenters: &Datacenters,
+    ) -> DriverResult<()> {
+        for site in datacenters.values() {
+            ensure_site(spec, site, datacenters)?;
+        }
+        for end in &spec.ends {
+            let Some(port) = state.records.ports().get(&end.port) else { continue };
+            let Some(dc) = datacenters.get(&end.datacenter) else { continue };
+            let name = port_device(port.id);
+            if let Some(near) = dc.overlay.call("find port", &name, |socket| link::find(socket, &name))? {
+                join(port, dc, near.device(), state.view().segments_of(port))?;
+            }
+        }
+        let wires = state.view().wires_of(spec);
+        self.wire(state, &wires)
+    }
+
     /// Completes the segments and chains with ends in data centers that were made anew: what they had there has gone with
     /// those that were there before. What has an end in a data center that is not there waits until that comes.
     pub(crate) fn complete(&self, fresh: &BTreeSet<DcName>) -> DriverResult<()> {

@@ -29,7 +29,7 @@ use crate::{
 /// `onboard`, `instantiate` or `terminate` changes nothing.
 #[derive(Debug)]
 pub struct Orchestrator {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 impl Orchestrator {
@@ -380,15 +380,6 @@ impl Orchestrator {
         sink: &mut dyn FrameSink,
     ) -> Result<CaptureEnd, LifecycleError> {
         traffic::capture(&self.core, target, options, sink).await
-    }
-
-    /// What a capture would look at, by its own names: the container's instead of a function's id, the interface's instead
-    /// of a connection point's id, a link with the end. For whoever writes down what is done before it is done.
-    ///
-    /// # Errors
-    /// `InstanceNotFound`, `PointNotFound`.
-    pub fn capture_target(&self, target: &CaptureTarget) -> Result<CaptureTarget, LifecycleError> {
-        traffic::find_target(&self.core, target).map(|(named, _)| named)
     }
 
     /// What happens from now on. A watcher that falls behind by thousands of events misses some.

@@ -9,6 +9,7 @@ use llcm_runtime::{
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError, code_of};
 use crate::instance::Instance;
+use crate::orchestrator::Orchestrator;
 use crate::plan::SapPlace;
 use crate::request::{CaptureOptions, CaptureTarget, InterfaceTraffic};
 
@@ -86,11 +87,19 @@ fn absent(core: &Core, target: &CaptureTarget) -> String {
     }
 }
 
+impl Orchestrator {
+    /// What a capture would look at, by its own names: the container's instead of a function's id, the interface's instead
+    /// of a connection point's id, a link with the end. For whoever writes down what is done before it is done.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`, `PointNotFound`.
+    pub fn capture_target(&self, target: &CaptureTarget) -> Result<CaptureTarget, LifecycleError> {
+        find_target(&self.core, target).map(|(named, _)| named)
+    }
+}
+
 /// The target with all its own names (the container's, the interface's, the end of the link), and where it is.
-pub(crate) fn find_target(
-    core: &Core,
-    target: &CaptureTarget,
-) -> Result<(CaptureTarget, CapturePoint), LifecycleError> {
+fn find_target(core: &Core, target: &CaptureTarget) -> Result<(CaptureTarget, CapturePoint), LifecycleError> {
     match target {
         CaptureTarget::Interface { instance: id, container, interface } => {
             let instance = core.find_instance(*id)?;
