@@ -86,6 +86,17 @@ fn chains_steer_within_and_across_data_centers(on: On) {
     assert_eq!(server.get(&format!("/api/llcm/v1/instances/{id}/chains")), listed);
     assert!(hears_near() && hears_far(), "with the next server");
 
+    // A server that is killed in the middle of adding or removing a chain leaves its record alone.
+    let installation = crate::look::installation(&lab);
+    server.kill();
+    unmake(&lab, &installation, listed.as_array().unwrap());
+    if on != On::User {
+        assert!(!hears_near() && !hears_far(), "without filters");
+    }
+    let server = lab.serve(&["--heal"]);
+    until("both chains steer again", 10, || hears_near() && hears_far());
+    links_work();
+
     // One end's process is killed: its packets take no other way, and it is chained again when it is back.
     let pid = lab.pid(NAMES[2]);
     assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
@@ -104,6 +115,31 @@ fn chains_steer_within_and_across_data_centers(on: On) {
     server.terminate(&id);
     assert_nothing_left(&server);
     server.stop();
+}
+
+/// Takes away what chains are made of in the kernel: their filters, which stand before all others, and their tunnels. An
+/// ordinary user's namespaces are not in reach.
+fn unmake(lab: &Lab, installation: &str, chains: &[Value]) {
+    let prefix = format!("llcm-{installation}-");
+    let namespaces = lab.ok(&["ip", "netns", "list"]);
+    let names = namespaces.lines().filter_map(|line| line.split_whitespace().next());
+    for netns in names.filter(|name| name.starts_with(&prefix) && !name.ends_with(".ul")) {
+        let devices: Value = serde_json::from_str(&lab.ok(&["ip", "-n", netns, "-j", "link"])).unwrap();
+        let devices: Vec<_> =
+            devices.as_array().unwrap().iter().map(|it| it["ifname"].as_str().unwrap()).collect();
+        for device in devices.iter().filter(|name| name.starts_with('p')) {
+            for priority in ["1", "2"] {
+                // Only one of them is there, if any.
+                lab.run(&["tc", "-n", netns, "filter", "del", "dev", device, "ingress", "prio", priority]);
+            }
+        }
+        for chain in chains {
+            let tunnel = format!("v{:x}", chain["id"].as_u64().unwrap());
+            if devices.contains(&tunnel.as_str()) {
+                lab.ok(&["ip", "-n", netns, "link", "del", &tunnel]);
+            }
+        }
+    }
 }
 
 fn is_running(server: &Server<'_>, id: &str) -> bool {

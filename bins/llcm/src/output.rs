@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use comfy_table::{Table, presets};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 /// Writes a line; a closed pipe is an error (see [`is_broken_pipe`]), not a panic.
@@ -63,6 +64,13 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Whether standard output is a pipe whose reader went away.
+pub(crate) fn is_unread() -> bool {
+    let stdout = io::stdout();
+    let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+    poll(&mut asked, Some(&Timespec::default())).is_ok() && asked[0].revents().contains(PollFlags::ERR)
 }
 
 /// A size for people: `4.2 MiB`.

@@ -90,6 +90,14 @@ impl AuditLog {
         Ok(id)
     }
 
+    /// Writes down what it is about, by the name of its beginning; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written: what is asked for must not be done then.
+    pub fn about(&self, id: String, objects: BTreeMap<String, Vec<String>>) -> Result<(), AccessError> {
+        self.append(&Record::About { id, objects }, Durability::Synced)
+    }
+
     /// Writes down what came of it.
     ///
     /// # Errors
@@ -159,6 +167,11 @@ impl AuditLog {
                 match serde_json::from_slice(&line) {
                     Ok(Record::Begin { id, beginning }) => {
                         open.insert(id.clone(), Event::begun(id, beginning));
+                    }
+                    Ok(Record::About { id, objects }) => {
+                        if let Some(event) = open.get_mut(&id) {
+                            event.objects.extend(objects);
+                        }
                     }
                     // The beginning of an end without one was rotated away.
                     Ok(Record::End { id, end }) => {

@@ -1,7 +1,8 @@
 //! Lines of the audit log, and what they come to.
 //!
 //! A request makes two: one before anything is done, which says who asks for what, and one before the reply, which
-//! says what came of it. Neither holds a body, a query, a header or a token's secret.
+//! says what came of it. Where the path does not tell what is asked for, and knowing it afterwards would be too late,
+//! one in between does. None holds a body, a query, a header or a token's secret.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +57,8 @@ pub struct End {
     /// The code of an error, or what went wrong with a command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// What it was about: `instance`, `service`, `request`, `container`, `token`, each with its ids.
+    /// What it was about: `instance`, `service`, `request`, `container`, `token`, `chain`, `interface`, `link`, each with
+    /// its ids.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub objects: BTreeMap<String, Vec<String>>,
 }
@@ -72,6 +74,13 @@ pub enum Record {
         /// Who asks for what.
         #[serde(flatten)]
         beginning: Beginning,
+    },
+    /// When it is clear what it is about, before that is done.
+    About {
+        /// As in the line of the beginning.
+        id: String,
+        /// As in the line of the end.
+        objects: BTreeMap<String, Vec<String>>,
     },
     /// When it is done.
     End {
@@ -106,9 +115,10 @@ impl Event {
         Self { id, beginning, ended_at: None, status: None, code: None, objects: BTreeMap::new() }
     }
 
-    pub(crate) fn ended(self, end: End) -> Self {
+    pub(crate) fn ended(mut self, end: End) -> Self {
         let End { at, status, code, objects } = end;
-        Self { ended_at: Some(at), status, code, objects, ..self }
+        self.objects.extend(objects);
+        Self { ended_at: Some(at), status, code, ..self }
     }
 
     /// Whether it is about an object of that id: named by it, or by the path that was asked for. The first eight

@@ -81,6 +81,9 @@ pub enum CaptureLine {
         length: u32,
         /// Its beginning, base64.
         data: String,
+        /// How many frames were dropped before it, where that is more than was told before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dropped: Option<u64>,
     },
     /// The first line: frames are looked at from now on.
     Began {
@@ -104,14 +107,15 @@ pub enum CaptureLine {
 }
 
 impl CaptureLine {
-    /// A frame as a line.
+    /// A frame as a line; `told`: the dropped frames that were told before.
     #[must_use]
-    pub fn frame(frame: &Frame) -> Self {
+    pub fn frame(frame: &Frame, told: u64) -> Self {
         Self::Frame {
             at_ns: u64::try_from(frame.at.as_nanos()).unwrap_or(u64::MAX),
             direction: frame.direction,
             length: frame.length,
             data: STANDARD.encode(&frame.bytes),
+            dropped: (frame.dropped > told).then_some(frame.dropped),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use llcm_names::{Owner, SegmentId};
 use llcm_netlink::LinkInfo;
-use llcm_runtime::{ChainSpec, DriverError, DriverResult, ErrorKind};
+use llcm_runtime::{ChainSpec, DriverError, DriverResult, ErrorKind, SegmentSpec};
 
 use crate::installation::{Installation, State};
 use crate::operations::conflict;
@@ -32,13 +32,9 @@ impl Installation {
         if fresh {
             state.records.put_chain(spec)?;
         }
-        let made = self.join_sites(&segment, !fresh).and_then(|()| {
-            if is_remote(&segment) {
-                datacenters.values().try_for_each(|site| ensure_site(&segment, site, &datacenters))?;
-            }
-            let wires = state.view().wires_of_chain(spec);
-            self.wire(&mut state, &wires)
-        });
+        let made = self
+            .join_sites(&segment, !fresh)
+            .and_then(|()| self.make_chain(&mut state, spec, &segment, &datacenters));
         drop(state);
         made.map_err(|mut error| {
             // What was there before stays.
@@ -47,6 +43,21 @@ impl Installation {
             }
             error
         })
+    }
+
+    /// Makes the tunnel and the filters of a chain, which is recorded.
+    pub(crate) fn make_chain(
+        &self,
+        state: &mut State,
+        spec: &ChainSpec,
+        segment: &SegmentSpec,
+        datacenters: &Datacenters,
+    ) -> DriverResult<()> {
+        if is_remote(segment) {
+            datacenters.values().try_for_each(|site| ensure_site(segment, site, datacenters))?;
+        }
+        let wires = state.view().wires_of_chain(spec);
+        self.wire(state, &wires)
     }
 
     /// Removes a chain.

@@ -186,9 +186,11 @@ impl Installation {
             self.namespaces.prepare()?;
         }
         let mut addresses = FreeAddresses::new(taken);
+        let mut fresh = BTreeSet::new();
         for name in missing {
             let made = Datacenter::create(&self.namespaces, &self.id, name, addresses.take(name)?)?;
             datacenters.insert(name.clone(), Arc::new(made));
+            fresh.insert(name.clone());
         }
         if first {
             // Later, what is not marked may be just about to be.
@@ -203,6 +205,7 @@ impl Installation {
         self.cache().extend(datacenters.iter().map(|(name, dc)| (name.clone(), dc.clone())));
         underlay::settle(&self.id, &datacenters)?;
         self.route(topology, devices, &datacenters)?;
+        self.complete(&fresh)?;
         underlay::remove_others(&self.id, topology, &datacenters, &current)?;
         self.remove_datacenters(&present.iter().filter(|name| !wanted.contains(name)).collect::<Vec<_>>())?;
         self.tried.get_or_init(|| ());

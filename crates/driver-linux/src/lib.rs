@@ -33,6 +33,7 @@
 
 mod canary;
 mod chain;
+mod completion;
 mod datacenter;
 mod delay_lines;
 mod driver;

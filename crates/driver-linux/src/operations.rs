@@ -17,7 +17,7 @@ use crate::netns::Netns;
 use crate::port::{configure, ensure_pair, join, raise};
 use crate::records::read_specs;
 use crate::removal::{delete_groups_where, delete_where, in_each, is_owned, is_unfinished};
-use crate::segment::{check, device_names, ensure_site, find};
+use crate::segment::{check, device_names, find};
 use crate::underlay::Datacenters;
 use crate::wiring::{Wire, is_remote, sites};
 
@@ -51,19 +51,7 @@ impl Installation {
                 self.join_sites(spec, false)?;
             }
         }
-        for site in datacenters.values() {
-            ensure_site(spec, site, &datacenters)?;
-        }
-        for end in &spec.ends {
-            let Some(port) = state.records.ports().get(&end.port) else { continue };
-            let Some(dc) = datacenters.get(&end.datacenter) else { continue };
-            let name = port_device(port.id);
-            if let Some(near) = dc.overlay.call("find port", &name, |socket| link::find(socket, &name))? {
-                join(port, dc, near.device(), state.view().segments_of(port))?;
-            }
-        }
-        let wires = state.view().wires_of(spec);
-        self.wire(&mut state, &wires)
+        self.make_segment(&mut state, spec, &datacenters)
     }
 
     /// Makes the routes between the data centers of a segment, which is recorded. With `known` it was before, and has

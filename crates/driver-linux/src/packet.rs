@@ -11,7 +11,7 @@ use std::time::Duration;
 use llcm_runtime::{Direction, Frame};
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{ReceiveTimestampns, RxqOvfl};
-use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg, setsockopt};
+use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, getsockopt, recvmsg, setsockopt};
 use nix::sys::time::TimeSpec;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
@@ -45,6 +45,21 @@ nix::setsockopt_impl!(
     nix::sys::socket::sockopt::SetBool
 );
 
+/// `PACKET_STATISTICS` (linux/if_packet.h).
+const STATISTICS: libc::c_int = 6;
+
+#[derive(Debug, Clone, Copy)]
+struct PacketStatistics;
+
+// `struct tpacket_stats`: frames, and of these the dropped ones, since it was asked for before.
+nix::getsockopt_impl!(
+    PacketStatistics,
+    libc::SOL_PACKET,
+    STATISTICS,
+    [u32; 2],
+    nix::sys::socket::sockopt::GetStruct<[u32; 2]>
+);
+
 /// An open packet socket.
 #[derive(Debug)]
 pub(crate) struct PacketSocket {
@@ -52,8 +67,8 @@ pub(crate) struct PacketSocket {
     device: u32,
     snap_length: usize,
     buffer: Vec<u8>,
-    /// Frames that the kernel dropped for want of room, as it last told.
-    pub(crate) dropped: u64,
+    /// Frames that the kernel dropped for want of room before the last one that it handed out.
+    dropped: u64,
 }
 
 impl PacketSocket {
@@ -75,19 +90,32 @@ impl PacketSocket {
         Ok(Self { socket, device, snap_length, buffer: vec![0; snap_length.max(64)], dropped: 0 })
     }
 
-    /// The next frame; `None` when there was none for a while.
+    /// The next frame; `None` when there was none for a while: all that had passed before was taken.
     pub(crate) fn next(&mut self) -> io::Result<Option<Frame>> {
+        loop {
+            match self.receive() {
+                Ok(Some(frame)) => return Ok(Some(frame)),
+                // A signal, or what came before the filter was there.
+                Ok(None) | Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Frames that the kernel dropped for want of room in all, those after the last one that it handed out among them.
+    pub(crate) fn finish(self) -> io::Result<u64> {
+        let [_, dropped] = getsockopt(&self.socket, PacketStatistics)?;
+        Ok(dropped.into())
+    }
+
+    /// The next frame that the kernel hands out; `None` for one of another device.
+    fn receive(&mut self) -> nix::Result<Option<Frame>> {
         let mut space = nix::cmsg_space!(TimeSpec, u32, [u8; 32]);
         let mut parts = [IoSliceMut::new(&mut self.buffer)];
         let flags = MsgFlags::MSG_TRUNC;
-        let message = match recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut parts, Some(&mut space), flags)
-        {
-            Ok(message) => message,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
-        };
+        let message = recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
         let Some(address) = message.address else { return Ok(None) };
-        // One that came before the filter was there.
         if u32::try_from(address.ifindex()) != Ok(self.device) {
             return Ok(None);
         }
@@ -109,7 +137,7 @@ impl PacketSocket {
         let bytes = self.buffer.get(..whole.min(self.buffer.len())).unwrap_or_default();
         let mut frame = beside.frame(bytes, whole);
         frame.bytes.truncate(self.snap_length);
-        Ok(Some(Frame { at: at.unwrap_or_default(), direction, ..frame }))
+        Ok(Some(Frame { at: at.unwrap_or_default(), direction, dropped: self.dropped, ..frame }))
     }
 }
 
@@ -171,7 +199,7 @@ impl Beside {
             bytes.splice(TAG_AT..TAG_AT, tag);
             length = length.saturating_add(4);
         }
-        Frame { at: Duration::ZERO, direction: Direction::Sent, length, bytes }
+        Frame { at: Duration::ZERO, direction: Direction::Sent, length, bytes, dropped: 0 }
     }
 }
 

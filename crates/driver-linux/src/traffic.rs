@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use llcm_names::{DcName, Owner};
-use llcm_netlink::{link, netns, stats};
+use llcm_netlink::{LinkInfo, link, netns, stats};
 use llcm_runtime::{
     Capture, CaptureEnd, CapturePoint, CaptureSpec, Counters, Counts, Direction, DriverError, DriverResult,
     ErrorKind, Frame, FrameSink, LinkCounts, PortCounts,
@@ -25,23 +25,32 @@ use crate::packet::PacketSocket;
 const WAITING: usize = 256;
 /// How often it is looked whether the device is still there.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long after its time a capture goes on for whoever takes what passed in time. Then the rest counts as dropped.
+const LATE: Duration = Duration::from_secs(30);
 
 /// What an end of a link has sent, and which data center that is.
 type Sent = Option<(DcName, Counts)>;
 
 impl Installation {
-    /// The counters of an instance's ports: one listing per data center. What the data center's side of a port
-    /// receives, the container sent.
+    /// The counters of an instance's ports: two listings per data center where it has some. What the data center's side
+    /// of a port receives, the container sent; what filters throw away of that, chains did.
     fn port_counts(&self, owner: &Owner) -> DriverResult<Vec<PortCounts>> {
         let mut found = Vec::new();
         for (name, dc) in &self.all_datacenters()? {
-            for (info, seen) in dc.overlay.call("read counters of", name.as_str(), stats::list)? {
-                let Some((whose, Role::Port(port, _))) = parse_mark(&info.alias) else { continue };
-                if whose != *owner {
-                    continue;
-                }
-                let sent =
-                    Counts { packets: seen.rx_packets, bytes: seen.rx_bytes, dropped: seen.rx_dropped };
+            let port_of = |info: &LinkInfo| match parse_mark(&info.alias) {
+                Some((whose, Role::Port(port, _))) if whose == *owner => Some(port),
+                _ => None,
+            };
+            let devices = dc.overlay.call("read counters of", name.as_str(), stats::list)?;
+            if devices.iter().all(|(info, _)| port_of(info).is_none()) {
+                continue;
+            }
+            let drops = dc.overlay.call("read counters of", name.as_str(), stats::drops)?;
+            for (info, seen) in devices {
+                let Some(port) = port_of(&info) else { continue };
+                let filtered = drops.get(&info.index).map_or(0, |drops| drops.filters);
+                let dropped = seen.rx_dropped + filtered;
+                let sent = Counts { packets: seen.rx_packets, bytes: seen.rx_bytes, dropped };
                 let received =
                     Counts { packets: seen.tx_packets, bytes: seen.tx_bytes, dropped: seen.tx_dropped };
                 found.push(PortCounts { port, sent, received });
@@ -57,13 +66,13 @@ impl Installation {
         let mut found: BTreeMap<String, (String, [Sent; 2])> = BTreeMap::new();
         let lost = self.lines.lost()?;
         for (name, dc) in &self.all_datacenters()? {
-            let read =
-                |socket: &mut llcm_netlink::Socket| Ok((stats::list(socket)?, stats::queue_drops(socket)?));
+            let read = |socket: &mut llcm_netlink::Socket| Ok((stats::list(socket)?, stats::drops(socket)?));
             let (devices, drops) = dc.underlay.call("read counters of", name.as_str(), read)?;
             for (info, seen) in devices {
                 let Some((end, link)) = parse_link_mark(&self.id, &info.alias) else { continue };
                 let behind = lost.get(&info.name).map_or(0, |lost| lost[end]);
-                let dropped = seen.tx_dropped + drops.get(&info.index).copied().unwrap_or(0) + behind;
+                let dropped =
+                    seen.tx_dropped + drops.get(&info.index).map_or(0, |drops| drops.queue) + behind;
                 let sent = Counts { packets: seen.tx_packets, bytes: seen.tx_bytes, dropped };
                 let entry = found.entry(info.name).or_insert((link, [None, None]));
                 entry.1[end] = Some((name.clone(), sent));
@@ -101,7 +110,7 @@ impl Installation {
                     .find_datacenter(end)?
                     .ok_or_else(|| absent(name, &format!("there is no data center {end}")))?;
                 let devices = dc.underlay.call("list devices of", end.as_str(), link::list)?;
-                let is_it = |info: &llcm_netlink::LinkInfo| {
+                let is_it = |info: &LinkInfo| {
                     parse_link_mark(&self.id, &info.alias).is_some_and(|(_, link)| link == *name)
                 };
                 let found = devices.into_iter().find(is_it);
@@ -135,12 +144,19 @@ impl Watched {
         if self.over { &self.dc.overlay } else { &self.dc.underlay }
     }
 
-    /// Reads frames on a thread that may block, until nobody takes them or the device is gone. Returns what was
-    /// dropped.
-    fn read(mut self, frames: &mpsc::Sender<Frame>) -> DriverResult<u64> {
-        let mut looked = std::time::Instant::now();
-        while !frames.is_closed() {
+    /// Reads frames on a thread that may block: all that pass until a time, given as the frames' time stamps are, or
+    /// until nobody takes them or the device is gone.
+    fn read(mut self, frames: &mpsc::Sender<Frame>, until: Option<Duration>) -> DriverResult<Read> {
+        let mut looked = Instant::now();
+        let mut untaken = 0;
+        loop {
+            // Known before the kernel is asked for more: when it has none then, all that passed in time was read.
+            let over = until.is_some_and(|until| since_1970() >= until);
+            if frames.is_closed() && !over {
+                break;
+            }
             match self.socket.next().during("capture in", self.netns().name())? {
+                Some(frame) if until.is_some_and(|until| frame.at > until) => break,
                 Some(mut frame) => {
                     if self.over {
                         // What the data center's side sends, the container receives.
@@ -150,11 +166,12 @@ impl Watched {
                         };
                     }
                     if frames.blocking_send(frame).is_err() {
-                        break;
+                        untaken += 1;
                     }
                 }
+                None if over => break,
                 None if looked.elapsed() >= LOOK => {
-                    looked = std::time::Instant::now();
+                    looked = Instant::now();
                     let name = self.netns().name();
                     let devices = self.netns().call("list devices of", name, link::list)?;
                     if devices.iter().all(|info| info.index != self.device) {
@@ -164,8 +181,21 @@ impl Watched {
                 None => {}
             }
         }
-        Ok(self.socket.dropped)
+        let name = self.netns().name().to_owned();
+        Ok(Read { dropped: self.socket.finish().during("end capture in", &name)?, untaken })
     }
+}
+
+/// What became of the frames that were not handed out.
+struct Read {
+    /// By the kernel, for want of room.
+    dropped: u64,
+    /// Read when nobody took them any more.
+    untaken: u64,
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 #[async_trait]
@@ -191,25 +221,49 @@ impl Capture for LinuxNetwork {
         };
         let watched = self.run("capture at", target.clone(), SHORT, move |it| it.watch(&wanted)).await??;
         let (sender, mut frames) = mpsc::channel(WAITING);
-        let reading = tokio::task::spawn_blocking(move || watched.read(&sender));
+        // One that is further away than time goes never comes.
+        let until = spec.duration.and_then(|limit| since_1970().checked_add(limit));
+        let reading = tokio::task::spawn_blocking(move || watched.read(&sender, until));
+        let mut untaken = 0;
+        // Whether the sink has enough, and what was dropped until then.
+        let mut enough = None;
         let taking = async {
-            if sink.began().await {
-                while let Some(frame) = frames.recv().await {
-                    if !sink.frame(frame).await {
-                        break;
-                    }
+            if !sink.began().await {
+                enough = Some(0);
+                return;
+            }
+            while let Some(frame) = frames.recv().await {
+                let dropped = frame.dropped;
+                untaken = 1;
+                let more = sink.frame(frame).await;
+                untaken = 0;
+                if !more {
+                    enough = Some(dropped);
+                    return;
                 }
             }
         };
-        match spec.duration {
-            // Its end is an end like others.
-            Some(limit) => drop(tokio::time::timeout(limit, taking).await),
-            None => taking.await,
-        }
+        // The reading ends by itself when it is time; it is waited for only if somebody does not take what was read, or
+        // the clock was set back.
+        let late = match spec.duration {
+            Some(limit) => tokio::time::timeout(limit.saturating_add(LATE), taking).await.is_err(),
+            None => {
+                taking.await;
+                false
+            }
+        };
         // Ends the reading, too, which may be waiting for room.
+        frames.close();
+        while late && frames.recv().await.is_some() {
+            untaken += 1;
+        }
         drop(frames);
         match reading.await {
-            Ok(dropped) => Ok(CaptureEnd { dropped: dropped? }),
+            Ok(read) => {
+                let read = read?;
+                let untaken = if late { untaken + read.untaken } else { 0 };
+                Ok(CaptureEnd { dropped: enough.unwrap_or(read.dropped + untaken) })
+            }
             Err(error) => {
                 Err(DriverError::new(ErrorKind::Failed, "capture at", target, format!("worker: {error}")))
             }

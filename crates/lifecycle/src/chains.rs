@@ -3,15 +3,17 @@
 //! - **Expected flow.** `decide` says what the chain will be (pure: the plan, the chains that are there, the ids that
 //!   are taken); that is written down; then the network driver makes it. It is removed the other way round.
 //! - **Guarantees.** What is written down is wanted: a restart of this program or of a container, or a new start of the
-//!   host, finds it or makes it again. A chain that could not be made is not there, and not written down. A chain goes
-//!   with its instance, whose take-down removes everything that the driver knows of it.
+//!   host, finds it or makes it again. After a restart of this program all are made once more, whatever the driver lists.
+//!   A chain that could not be made is not there, and not written down. A chain goes with its instance, whose take-down
+//!   removes everything that the driver knows of it.
 //! - **Caveats.** A program that is killed between the driver's work and its record has the chain still, or makes it
 //!   still: whoever asked was told nothing, and may ask again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use llcm_names::{ContainerName, IfName, InstanceId, SegmentId};
-use llcm_runtime::{ChainSpec, Chains, FrameMatch};
+use llcm_runtime::{ChainSpec, Chains, DriverError, FrameMatch};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -20,6 +22,7 @@ use crate::error::{ErrorCode, LifecycleError};
 use crate::instance::Instance;
 use crate::journal::Record;
 use crate::request::InstanceState;
+use crate::watching;
 
 mod decide;
 
@@ -180,7 +183,8 @@ pub(crate) async fn add(
     Err(failed)
 }
 
-/// Removes chains; goes on after errors. Their views, in the order of their numbers.
+/// Removes chains; goes on after errors, and says in the first one what was removed. Their views, in the order of their
+/// numbers.
 pub(crate) async fn remove(
     core: Arc<Core>,
     id: InstanceId,
@@ -214,28 +218,41 @@ pub(crate) async fn remove(
             Err(error) => errors.push(error),
         }
     }
+    // All that was wrong with the instance may have been that one could not be made.
+    let lost = {
+        let watched = &mut instance.memory().watched;
+        removed.iter().filter(|chain| watched.forget_chain(chain.id)).count()
+    };
+    if lost > 0 {
+        watching::look_at_all(&core, &instance);
+    }
     let mut errors = errors.into_iter();
     match errors.next() {
         None => Ok(removed),
         Some(mut first) => {
+            if !removed.is_empty() {
+                let gone = removed.iter().map(|chain| chain.id.to_string()).collect::<Vec<_>>().join(", ");
+                first.message = format!("{}; chains that were removed: {gone}", first.message);
+            }
             first.others.extend(errors.map(|error| error.message));
             Err(first)
         }
     }
 }
 
-/// Makes all chains of an instance that are written down.
-pub(crate) async fn restore(core: &Core, instance: &Instance) -> llcm_runtime::DriverResult<()> {
+/// Makes all chains of an instance that are written down; goes on after errors. Those that could not be made, and why.
+pub(crate) async fn restore(core: &Core, instance: &Instance) -> BTreeMap<SegmentId, DriverError> {
     let wanted: Vec<_> = {
         let memory = instance.memory();
         memory.record.chains.values().map(|chain| chain.spec.clone()).collect()
     };
+    let mut failed = BTreeMap::new();
     if let Some(driver) = core.parts.backend.network().chains() {
         for spec in &wanted {
-            driver.ensure_chain(spec).await?;
+            failed.extend(driver.ensure_chain(spec).await.err().map(|error| (spec.id, error)));
         }
     }
-    Ok(())
+    failed
 }
 
 fn driver(core: &Core) -> Result<&dyn Chains, LifecycleError> {

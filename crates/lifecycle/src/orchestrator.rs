@@ -28,7 +28,7 @@ mod network;
 /// `onboard`, `instantiate` or `terminate` changes nothing.
 #[derive(Debug)]
 pub struct Orchestrator {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 impl Orchestrator {

@@ -2,12 +2,14 @@
 
 use llcm_names::InstanceId;
 use llcm_runtime::{
-    Capture, CaptureEnd, CapturePoint, CaptureSpec, Counters, ErrorKind, FrameSink, LinkCounts, PortSpec,
+    CaptureEnd, CapturePoint, CaptureSpec, ContainerState, Counters, ErrorKind, FrameSink, LinkCounts,
+    PortSpec,
 };
 
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError, code_of};
 use crate::instance::Instance;
+use crate::orchestrator::Orchestrator;
 use crate::plan::SapPlace;
 use crate::request::{CaptureOptions, CaptureTarget, InterfaceTraffic};
 
@@ -48,7 +50,7 @@ pub(crate) async fn capture(
     options: CaptureOptions,
     sink: &mut dyn FrameSink,
 ) -> Result<CaptureEnd, LifecycleError> {
-    let point = point(core, target).await?;
+    let (target, point) = find_target(core, target)?;
     let Some(capture) = core.parts.backend.network().capture() else {
         return Err(unsupported("show frames"));
     };
@@ -57,35 +59,62 @@ pub(crate) async fn capture(
         LifecycleError::new(ErrorCode::TooBusy, message)
     })?;
     let spec = CaptureSpec { point, snap_length: options.snap_length, duration: options.duration };
-    looked(capture, &spec, sink).await
-}
-
-async fn looked(
-    capture: &dyn Capture,
-    spec: &CaptureSpec,
-    sink: &mut dyn FrameSink,
-) -> Result<CaptureEnd, LifecycleError> {
-    capture.capture(spec, sink).await.map_err(|error| {
-        let code = match error.kind {
-            // Known, and not there now: its container does not run.
-            ErrorKind::NotFound | ErrorKind::Conflict => ErrorCode::WrongState,
-            other => code_of(other),
-        };
-        LifecycleError::new(code, error.to_string())
+    capture.capture(&spec, sink).await.map_err(|error| match error.kind {
+        // Known, and not there now. The driver's words are of ports and devices.
+        ErrorKind::NotFound => LifecycleError::new(ErrorCode::WrongState, absent(core, &target)),
+        ErrorKind::Conflict => LifecycleError::new(ErrorCode::WrongState, error.to_string()),
+        other => LifecycleError::new(code_of(other), error.to_string()),
     })
 }
 
-/// Where a target is.
-async fn point(core: &Core, target: &CaptureTarget) -> Result<CapturePoint, LifecycleError> {
+/// Why there is nothing to look at.
+fn absent(core: &Core, target: &CaptureTarget) -> String {
     match target {
         CaptureTarget::Interface { instance, container, interface } => {
-            let instance = core.find_instance(*instance)?;
-            let found = find(&instance, container, interface)?;
-            Ok(CapturePoint::Port {
-                owner: found.owner.clone(),
-                datacenter: found.datacenter.clone(),
-                port: found.id,
-            })
+            let instance = core.instance(*instance);
+            let is_down = instance.is_some_and(|instance| {
+                let planned = instance.plan.containers.iter().find(|it| it.name.as_str() == container);
+                let state = planned.map(|it| instance.memory().seen.get(&it.spec.name).copied());
+                state.is_some_and(|state| state != Some(ContainerState::Running))
+            });
+            let why = if is_down { ": its container does not run" } else { "" };
+            format!("interface {container}:{interface} is not there now{why}")
+        }
+        CaptureTarget::Link { name, end } => {
+            let end = end.as_ref().map(|end| format!(" in {end}")).unwrap_or_default();
+            format!("link {name} has no end{end} now")
+        }
+    }
+}
+
+impl Orchestrator {
+    /// What a capture would look at, by its own names: the container's instead of a function's id, the interface's instead
+    /// of a connection point's id, a link with the end. For whoever writes down what is done before it is done.
+    ///
+    /// # Errors
+    /// `InstanceNotFound`, `PointNotFound`.
+    pub fn capture_target(&self, target: &CaptureTarget) -> Result<CaptureTarget, LifecycleError> {
+        find_target(&self.core, target).map(|(named, _)| named)
+    }
+}
+
+/// The target with all its own names (the container's, the interface's, the end of the link), and where it is.
+fn find_target(core: &Core, target: &CaptureTarget) -> Result<(CaptureTarget, CapturePoint), LifecycleError> {
+    match target {
+        CaptureTarget::Interface { instance: id, container, interface } => {
+            let instance = core.find_instance(*id)?;
+            let (container, port) = find(&instance, container, interface)?;
+            let named = CaptureTarget::Interface {
+                instance: *id,
+                container: container.to_owned(),
+                interface: port.ifname.to_string(),
+            };
+            let point = CapturePoint::Port {
+                owner: port.owner.clone(),
+                datacenter: port.datacenter.clone(),
+                port: port.id,
+            };
+            Ok((named, point))
         }
         CaptureTarget::Link { name, end } => {
             let topology = core.topology.get();
@@ -100,17 +129,19 @@ async fn point(core: &Core, target: &CaptureTarget) -> Result<CapturePoint, Life
                     not_found(format!("link {name} joins {} and {}, not {end}", link.a.dc, link.b.dc))
                 })?,
             };
-            Ok(CapturePoint::Link { name: name.clone(), end: end.clone() })
+            let named = CaptureTarget::Link { name: name.clone(), end: Some(end.clone()) };
+            Ok((named, CapturePoint::Link { name: name.clone(), end: end.clone() }))
         }
     }
 }
 
-/// An interface by the name of its container or function, and its own name or its connection point's id.
+/// An interface by the name of its container or function, and its own name or its connection point's id; with its
+/// container's name.
 fn find<'a>(
     instance: &'a Instance,
     container: &str,
     interface: &str,
-) -> Result<&'a PortSpec, LifecycleError> {
+) -> Result<(&'a str, &'a PortSpec), LifecycleError> {
     let ids = instance.plan.containers.iter().flat_map(|it| &it.interfaces);
     let id_of = |port: &PortSpec| ids.clone().find(|it| it.port.id == port.id).map(|it| it.id.as_str());
     let here = interfaces(instance).into_iter().filter(|(name, vnf_id, port)| {
@@ -119,7 +150,7 @@ fn find<'a>(
     });
     let found: Vec<_> = here.collect();
     match found.as_slice() {
-        [(_, _, port)] => Ok(port),
+        [(name, _, port)] => Ok((name, port)),
         [] => {
             let all =
                 interfaces(instance).into_iter().map(|(name, _, port)| format!("{name}:{}", port.ifname));

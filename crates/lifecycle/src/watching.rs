@@ -59,6 +59,12 @@ pub(crate) struct Watched {
     lost: BTreeSet<String>,
     /// Chains that are not there.
     lost_chains: BTreeSet<SegmentId>,
+    /// Whether links may be there in parts: the earlier run may have been killed while it made them again, for containers
+    /// that were not there either.
+    unsure_links: bool,
+    /// Whether all chains are to be made again: the earlier run may have been killed in the middle of adding or removing
+    /// one, and what the driver lists then does not tell a whole chain from a half.
+    unsure_chains: bool,
     /// Reasons that stand among the errors already.
     told: BTreeSet<String>,
 }
@@ -78,6 +84,11 @@ impl Watched {
             }
             _ => false,
         }
+    }
+
+    /// A chain is not wanted any more. Whether it was missing.
+    pub(crate) fn forget_chain(&mut self, chain: SegmentId) -> bool {
+        self.lost_chains.remove(&chain)
     }
 }
 
@@ -320,6 +331,10 @@ pub(crate) fn taken_over(core: &Core, instance: &Instance, found: Found) -> Vec<
         }
     }
     memory.seen = found.containers.into_iter().map(|(name, (state, _))| (name, state)).collect();
+    let planned = instance.plan.containers.iter().map(|container| &container.spec.name);
+    let mut states = planned.map(|name| memory.seen.get(name));
+    let all_run = states.all(|state| state == Some(&ContainerState::Running));
+    memory.watched.unsure_links = !all_run || !found.unplugged.is_empty();
     memory.watched.replug = found.unplugged;
     for container in &memory.watched.replug.clone() {
         let trouble = "an interface is missing".to_owned();
@@ -327,6 +342,7 @@ pub(crate) fn taken_over(core: &Core, instance: &Instance, found: Found) -> Vec<
     }
     memory.watched.lost = found.lost;
     memory.watched.lost_chains = found.lost_chains;
+    memory.watched.unsure_chains = !memory.record.chains.is_empty();
     let reasons = reasons(&instance.plan, &memory);
     let state = if reasons.is_empty() { InstanceState::Running } else { InstanceState::Degraded };
     // What was a reason before the restart has been told before it.

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use common::{Rig, down, push, run};
 use llcm_lifecycle::chains::{COOKIE, ChainRequest, ChainView, EndRef, MOST, PRIORITY, Which};
 use llcm_lifecycle::request::InstanceState;
 use llcm_lifecycle::{ErrorCode, Orchestrator, Settings};
-use llcm_names::{EngineName, InstanceId};
+use llcm_names::{EngineName, InstanceId, SegmentId};
 use llcm_runtime::simulated::{Fault, Operation};
 use llcm_testkit::demo_chain;
 use tokio::runtime::Runtime;
@@ -144,7 +145,7 @@ async fn what_makes_no_sense_is_refused_before_anything_is_done() {
     let (code, _) = refused(&llcm, id, request("vnf0.vdu01.0", "vnf2.vdu01.1", "")).await;
     assert_eq!(code, ErrorCode::ContainerNotFound);
     down(&llcm, other.id).await.unwrap();
-    let failed = llcm.remove_chains(id, Which::One(llcm_names::SegmentId::MAX)).await.unwrap_err();
+    let failed = llcm.remove_chains(id, Which::One(SegmentId::MAX)).await.unwrap_err();
     assert_eq!(failed.code, ErrorCode::ChainNotFound);
 }
 
@@ -257,4 +258,84 @@ fn chains_are_made_again_on_a_host_that_lost_them() {
         llcm.remove_chains(id, Which::Cookie(COOKIE)).await.unwrap();
         assert!(hears(&rig, "20.0.0.2"));
     });
+}
+
+/// Three chains of one instance, added by a server that is gone then; the instance and their numbers.
+fn three_left_by_a_server(rig: &Rig) -> (InstanceId, [SegmentId; 3]) {
+    runtime().block_on(async {
+        let llcm = rig.open().await;
+        let service = push(&llcm, &demo_chain()).await;
+        let id = run(&llcm, &service).await.id;
+        let mut numbers = Vec::new();
+        for priority in [1, 2, 3] {
+            let wanted = ChainRequest { priority, ..request("vnf0:output", "vnf2:input", "") };
+            numbers.push(add(&llcm, id, wanted).await.id);
+        }
+        (id, numbers.try_into().unwrap())
+    })
+}
+
+/// Chains that were asked for to be made, by number.
+fn made(rig: &Rig) -> BTreeSet<String> {
+    let calls = rig.world.calls().into_iter();
+    calls.filter(|call| call.operation == Operation::EnsureChain).map(|call| call.target).collect()
+}
+
+/// What a driver lists does not tell a whole chain from what a kill has left of one: the next server makes all of them
+/// once more, those behind one that cannot be made among them. That one is told until it can be made.
+#[test]
+fn the_next_server_makes_all_chains_once_more() {
+    let rig = Rig::new();
+    let (id, numbers) = three_left_by_a_server(&rig);
+    rig.world.forget_calls();
+    rig.world.add_fault(Fault::fail(Operation::EnsureChain).target(&numbers[0].to_string()).times(2));
+    runtime().block_on(async {
+        let llcm = rig.open().await;
+        until(|| made(&rig) == numbers.iter().map(ToString::to_string).collect()).await;
+        until(|| rig.world.calls().iter().filter(|it| it.target == numbers[0].to_string()).count() == 3)
+            .await;
+        until(|| llcm.instances(false)[0].state == InstanceState::Running).await;
+        let told = format!("chain {} is missing", numbers[0]);
+        assert_eq!(llcm.instances(false)[0].errors, [told]);
+        // Once is enough.
+        rig.world.forget_calls();
+        down(&llcm, id).await.unwrap();
+        assert_eq!(made(&rig), BTreeSet::new());
+    });
+}
+
+/// A chain that cannot be made is removed: nothing is wrong with the instance then.
+#[test]
+fn a_missing_chain_that_is_removed_is_missed_no_more() {
+    let rig = Rig::new();
+    let (id, numbers) = three_left_by_a_server(&rig);
+    rig.world.add_fault(Fault::fail(Operation::EnsureChain).target(&numbers[1].to_string()).always());
+    runtime().block_on(async {
+        let llcm = rig.open().await;
+        until(|| llcm.instances(false)[0].state == InstanceState::Degraded).await;
+        assert_eq!(llcm.instances(false)[0].reasons, [format!("chain {} is missing", numbers[1])]);
+        llcm.remove_chains(id, Which::One(numbers[1])).await.unwrap();
+        until(|| llcm.instances(false)[0].state == InstanceState::Running).await;
+        assert_eq!(llcm.instances(false)[0].reasons, Vec::<String>::new());
+        down(&llcm, id).await.unwrap();
+    });
+}
+
+/// Of several chains one cannot be removed: the error says which are gone.
+#[tokio::test]
+async fn a_removal_that_fails_in_the_middle_says_what_it_removed() {
+    let rig = Rig::new();
+    let llcm = rig.open_quick().await;
+    let service = push(&llcm, &demo_chain()).await;
+    let id = run(&llcm, &service).await.id;
+    let mut numbers = Vec::new();
+    for priority in [1, 2, 3] {
+        let wanted = ChainRequest { priority, ..request("vnf0", "vnf2", "") };
+        numbers.push(add(&llcm, id, wanted).await.id);
+    }
+    rig.world.add_fault(Fault::fail(Operation::RemoveChain).target(&numbers[1].to_string()));
+    let error = llcm.remove_chains(id, Which::Cookie(COOKIE)).await.unwrap_err();
+    let told = format!("; chains that were removed: {}, {}", numbers[0], numbers[2]);
+    assert!(error.message.ends_with(&told), "{error}");
+    assert_eq!(llcm.chains(id).unwrap().iter().map(|chain| chain.id).collect::<Vec<_>>(), [numbers[1]]);
 }

@@ -13,6 +13,8 @@ const TCA_STATS2: u16 = 7;
 const TCA_STATS_QUEUE: u16 = 3;
 /// `TC_H_ROOT`: the parent of the queue that a device sends from.
 const ROOT: u32 = 0xffff_ffff;
+/// `TC_H_CLSACT`: the parent of what holds the filters of a device.
+const HOOKS: u32 = 0xffff_fff1;
 /// Length of `struct tcmsg`.
 const TCMSG: usize = 20;
 
@@ -59,23 +61,39 @@ fn statistics(payload: &[u8]) -> Option<Statistics> {
     })
 }
 
-/// By the index of a device, the frames that the queue it sends from has thrown away.
-pub fn queue_drops(socket: &mut Socket) -> Result<BTreeMap<u32, u64>, NetlinkError> {
+/// Frames of a device that were thrown away and are not in its own [`Statistics`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drops {
+    /// By the queue that it sends from.
+    pub queue: u64,
+    /// By its filters, at both hooks.
+    pub filters: u64,
+}
+
+/// By the index of a device, the frames that its queue and its filters have thrown away.
+pub fn drops(socket: &mut Socket) -> Result<BTreeMap<u32, Drops>, NetlinkError> {
     let mut request = Request::dump(RTM_GETQDISC);
     request.tc(0, 0, 0, 0);
     let found = socket.dump(&mut request)?;
-    Ok(found
-        .iter()
-        .filter(|(kind, _)| *kind == RTM_NEWQDISC)
-        .filter_map(|(_, payload)| drops(payload))
-        .collect())
+    let mut drops: BTreeMap<u32, Drops> = BTreeMap::new();
+    for (_, payload) in found.iter().filter(|(kind, _)| *kind == RTM_NEWQDISC) {
+        let Some((device, parent, dropped)) = dropped(payload) else { continue };
+        let entry = drops.entry(device).or_default();
+        match parent {
+            ROOT => entry.queue = dropped,
+            HOOKS => entry.filters = dropped,
+            // A part of a queue, which is in the root's.
+            _ => {}
+        }
+    }
+    Ok(drops)
 }
 
-fn drops(payload: &[u8]) -> Option<(u32, u64)> {
-    let root = read_u32(payload, 12)? == ROOT;
+/// The device, the parent and what was thrown away.
+fn dropped(payload: &[u8]) -> Option<(u32, u32, u64)> {
     // `struct gnet_stats_queue`: length, backlog, drops.
     let queue = Attributes(Attributes(payload.get(TCMSG..)?).get(TCA_STATS2)?).get(TCA_STATS_QUEUE)?;
-    root.then_some((read_u32(payload, 4)?, u64::from(read_u32(queue, 8)?)))
+    Some((read_u32(payload, 4)?, read_u32(payload, 12)?, u64::from(read_u32(queue, 8)?)))
 }
 
 #[cfg(test)]
@@ -102,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_root_queue_counts() {
+    fn drops_are_read_with_the_parent_of_what_dropped() {
         let message = |parent: u32| {
             let mut request = Request::new(RTM_NEWQDISC, 0);
             request.tc(9, 0x10000, parent, 2).nest(TCA_STATS2, |stats| {
@@ -111,7 +129,9 @@ mod tests {
             });
             request.finish(1)[crate::wire::HEADER..].to_vec()
         };
-        assert_eq!(drops(&message(ROOT)), Some((9, 3)));
-        assert_eq!(drops(&message(0xffff_fff1)), None);
+        for parent in [ROOT, HOOKS, 0x10001] {
+            assert_eq!(dropped(&message(parent)), Some((9, parent, 3)));
+        }
+        assert_eq!(dropped(&message(ROOT)[..TCMSG]), None);
     }
 }

@@ -88,7 +88,7 @@ pub struct CaptureSpec {
     pub point: CapturePoint,
     /// Bytes of each frame that are wanted.
     pub snap_length: u32,
-    /// How long; `None`: until the sink has enough or the point is gone.
+    /// How long, by the frames' time stamps; `None`: until the sink has enough or the point is gone.
     pub duration: Option<Duration>,
 }
 
@@ -114,6 +114,8 @@ pub struct Frame {
     pub length: u32,
     /// Its beginning, from the Ethernet header on, VLAN tags included.
     pub bytes: Vec<u8>,
+    /// How many frames of this capture were dropped before it, because they came faster than they were taken.
+    pub dropped: u64,
 }
 
 /// Takes frames as they pass.
@@ -137,7 +139,8 @@ pub struct CaptureEnd {
 #[async_trait]
 pub trait Capture: Send + Sync {
     /// Hands out frames in the order in which they passed until it is enough, the time is over, or the port or link is
-    /// gone. What is not taken soon enough is dropped and counted: traffic never waits for whoever looks at it.
+    /// gone. What is not taken soon enough is dropped and counted: traffic never waits for whoever looks at it. What
+    /// passed in time is handed out also when that takes longer.
     ///
     /// # Errors
     /// `NotFound` when there is no such port or link end, `Conflict` for another owner's.

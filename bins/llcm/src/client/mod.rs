@@ -293,7 +293,28 @@ async fn refusal(response: Response) -> anyhow::Error {
         .unwrap_or_default();
     let further = findings.iter().filter_map(|finding| what_is_new(finding, message));
     let lines: Vec<String> = std::iter::once(message.to_owned()).chain(further).collect();
-    anyhow!(lines.join("\n  "))
+    let code = answer.get("code").and_then(Value::as_str).unwrap_or_default().to_owned();
+    anyhow::Error::new(Refused { code, text: lines.join("\n  ") })
+}
+
+/// An answer that is no success.
+#[derive(Debug)]
+struct Refused {
+    code: String,
+    text: String,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Whether an error is the server's, with this code.
+pub(crate) fn is_refused_as(error: &anyhow::Error, code: &str) -> bool {
+    error.downcast_ref::<Refused>().is_some_and(|refused| refused.code == code)
 }
 
 /// A finding without what was said already: its place and hint may still be news.

@@ -6,13 +6,15 @@ mod summary;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context as _, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use llcm_api::CaptureLine;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, ChildStdin, Command};
 
 use crate::cli::Connection;
 use crate::client::{Client, stream};
@@ -68,17 +70,14 @@ pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode
         }
     }
     let lines = client.post_stream("/captures", &wanted).await?;
-    let mut shown = Shown::open(args)?;
-    let outcome = copy(lines, &mut shown).await;
-    let closed = shown.close();
-    let (frames, dropped) = outcome?;
+    let mut shown = Shown::open(args).await?;
+    let mut taken = Taken::default();
+    let outcome = copy(lines, &mut shown, &mut taken).await;
+    // Interrupted, tcpdump is as well.
+    let closed = shown.close(matches!(outcome, Ok(End::Interrupted))).await;
+    let end = outcome?;
     closed?;
-    let dropped = match dropped {
-        Some(0) => String::new(),
-        Some(dropped) => format!(", {dropped} more passed too fast to be taken"),
-        None => ", ended early".to_owned(),
-    };
-    output::note(format_args!("{frames} frames{dropped}"))?;
+    output::note(taken.told(end))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,25 +94,69 @@ async fn interface(client: &Client, args: &Args) -> anyhow::Result<serde_json::V
     Ok(json!({ "instance": instance.id, "container": container, "interface": interface }))
 }
 
-/// Shows frames until the capture ends or somebody interrupts it; how many, and how many were dropped.
-async fn copy(mut lines: stream::Lines, shown: &mut Shown) -> anyhow::Result<(u64, Option<u64>)> {
-    let mut frames = 0;
+/// What came of a capture so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Taken {
+    frames: u64,
+    /// As the server told last.
+    dropped: u64,
+}
+
+/// Why a capture has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The server says so.
+    Told,
+    /// Somebody interrupted it.
+    Interrupted,
+    /// tcpdump takes no more frames.
+    Untaken,
+}
+
+impl Taken {
+    fn told(self, end: End) -> String {
+        let Self { frames, dropped } = self;
+        let dropped = match dropped {
+            0 => String::new(),
+            _ => format!(", {dropped} more passed too fast to be taken"),
+        };
+        let early = if end == End::Told { "" } else { ", ended early" };
+        format!("{frames} frames{dropped}{early}")
+    }
+}
+
+/// Shows frames until the capture ends or somebody interrupts it.
+async fn copy(mut lines: stream::Lines, shown: &mut Shown, taken: &mut Taken) -> anyhow::Result<End> {
     // One for all turns: a signal that comes while a frame is shown must not be missed.
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         let line = tokio::select! {
+            biased;
+            _ = &mut interrupted => return Ok(End::Interrupted),
+            () = shown.gone() => return Ok(End::Untaken),
             line = lines.next::<CaptureLine>() => line?,
-            _ = &mut interrupted => return Ok((frames, None)),
         };
         match line {
             Some(CaptureLine::Began { .. }) => output::note("capturing; interrupt to end")?,
-            Some(CaptureLine::Frame { at_ns, direction, length, data }) => {
+            Some(CaptureLine::Frame { at_ns, direction, length, data, dropped }) => {
+                taken.dropped = dropped.unwrap_or(taken.dropped);
                 let bytes = STANDARD.decode(data).context("the server's answer is garbled")?;
-                shown.frame(&pcap::Frame { at_ns, direction, length, bytes })?;
-                frames += 1;
+                let frame = pcap::Frame { at_ns, direction, length, bytes };
+                let is_shown = tokio::select! {
+                    biased;
+                    _ = &mut interrupted => return Ok(End::Interrupted),
+                    is_shown = shown.frame(&frame) => is_shown?,
+                };
+                if !is_shown {
+                    return Ok(End::Untaken);
+                }
+                taken.frames += 1;
             }
             Some(CaptureLine::Failed { error, .. }) => return Err(anyhow!(error)),
-            Some(CaptureLine::Ended { dropped, .. }) => return Ok((frames, Some(dropped))),
+            Some(CaptureLine::Ended { dropped, .. }) => {
+                taken.dropped = dropped;
+                return Ok(End::Told);
+            }
             None => bail!("the server's answer broke off"),
         }
     }
@@ -124,13 +167,13 @@ enum Shown {
     /// To a file or a pipe, as pcap.
     Pcap(Box<dyn Write>),
     /// To tcpdump, which shows them.
-    Tcpdump(Box<Child>),
+    Tcpdump(Box<Child>, ChildStdin),
     /// To standard output, a line each.
     Lines,
 }
 
 impl Shown {
-    fn open(args: &Args) -> anyhow::Result<Self> {
+    async fn open(args: &Args) -> anyhow::Result<Self> {
         let mut out: Box<dyn Write> = match &args.write {
             Some(path) if path.as_os_str() == "-" => Box::new(io::stdout()),
             Some(path) => {
@@ -142,11 +185,14 @@ impl Shown {
                 // Unbuffered, without names to be looked up.
                 let started =
                     Command::new("tcpdump").args(["-n", "-l", "-r", "-"]).stdin(Stdio::piped()).spawn();
-                let Ok(mut child) = started else { return Ok(Self::Lines) };
-                if let Some(input) = &mut child.stdin {
-                    input.write_all(&pcap::header())?;
-                }
-                return Ok(Self::Tcpdump(Box::new(child)));
+                let mut child = match started {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Lines),
+                    other => other.context("cannot start tcpdump; --plain shows frames without it")?,
+                };
+                let mut input = child.stdin.take().context("tcpdump takes no frames")?;
+                // One that has ended already is noticed, with how, when it is waited for.
+                is_taken(input.write_all(&pcap::header()).await)?;
+                return Ok(Self::Tcpdump(Box::new(child), input));
             }
         };
         out.write_all(&pcap::header())?;
@@ -154,27 +200,66 @@ impl Shown {
         Ok(Self::Pcap(out))
     }
 
-    /// Shown at once: whoever reads a pipe is to see it now.
-    fn frame(&mut self, frame: &pcap::Frame) -> anyhow::Result<()> {
+    /// Shown at once: whoever reads a pipe is to see it now. `false`: tcpdump takes no more.
+    async fn frame(&mut self, frame: &pcap::Frame) -> anyhow::Result<bool> {
         match self {
             Self::Pcap(out) => {
                 out.write_all(&pcap::record(frame))?;
-                Ok(out.flush()?)
+                out.flush()?;
+                Ok(true)
             }
-            Self::Tcpdump(child) => match &mut child.stdin {
-                Some(input) => Ok(input.write_all(&pcap::record(frame))?),
-                None => bail!("tcpdump takes no frames"),
-            },
-            Self::Lines => output::line(summary::line(frame)),
+            Self::Tcpdump(_, input) => is_taken(input.write_all(&pcap::record(frame)).await),
+            Self::Lines => output::line(summary::line(frame)).map(|()| true),
+        }
+    }
+
+    /// Resolves when tcpdump has ended by itself.
+    async fn gone(&mut self) {
+        match self {
+            // How, is told when it is waited for again.
+            Self::Tcpdump(child, _) => drop(child.wait().await),
+            Self::Pcap(_) | Self::Lines => std::future::pending().await,
         }
     }
 
     /// Waits until all is shown.
-    fn close(self) -> anyhow::Result<()> {
-        if let Self::Tcpdump(mut child) = self {
-            drop(child.stdin.take());
-            child.wait().context("tcpdump")?;
+    async fn close(self, interrupted: bool) -> anyhow::Result<()> {
+        if let Self::Tcpdump(mut child, input) = self {
+            drop(input);
+            let status = child.wait().await.context("tcpdump")?;
+            // What it writes to is what this program writes to: whoever read that may have gone away.
+            if !status.success() && !interrupted && !output::is_unread() {
+                bail!(
+                    "tcpdump failed ({status}): --plain shows frames without it, --write keeps them in a file"
+                );
+            }
         }
         Ok(())
+    }
+}
+
+/// Whether what was written to a pipe is taken by somebody.
+fn is_taken(written: io::Result<()>) -> anyhow::Result<bool> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        other => Ok(other.map(|()| true)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_dropped_is_told_whatever_ended_the_capture() {
+        for (frames, dropped, end, expected) in [
+            (3, 0, End::Told, "3 frames"),
+            (3, 7, End::Told, "3 frames, 7 more passed too fast to be taken"),
+            (3, 0, End::Interrupted, "3 frames, ended early"),
+            (3, 7, End::Interrupted, "3 frames, 7 more passed too fast to be taken, ended early"),
+            (0, 7, End::Untaken, "0 frames, 7 more passed too fast to be taken, ended early"),
+        ] {
+            assert_eq!(Taken { frames, dropped }.told(end), expected);
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{Connection, Output};
 use crate::client::model::Chain;
-use crate::client::{Client, select, typed};
+use crate::client::{Client, is_refused_as, select, typed};
 use crate::output;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -147,7 +147,7 @@ async fn list(client: &Client, args: &Ls) -> anyhow::Result<ExitCode> {
     let mut rows = Vec::new();
     let mut values = Vec::new();
     for instance in all {
-        let told = client.chains(&instance.id, args.cookie).await?;
+        let told = chains(client, &instance.id, args.cookie, args.instance.is_some()).await?;
         let chains: Vec<Chain> = typed(told.clone())?;
         rows.extend(chains.iter().map(|chain| {
             let matches = if chain.matches.is_empty() { "all".to_owned() } else { chain.matches.clone() };
@@ -171,6 +171,14 @@ async fn list(client: &Client, args: &Ls) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The chains of an instance. One that nobody named may have gone since the instances were listed: it has none then.
+async fn chains(client: &Client, instance: &str, cookie: Option<u64>, named: bool) -> anyhow::Result<Value> {
+    match client.chains(instance, cookie).await {
+        Err(error) if !named && is_refused_as(&error, "instance-not-found") => Ok(Value::Array(Vec::new())),
+        other => other,
+    }
+}
+
 async fn remove(client: &Client, args: &Rm) -> anyhow::Result<ExitCode> {
     let all = client.instances(false).await?;
     if let Some(cookie) = args.cookie {
@@ -187,7 +195,8 @@ async fn remove(client: &Client, args: &Rm) -> anyhow::Result<ExitCode> {
     };
     let mut known = Vec::new();
     for instance in among {
-        let chains: Vec<Chain> = typed(client.chains(&instance.id, None).await?)?;
+        let told = chains(client, &instance.id, None, args.instance.is_some()).await?;
+        let chains: Vec<Chain> = typed(told)?;
         known.extend(chains.into_iter().map(|chain| (chain.id, instance.id.clone())));
     }
     let mut errors = Vec::new();

@@ -1,7 +1,9 @@
 //! `llcm chain` as its users see it.
 
-use crate::run::{Server, demo_package};
 use serde_json::json;
+
+use crate::fake::{Answer, serve};
+use crate::run::{Server, command, demo_package, finish};
 
 #[test]
 fn chains_are_added_listed_and_removed() {
@@ -39,4 +41,26 @@ fn chains_are_added_listed_and_removed() {
     assert!(server.llcm(&["chain", "rm", "--cookie", "11"]).expect(0).contains("removed"));
     assert_eq!(server.llcm(&["chain", "ls", "--output", "json"]).json(), json!([]));
     server.llcm(&["chain", "rm"]).expect_error(2);
+}
+
+/// Between the list of the instances and the question for its chains an instance goes.
+#[test]
+fn an_instance_that_goes_meanwhile_is_passed_over() {
+    let instance = |id: &str| json!({ "id": id, "name": id, "state": "running", "created_at": "now" });
+    let chain = json!({ "id": 4, "source": "a:x", "destination": "b:y", "priority": 1000, "cookie": 10 });
+    let refusal = json!({ "error": "it is told so", "code": "instance-not-found" });
+    let url = serve(vec![
+        Answer::new("GET /api/llcm/v1/instances/gone/", 404, refusal),
+        Answer::new("GET /api/llcm/v1/instances/here/", 200, json!([chain])),
+        Answer::new("GET /api/llcm/v1/instances", 200, json!([instance("gone"), instance("here")])),
+        Answer::new("DELETE /api/llcm/v1/instances/here/chains/4 ", 204, ""),
+    ]);
+    let llcm = |args: &[&str]| finish(command(args).env("LLCM_SERVER", &url).spawn().unwrap());
+    let listed = llcm(&["chain", "ls"]).expect(0);
+    assert!(listed.contains("a:x -> b:y"), "{listed}");
+    assert_eq!(llcm(&["chain", "rm", "4"]).expect(0), "chain 4 removed\n");
+    // One that was asked for is missed.
+    let told = llcm(&["chain", "ls", "gone"]).expect_error(1);
+    assert!(told.contains("it is told so"), "{told}");
+    llcm(&["chain", "rm", "4", "--instance", "gone"]).expect_error(1);
 }

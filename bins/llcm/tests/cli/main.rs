@@ -8,11 +8,13 @@
 
 mod access;
 mod browser;
+mod capture;
 mod certificates;
 mod chains;
 mod demo;
 mod dialects;
 mod doctor;
+mod fake;
 mod full;
 mod help;
 mod image;

@@ -54,6 +54,20 @@ fn a_beginning_and_an_end_are_one_event() {
 }
 
 #[test]
+fn what_it_is_about_is_known_before_it_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path());
+    let id = log.begin(beginning(1, "/captures")).unwrap();
+    log.about(id.clone(), [("link".to_owned(), vec!["backbone".to_owned()])].into()).unwrap();
+    let event =
+        || log.read(&Filter { about: Some("backbone".to_owned()), ..Filter::default() }).unwrap().remove(0);
+    assert_eq!((event().id, event().ended_at), (id.clone(), None));
+    log.end(id, end("one")).unwrap();
+    assert_eq!(event().objects.into_keys().collect::<Vec<_>>(), ["instance", "link"]);
+    assert_eq!(event().status, Some(202));
+}
+
+#[test]
 fn rotation_keeps_the_newest_within_the_bound() {
     let dir = tempfile::tempdir().unwrap();
     let options = AuditOptions { file_bytes: 2000, files: 3 };

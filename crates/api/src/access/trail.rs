@@ -25,6 +25,8 @@ use crate::state::ApiState;
 /// What a request turned out to be about, while it is handled.
 #[derive(Debug, Default)]
 struct Found {
+    /// Where its beginning is, and the name of that.
+    begun: Option<(Arc<AuditLog>, String)>,
     objects: BTreeMap<String, Vec<String>>,
     code: Option<String>,
 }
@@ -43,6 +45,28 @@ pub(crate) fn note(kind: &str, id: impl ToString) {
             ids.push(id);
         }
     });
+}
+
+/// Writes down what the request that is being handled is about, as far as that was noted, before it is done; it is on disk
+/// then. For requests whose path does not tell it.
+///
+/// # Errors
+/// `audit-unavailable` when it cannot be written.
+pub(crate) async fn write_down() -> Result<(), ApiError> {
+    let noted = FOUND.try_with(|found| {
+        let found = found.borrow();
+        found.begun.clone().map(|(log, id)| (log, id, found.objects.clone()))
+    });
+    let Ok(Some((log, id, objects))) = noted else { return Ok(()) };
+    let written = tokio::task::spawn_blocking(move || log.about(id, objects)).await;
+    written.map_err(|error| refused(&error))?.map_err(|error| refused(&error))
+}
+
+/// Nothing is done that cannot be written down.
+fn refused(reason: &dyn std::fmt::Display) -> ApiError {
+    log::error!("refused a request that cannot be written down: {reason}");
+    let message = format!("nothing was changed, because the audit log cannot be written: {reason}");
+    ApiError::new(Code::AuditUnavailable, message)
 }
 
 /// Says that the request that is being handled fails.
@@ -85,15 +109,7 @@ pub(super) async fn begin(
     };
     let writer = Arc::clone(&log);
     let written = tokio::task::spawn_blocking(move || writer.begin(beginning)).await;
-    let refused = |reason: String| {
-        log::error!("refused a request that cannot be written down: {reason}");
-        ApiError::new(
-            Code::AuditUnavailable,
-            format!("nothing was changed, because the audit log cannot be written: {reason}"),
-        )
-    };
-    let id =
-        written.map_err(|error| refused(error.to_string()))?.map_err(|error| refused(error.to_string()))?;
+    let id = written.map_err(|error| refused(&error))?.map_err(|error| refused(&error))?;
     Ok(Some(Begun { log, id: Some(id) }))
 }
 
@@ -103,6 +119,7 @@ pub(super) async fn follow<B: MessageBody>(
     handled: impl Future<Output = Result<ServiceResponse<B>, Error>>,
 ) -> Result<ServiceResponse<B>, Error> {
     let Some(begun) = begun else { return handled.await };
+    let known = begun.id.clone().map(|id| (Arc::clone(&begun.log), id));
     let followed = async move {
         let begun = Following(begun);
         let response = handled.await;
@@ -110,7 +127,7 @@ pub(super) async fn follow<B: MessageBody>(
         begun.end(status).await;
         response
     };
-    FOUND.scope(RefCell::default(), followed).await
+    FOUND.scope(RefCell::new(Found { begun: known, ..Found::default() }), followed).await
 }
 
 /// Dropped in the middle when the client hangs up; runs within the scope of what was found.
@@ -143,7 +160,7 @@ impl Drop for Following {
 }
 
 fn found(status: Option<u16>) -> End {
-    let Found { objects, code } =
+    let Found { objects, code, .. } =
         FOUND.try_with(|found| std::mem::take(&mut *found.borrow_mut())).unwrap_or_default();
     End { at: now(), status, code, objects }
 }

@@ -87,6 +87,9 @@ pub(super) async fn remove_all(state: Data<ApiState>, request: HttpRequest, id: 
             "the query names no cookie: `?cookie=10` removes all chains with that one",
         )
     })?;
+    // Before anything can fail: a removal that fails half-way has removed some of them.
+    let meant = state.orchestrator().chains(instance)?;
+    meant.iter().filter(|chain| chain.cookie == cookie).for_each(|chain| trail::note("chain", chain.id));
     let removed = state.orchestrator().remove_chains(instance, Which::Cookie(cookie)).await?;
     removed.iter().for_each(|chain| trail::note("chain", chain.id));
     Ok(HttpResponse::Ok().json(removed.into_iter().map(Chain::from).collect::<Vec<_>>()))

@@ -71,14 +71,23 @@ impl Wanted {
 
 /// A client that hangs up ends the capture.
 pub(super) async fn capture(state: Data<ApiState>, body: Object<Wanted>) -> Reply {
-    let target = body.0.target()?;
+    let asked = body.0.target()?;
+    if let CaptureTarget::Interface { instance, .. } = &asked {
+        trail::note("instance", instance);
+    }
+    let target = state.orchestrator().capture_target(&asked)?;
     match &target {
         CaptureTarget::Interface { instance, container, interface } => {
             trail::note("instance", instance);
             trail::note("interface", format!("{container}:{interface}"));
         }
-        CaptureTarget::Link { name, .. } => trail::note("link", name),
+        CaptureTarget::Link { name, end } => {
+            trail::note("link", name);
+            end.iter().for_each(|end| trail::note("end", end));
+        }
     }
+    // The path does not tell it, and frames are sent from the beginning of the reply on.
+    trail::write_down().await?;
     let options = CaptureOptions {
         snap_length: body.0.snap_length.unwrap_or(SNAP_LENGTH).clamp(14, SNAP_LENGTH),
         duration: body.0.seconds.map(Duration::from_secs),
@@ -86,8 +95,13 @@ pub(super) async fn capture(state: Data<ApiState>, body: Object<Wanted>) -> Repl
     // What is wrong with the target is told by the status: the reply begins when frames are looked at.
     let (response, lines) = ndjson::reply();
     let (begun, begins) = tokio::sync::oneshot::channel();
-    let mut sink =
-        Sink { lines: lines.clone(), begun: Some(begun), left: body.0.count.unwrap_or(u64::MAX), frames: 0 };
+    let mut sink = Sink {
+        lines: lines.clone(),
+        begun: Some(begun),
+        left: body.0.count.unwrap_or(u64::MAX),
+        frames: 0,
+        dropped: 0,
+    };
     let running = tokio::spawn(async move {
         let orchestrator = state.orchestrator();
         let outcome = tokio::select! {
@@ -143,6 +157,8 @@ struct Sink {
     /// Frames that are still wanted.
     left: u64,
     frames: u64,
+    /// Frames that were dropped, as far as the client was told.
+    dropped: u64,
 }
 
 #[async_trait]
@@ -156,9 +172,10 @@ impl FrameSink for Sink {
     }
 
     async fn frame(&mut self, frame: Frame) -> bool {
-        if !self.lines.send(&CaptureLine::frame(&frame)).await {
+        if !self.lines.send(&CaptureLine::frame(&frame, self.dropped)).await {
             return false;
         }
+        self.dropped = frame.dropped;
         self.frames += 1;
         self.left -= 1;
         self.left > 0

@@ -39,6 +39,7 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
             ("direction", words(&["sent", "received"])),
             ("length", integer()),
             ("data", json!({ "type": "string", "contentEncoding": "base64" })),
+            ("dropped?", integer()),
         ]),
         object([("capturing", boolean())]),
         object([("error", text()), ("code", text())]),

@@ -8,7 +8,7 @@ use actix_web::test::TestRequest;
 use llcm_access::{AuditLog, AuditOptions, Event, Filter};
 use llcm_api::{Access, ApiSettings, resources_of};
 use llcm_lifecycle::{Dialect, Settings};
-use llcm_runtime::simulated::{Latency, Operation, Script};
+use llcm_runtime::simulated::{Fault, Latency, Operation, Script};
 use llcm_testkit::demo_chain;
 use serde_json::{Value, json};
 
@@ -157,5 +157,39 @@ async fn it_is_written_down_before_it_is_done_and_when_the_client_hangs_up() {
     let ended = events(&server).pop().unwrap();
     assert_eq!(short(&ended), "loopback POST /instantiations ? client-gone instance,request,service");
     assert_eq!(ended.objects["instance"], [orchestrator.instances(false)[0].id.to_string()]);
+    running.stop().await;
+}
+
+/// What a capture looks at is on disk before the first frame is sent: the path does not tell it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_captured_is_written_down_before_it_is() {
+    let server = audited(Script::default(), ApiSettings::default()).await;
+    assert_eq!(server.post("/packages", demo_chain().build()).await.status, 201);
+    let made = server.post("/instantiations", "{}").await.json();
+    let id = made["service_instance_uuid"].as_str().unwrap();
+    let running = Running::start(&server);
+    let interface = json!({ "instance": id, "container": "vnf0", "interface": "output" });
+    for (body, objects) in [
+        (interface, json!({ "instance": [id], "interface": ["vnf0.vdu01.0:output"] })),
+        (json!({ "link": "dc1-dc2" }), json!({ "link": ["dc1-dc2"], "end": ["dc1"] })),
+    ] {
+        let mut client = Client::connect(&running).await;
+        let body = body.to_string();
+        let head = "POST /api/llcm/v1/captures HTTP/1.1\r\nHost: localhost";
+        server.world.forget_calls();
+        server.world.add_fault(Fault::hang(Operation::Capture));
+        client.write(&format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
+        let is_asked = || server.world.calls().iter().any(|call| call.operation == Operation::Capture);
+        until("the driver is asked", is_asked).await;
+        let last = events(&server).pop().unwrap();
+        assert_eq!((last.status, json!(last.objects)), (None, objects));
+        server.world.clear_faults();
+        drop(client);
+    }
+    // What is not there is refused before.
+    server.world.forget_calls();
+    let wrong = server.post("/api/llcm/v1/captures", json!({ "link": "nowhere" }).to_string()).await;
+    assert_eq!(wrong.status, 404);
+    assert!(server.world.calls().iter().all(|call| call.operation != Operation::Capture));
     running.stop().await;
 }

@@ -11,6 +11,7 @@ use llcm_testkit::demo_chain;
 use serde_json::{Value, json};
 
 use crate::common::{Reply, Server};
+use crate::wire::{Client, Running, until};
 
 const V1: &str = "/api/llcm/v1";
 
@@ -98,7 +99,9 @@ async fn frames_are_sent_as_they_pass_until_there_are_enough() {
     let mut last = 0;
     let mut kinds = Vec::new();
     for line in &seen[1..seen.len() - 1] {
-        let CaptureLine::Frame { at_ns, direction, length, data } = line else { panic!("{line:?}") };
+        let CaptureLine::Frame { at_ns, direction, length, data, dropped: None } = line else {
+            panic!("{line:?}")
+        };
         let bytes = STANDARD.decode(data).unwrap();
         assert_eq!((*length, bytes.len()), (98, 42));
         assert!(*at_ns >= last && *at_ns > 1_600_000_000_000_000_000, "{at_ns}");
@@ -141,4 +144,102 @@ async fn what_cannot_be_looked_at_is_refused_with_what_there_is() {
         assert_eq!((reply.status, reply.json()["code"].as_str()), (status, Some(code)), "{body}: {reply:?}");
         assert!(reply.json()["error"].as_str().unwrap().contains(words), "{body}: {reply:?}");
     }
+}
+
+/// A container that does not run has no interfaces: it is told so, in names that users know.
+#[tokio::test]
+async fn what_is_not_there_now_is_refused_by_its_name() {
+    let server = Server::start().await;
+    let instance = running(&server).await;
+    let name = instance["containers"][0]["engine_name"].as_str().unwrap().parse().unwrap();
+    assert!(server.world.exit(&name, 1));
+    let id = instance["id"].as_str().unwrap();
+    until("its end is seen", || {
+        let all = server.state.orchestrator().instances(false);
+        !all[0].reasons.is_empty()
+    })
+    .await;
+    let body = json!({ "instance": id, "container": "vnf0", "interface": "output" });
+    let reply = server.post(&format!("{V1}/captures"), body.to_string()).await;
+    assert_eq!((reply.status, reply.json()["code"].as_str()), (409, Some("wrong-state")), "{reply:?}");
+    let words = "interface vnf0.vdu01.0:output is not there now: its container does not run";
+    assert_eq!(reply.json()["error"], words);
+}
+
+/// Begins a capture at the first VNF's `output` over a connection; returns when frames are looked at.
+async fn begun(running: &Running, instance: &Value) -> Client {
+    let mut client = Client::connect(running).await;
+    let body = json!({ "instance": instance["id"], "container": "vnf0", "interface": "output" }).to_string();
+    let head = format!("POST {V1}/captures HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}", body.len());
+    client.write(&format!("{head}\r\n\r\n{body}")).await;
+    let mut said = String::new();
+    while !said.contains("{\"capturing\":true}") {
+        let more = client.reply().await;
+        assert!(!more.is_empty(), "{said}");
+        said.push_str(&more);
+    }
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_are_sixteen_at_most_and_a_client_that_hangs_up_makes_room() {
+    let server = Server::start().await;
+    let instance = running(&server).await;
+    let running = Running::start(&server);
+    let mut clients = Vec::new();
+    for _ in 0..16 {
+        clients.push(begun(&running, &instance).await);
+    }
+    // One that ends at once where it may begin.
+    let body = json!({ "instance": instance["id"], "container": "vnf0", "interface": "output", "count": 0 });
+    let one_more = async || server.post(&format!("{V1}/captures"), body.to_string()).await;
+    let refused = one_more().await;
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (429, Some("too-busy")), "{refused:?}");
+    clients.pop();
+    let room = async {
+        while one_more().await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), room).await.expect("the place is free again");
+    drop(clients);
+    running.stop().await;
+}
+
+/// A client that does not read misses frames, and is told how many: with the next frame, and at the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_slow_client_misses_is_counted() {
+    const PINGS: u64 = 60_000;
+    let server = Server::start().await;
+    let instance = running(&server).await;
+    let running = Running::start(&server);
+    let mut client = begun(&running, &instance).await;
+    let from = instance["containers"][0]["engine_name"].as_str().unwrap().parse().unwrap();
+    let to = address(&instance, 1, "input");
+    for _ in 0..PINGS {
+        assert!(server.world.ping(&from, to));
+    }
+    // What is looked at goes: that is the end of the capture.
+    let path = format!("{V1}/instances/{}", instance["id"].as_str().unwrap());
+    assert_eq!(server.send(Method::DELETE, &path, "").await.status, 202);
+    let mut said = String::new();
+    while !said.ends_with("}\n\r\n0\r\n\r\n") {
+        let more = client.reply().await;
+        assert!(!more.is_empty(), "{}", said.len());
+        said.push_str(&more);
+    }
+    // Lines begin with a brace, the lengths of chunks do not.
+    let lines = said.lines().filter(|line| line.starts_with('{'));
+    let lines: Vec<CaptureLine> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let Some(CaptureLine::Ended { frames, dropped }) = lines.last() else { panic!("{:?}", lines.last()) };
+    assert_eq!(frames + dropped, 2 * PINGS);
+    let told: Vec<u64> = lines
+        .iter()
+        .filter_map(|line| match line {
+            CaptureLine::Frame { dropped, .. } => *dropped,
+            _ => None,
+        })
+        .collect();
+    assert!(*dropped > 0 && !told.is_empty() && told.is_sorted() && told.last() <= Some(dropped), "{told:?}");
+    running.stop().await;
 }

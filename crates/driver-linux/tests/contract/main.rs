@@ -105,7 +105,7 @@ async fn the_contract_is_kept() {
         run_dir: tempfile::tempdir().unwrap(),
     };
     // The cases on containers alone and on commands are about engines, and a namespace is none.
-    for part in ["networks::", "segments::", "chains::", "world::"] {
+    for part in ["traffic::", "networks::", "segments::", "chains::", "world::"] {
         let report = contract::run_matching(&factory, part).await;
         println!("{report}");
         report.verdict(&[]).unwrap();

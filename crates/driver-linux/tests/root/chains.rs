@@ -5,8 +5,9 @@ use std::process::{Command, Stdio};
 
 use llcm_names::PortId;
 use llcm_runtime::{ChainEnd, ChainSpec, FrameMatch, NetworkDriver, SegmentKind};
+use llcm_topology::LinkProperties;
 
-use crate::bed::{Bed, E_LINE, Instance, Plug, dc, exec_ok, line, segment_id};
+use crate::bed::{Bed, E_LINE, Instance, Plug, dc, exec_ok, line, segment_id, topology};
 use crate::sniff::{Sniffer, numbered, send};
 
 fn chain(instance: &Instance, id: u32, from: (u32, &str), to: (u32, &str), matches: &str) -> ChainSpec {
@@ -244,4 +245,74 @@ async fn a_chain_leaves_nothing() {
     assert_eq!(bed.devices(&bed.dc_netns("dc1")), Vec::<String>::new());
     let records = bed.run_dir().join(bed.id.as_str()).join("chains");
     assert_eq!(std::fs::read_dir(records).unwrap().count(), 0);
+}
+
+/// What a kill leaves of a chain whose record was written, or of one whose filters were removed already: neither
+/// filters nor, across data centers, tunnels. Asked for again, both chains are whole.
+#[tokio::test]
+async fn what_a_kill_left_of_a_chain_is_completed() {
+    let Some(mut bed) = Bed::new(&line()).await else { return };
+    let instance = bed.instance(0);
+    for (port, dc, name) in [(1, "dc1", "a"), (2, "dc1", "b"), (3, "dc1", "c"), (4, "dc3", "d")] {
+        attach(&mut bed, port, dc, name, &[]).await;
+    }
+    let records = bed.run_dir().join(bed.id.as_str()).join("chains");
+    for (id, source, destination, from, to) in
+        [(8, (1, "dc1"), (2, "dc1"), "a", "10.0.0.2"), (9, (3, "dc1"), (4, "dc3"), "c", "10.0.0.4")]
+    {
+        let spec = ChainSpec { bidirectional: true, ..chain(&instance, id, source, destination, "") };
+        std::fs::write(records.join(format!("{id:x}.json")), serde_json::to_vec(&spec).unwrap()).unwrap();
+        bed.restart();
+        bed.network().prepare(&line()).await.unwrap();
+        bed.not_reaches(from, to);
+        bed.network().chains().unwrap().ensure_chain(&spec).await.unwrap();
+        bed.reaches(from, to);
+    }
+}
+
+/// A server is started with a topology that lacks a data center, then with it again: what segments and chains had there
+/// is made anew, with the data center.
+#[tokio::test]
+async fn links_to_a_data_center_that_is_made_anew_are_made_anew() {
+    let Some(mut bed) = Bed::new(&line()).await else { return };
+    let instance = bed.instance(0);
+    bed.ensure(&instance, 1, E_LINE, &[(1, "dc1"), (2, "dc3")]).await;
+    bed.ensure(&instance, 2, SegmentKind::ELan, &[(11, "dc1"), (12, "dc2"), (13, "dc3")]).await;
+    for (port, dc, name, segments) in [
+        (1, "dc1", "line-near", &[1][..]),
+        (2, "dc3", "line-far", &[1]),
+        (11, "dc1", "lan-near", &[2]),
+        (12, "dc2", "lan-next", &[2]),
+        (13, "dc3", "lan-far", &[2]),
+        (21, "dc1", "chain-near", &[]),
+        (22, "dc3", "chain-far", &[]),
+    ] {
+        attach(&mut bed, port, dc, name, segments).await;
+    }
+    let spec = ChainSpec { bidirectional: true, ..chain(&instance, 9, (21, "dc1"), (22, "dc3"), "") };
+    bed.network().chains().unwrap().ensure_chain(&spec).await.unwrap();
+    let ways = [("line-near", "10.0.0.2"), ("lan-near", "10.0.0.13"), ("chain-near", "10.0.0.22")];
+    ways.iter().for_each(|(from, to)| bed.reaches(from, to));
+    let plain = LinkProperties::default();
+    bed.restart();
+    bed.network().prepare(&topology(&["dc1", "dc2"], &[("dc1", "dc2", plain)])).await.unwrap();
+    ways.iter().for_each(|(from, to)| bed.not_reaches(from, to));
+    bed.reaches("lan-near", "10.0.0.12");
+    // The data center may get another address than it had.
+    let more = topology(
+        &["dc0", "dc1", "dc2", "dc3"],
+        &[("dc0", "dc1", plain), ("dc1", "dc2", plain), ("dc2", "dc3", plain)],
+    );
+    bed.restart();
+    bed.network().prepare(&more).await.unwrap();
+    let of_far = [(2, "line-far", &[1][..]), (13, "lan-far", &[2]), (22, "chain-far", &[])];
+    for (port, name, segments) in of_far {
+        let address = format!("10.0.0.{port}/24");
+        let plug = Plug { port, dc: "dc3", container: name, ifname: "data", address: &address, segments };
+        bed.attach(&instance, &plug).await;
+    }
+    ways.iter().for_each(|(from, to)| bed.reaches(from, to));
+    bed.reaches("lan-far", "10.0.0.12");
+    let entries = exec_ok(&bed.dc_netns("dc1"), &["bridge", "fdb", "show"]);
+    assert!(entries.contains("dst 100.64.0.4 ") && !entries.contains("dst 100.64.0.3 "), "{entries}");
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod bed;
+mod captures;
 mod chains;
 mod frame_types;
 mod frames;

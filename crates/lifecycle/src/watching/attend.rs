@@ -156,11 +156,14 @@ async fn start_again(
     script::launch(core, instance, container)
 }
 
-/// Makes links and interfaces of the host that are not there, after the host was started anew, for instance; then all containers are to be plugged
-/// in again.
+/// Makes links and interfaces of the host that are not there, after the host was started anew, for instance; then all
+/// containers are to be plugged in again. Those that may be there in parts are made once more.
 pub(super) async fn restore_network(core: &Arc<Core>, instance: &Arc<Instance>) {
-    if instance.memory().watched.lost.is_empty() {
-        return;
+    {
+        let watched = &instance.memory().watched;
+        if watched.lost.is_empty() && !watched.unsure_links {
+            return;
+        }
     }
     if let Err(error) = make_network(core, instance).await {
         log::warn!("instance {}: {error}", instance.id);
@@ -168,24 +171,36 @@ pub(super) async fn restore_network(core: &Arc<Core>, instance: &Arc<Instance>) 
         return;
     }
     let mut memory = instance.memory();
+    memory.watched.unsure_links = false;
+    if memory.watched.lost.is_empty() {
+        return;
+    }
     memory.watched.lost.clear();
     let all = instance.plan.containers.iter().map(|container| container.spec.name.clone());
     memory.watched.replug.extend(all.clone());
     memory.watched.dirty.extend(all);
 }
 
-/// Makes chains that are not there. Whatever the settings say of healing: a kill in the middle of adding or removing one
-/// leaves them so, and no container is touched for it.
+/// Makes chains that are not there, and once after a start all of them. Whatever the settings say of healing: a kill in the
+/// middle of adding or removing one leaves them so, and no container is touched for it.
 pub(super) async fn restore_chains(core: &Arc<Core>, instance: &Arc<Instance>) {
-    if instance.memory().watched.lost_chains.is_empty() {
-        return;
-    }
-    match chains::restore(core, instance).await {
-        Ok(()) => instance.memory().watched.lost_chains.clear(),
-        Err(error) => {
-            log::warn!("instance {}: {error}", instance.id);
-            remind_first(core, instance);
+    {
+        let watched = &instance.memory().watched;
+        if watched.lost_chains.is_empty() && !watched.unsure_chains {
+            return;
         }
+    }
+    let failed = chains::restore(core, instance).await;
+    for error in failed.values() {
+        log::warn!("instance {}: {error}", instance.id);
+    }
+    {
+        let watched = &mut instance.memory().watched;
+        watched.unsure_chains = false;
+        watched.lost_chains = failed.keys().copied().collect();
+    }
+    if !failed.is_empty() {
+        remind_first(core, instance);
     }
 }
 

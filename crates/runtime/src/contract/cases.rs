@@ -101,6 +101,8 @@ const CASES: &[Case] = cases! {
         links_are_counted_in_both_directions,
         a_capture_shows_frames_both_ways,
         a_capture_ends_with_its_time,
+        what_passed_in_time_is_handed_out_later,
+        a_capture_ends_when_there_is_nothing_to_look_at,
         what_is_not_there_cannot_be_captured;
     watch:
         an_end_is_told,

@@ -5,9 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use llcm_names::PortId;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::bed::{Bed, E_LINE, Vnf, eventually, refused, segment};
 use super::report::{Checked, Stop, ensure, ensure_eq};
+use super::seconds;
 use crate::{
     Capture, CaptureEnd, CapturePoint, CaptureSpec, Counters, Direction, ErrorKind, Frame, FrameSink,
     PortCounts,
@@ -142,10 +144,115 @@ pub(super) async fn a_capture_shows_frames_both_ways(bed: &mut Bed<'_>) -> Check
 pub(super) async fn a_capture_ends_with_its_time(bed: &mut Bed<'_>) -> Checked {
     capture(bed)?;
     let (_a, _b) = pair(bed).await?;
-    let mut sink = Echoes { wanted: 1, ..Echoes::default() };
-    let spec = spec(bed, 1, Duration::from_millis(300));
+    let mut sink = Echoes { wanted: usize::MAX, ..Echoes::default() };
+    let time = Duration::from_millis(300);
+    let spec = spec(bed, 1, time);
+    let began = Instant::now();
     let ended = tokio::time::timeout(LONG, capture(bed)?.capture(&spec, &mut sink)).await;
+    let took = began.elapsed();
     ensure!(ended.is_ok(), "a capture of 300 ms goes on");
+    if let Ok(end) = ended {
+        ensure_eq!(end?, CaptureEnd { dropped: 0 }, "the end of the capture");
+    }
+    // The clock of the frames' time stamps need not run exactly as the other one does.
+    ensure!(took >= time * 9 / 10, "a capture of {time:?} ended after {took:?}");
+    Ok(())
+}
+
+/// Takes nothing more, after the first frame, until it is told to go on.
+struct Slow {
+    begun: Option<oneshot::Sender<()>>,
+    go_on: Option<oneshot::Receiver<()>>,
+    echoes: Echoes,
+}
+
+#[async_trait]
+impl FrameSink for Slow {
+    async fn began(&mut self) -> bool {
+        self.begun.take().is_none_or(|begun| begun.send(()).is_ok())
+    }
+
+    async fn frame(&mut self, frame: Frame) -> bool {
+        if let Some(go_on) = self.go_on.take() {
+            // Dropped is told, too.
+            let _ = go_on.await;
+        }
+        self.echoes.frame(frame).await
+    }
+}
+
+pub(super) async fn what_passed_in_time_is_handed_out_later(bed: &mut Bed<'_>) -> Checked {
+    capture(bed)?;
+    let (a, _b) = pair(bed).await?;
+    let (begun, begins) = oneshot::channel();
+    let (go_on, waits) = oneshot::channel();
+    let echoes = Echoes { wanted: usize::MAX, ..Echoes::default() };
+    let mut sink = Slow { begun: Some(begun), go_on: Some(waits), echoes };
+    let time = seconds(3);
+    let spec = spec(bed, 1, time);
+    let began = Instant::now();
+    let speaking = async {
+        let _ = begins.await;
+        let mut in_time = 0;
+        for _ in 0..3 {
+            let answered = bed.ping(&a, "10.9.0.2").await?;
+            in_time += usize::from(answered && began.elapsed() < time);
+        }
+        tokio::time::sleep_until(began + time + Duration::from_millis(500)).await;
+        let late = bed.ping(&a, "10.9.0.2").await?;
+        let _ = go_on.send(());
+        Ok::<_, Stop>((in_time, late))
+    };
+    let (ended, spoken) = tokio::join!(capture(bed)?.capture(&spec, &mut sink), speaking);
+    let (in_time, late) = spoken?;
+    ensure!(in_time > 0 && late, "no answer over the line: {in_time} in time, {late} later");
+    ensure_eq!(ended?, CaptureEnd { dropped: 0 }, "the end of the capture");
+    let frames = &sink.echoes.frames;
+    ensure!(
+        frames.len() >= 2 * in_time,
+        "{} frames of {in_time} echoes and their answers that passed in time",
+        frames.len()
+    );
+    if let [first, .., last] = frames.as_slice() {
+        let between = last.at.saturating_sub(first.at);
+        ensure!(
+            between < time,
+            "a frame that passed {between:?} after the first one, in a capture of {time:?}"
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn a_capture_ends_when_there_is_nothing_to_look_at(bed: &mut Bed<'_>) -> Checked {
+    capture(bed)?;
+    let (_a, _b) = pair(bed).await?;
+    let topology = bed.host().topology.clone();
+    let link = topology.links.last().ok_or_else(|| Stop::NotSeen("the host has no link".to_owned()))?;
+    let end = CapturePoint::Link { name: link.name.clone(), end: link.a.dc.clone() };
+    for (what, point) in [("port", spec(bed, 1, LONG).point), ("link", end)] {
+        let (begun, begins) = oneshot::channel();
+        let mut sink = Echoes { begun: Some(begun), wanted: usize::MAX, ..Echoes::default() };
+        let spec = CaptureSpec { point, snap_length: 60, duration: None };
+        let capturing = tokio::time::timeout(LONG, capture(bed)?.capture(&spec, &mut sink));
+        let removing = async {
+            let _ = begins.await;
+            if what == "port" {
+                bed.network()?.detach(&bed.owner, &bed.near(), PortId::new(1)).await?;
+            } else {
+                let mut without = topology.clone();
+                without.links.pop();
+                bed.network()?.prepare(&without).await?;
+            }
+            Ok::<_, Stop>(())
+        };
+        let (ended, removed) = tokio::join!(capturing, removing);
+        removed?;
+        match ended {
+            Ok(end) => ensure_eq!(end?, CaptureEnd { dropped: 0 }, "the end of the capture at the {what}"),
+            Err(_) => return Err(Stop::Failed(format!("a capture goes on at a {what} that was removed"))),
+        }
+    }
+    bed.network()?.prepare(&topology).await?;
     Ok(())
 }
 

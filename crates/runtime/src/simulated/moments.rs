@@ -37,8 +37,7 @@ impl World {
     pub fn fork(&self) -> Arc<Self> {
         let state = Mutex::new(self.lock().clone());
         let (changes, began) = (watch::Sender::new(0), self.began);
-        let frames = tokio::sync::broadcast::Sender::new(super::traffic::WAITING);
-        Arc::new(Self { state, changes, began, frames, observer: Mutex::default() })
+        Arc::new(Self { state, changes, began, lookers: Mutex::default(), observer: Mutex::default() })
     }
 
     pub(super) fn tell(&self, engine: Option<&EngineId>, operation: Operation, target: &str, when: When) {

@@ -1,34 +1,53 @@
 //! What flows in the world: the echo requests and answers of [`World::ping`], nothing else.
 
 use std::net::IpAddr;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use llcm_names::{InstallationId, MacAddr, Owner, PortId};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::faults::Operation;
 use super::networks::SimulatedNetwork;
-use super::state::{State, held_by, refuse};
+use super::state::{Refusal, State, held_by, refuse};
 use super::world::World;
 use crate::{
     Capture, CaptureEnd, CapturePoint, CaptureSpec, Counters, Counts, Direction, DriverResult, ErrorKind,
     Frame, FrameSink, LinkCounts, PortCounts,
 };
 
-/// A frame at a port.
-#[derive(Debug, Clone)]
-pub(super) struct Passed {
-    installation: InstallationId,
-    port: PortId,
-    frame: Frame,
+/// Somebody who looks at the frames of a port.
+#[derive(Debug)]
+pub(super) struct Looker {
+    port: (InstallationId, PortId),
+    /// Frames with the moment when they passed.
+    frames: mpsc::Sender<(Instant, Frame)>,
+    dropped: watch::Sender<u64>,
+}
+
+impl Looker {
+    /// Shows a frame, without waiting for whoever looks. `false`: nobody does any more.
+    fn show(&self, frame: &Frame) -> bool {
+        let frame = Frame { dropped: *self.dropped.borrow(), ..frame.clone() };
+        match self.frames.try_send((Instant::now(), frame)) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.dropped.send_modify(|count| *count += 1);
+                true
+            }
+            Err(TrySendError::Closed(_)) => false,
+        }
+    }
 }
 
 /// When a world begins, by the time stamps of its frames: the world has no calendar.
 const BEGINNING: Duration = Duration::from_secs(1_700_000_000);
 
 /// Frames that may wait for a slow reader before it misses some.
-pub(super) const WAITING: usize = 256;
+const WAITING: usize = 256;
 
 /// One of two ports, with the address that it has towards the other.
 pub(super) struct Party {
@@ -49,12 +68,14 @@ impl World {
                 let counts = if direction == Direction::Sent { &mut port.sent } else { &mut port.received };
                 counts.packets += 1;
                 counts.bytes += u64::from(length);
-                let (installation, port) = party.key.clone();
-                let frame = Frame { at, direction, length, bytes: bytes.clone() };
-                // Nobody may be looking.
-                let _ = self.frames.send(Passed { installation, port, frame });
+                let frame = Frame { at, direction, length, bytes: bytes.clone(), dropped: 0 };
+                self.lookers().retain(|looker| looker.port != party.key || looker.show(&frame));
             }
         }
+    }
+
+    fn lookers(&self) -> MutexGuard<'_, Vec<Looker>> {
+        self.lookers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,21 +144,19 @@ impl Counters for SimulatedNetwork {
     }
 }
 
-#[async_trait]
-impl Capture for SimulatedNetwork {
-    async fn capture(&self, spec: &CaptureSpec, sink: &mut dyn FrameSink) -> DriverResult<CaptureEnd> {
-        let mut passing = self.world().frames.subscribe();
-        let target = match &spec.point {
-            CapturePoint::Port { port, .. } => port.to_string(),
-            CapturePoint::Link { name, .. } => name.clone(),
-        };
-        let find = |state: &mut State| match &spec.point {
+impl SimulatedNetwork {
+    /// The port that a point is; `None`: it is the end of a link.
+    fn point(&self, state: &State, point: &CapturePoint) -> Result<Option<PortId>, Refusal> {
+        match point {
             CapturePoint::Port { owner, datacenter, port } => {
                 match state.ports.get(&(self.installation().clone(), *port)) {
                     Some(known) if known.spec.owner != *owner => {
                         refuse(ErrorKind::Conflict, held_by(Some(&known.spec.owner)))
                     }
-                    Some(known) if known.spec.datacenter == *datacenter => Ok(Some(*port)),
+                    // With its container the data center's side goes, too.
+                    Some(known) if known.spec.datacenter == *datacenter && state.is_alive(known) => {
+                        Ok(Some(*port))
+                    }
                     _ => refuse(ErrorKind::NotFound, "there is no such port"),
                 }
             }
@@ -147,40 +166,83 @@ impl Capture for SimulatedNetwork {
                 let found = links.iter().any(|l| l.name == *name && (l.a.dc == *end || l.b.dc == *end));
                 if found { Ok(None) } else { refuse(ErrorKind::NotFound, "there is no such link end") }
             }
-        };
-        let wanted = self.perform(Operation::Capture, &target, find).await?;
-        let mut dropped = 0;
-        let looking = async {
-            if !sink.began().await {
-                return;
-            }
-            loop {
-                match passing.recv().await {
-                    Ok(Passed { installation, port, mut frame }) => {
-                        if installation == *self.installation() && Some(port) == wanted {
-                            frame.bytes.truncate(usize::try_from(spec.snap_length).unwrap_or(usize::MAX));
-                            if !sink.frame(frame).await {
-                                return;
-                            }
-                        }
-                    }
-                    Err(RecvError::Lagged(missed)) => dropped += missed,
-                    Err(RecvError::Closed) => return,
-                }
-            }
-        };
-        match spec.duration {
-            // Its end is an end like others.
-            Some(limit) => drop(tokio::time::timeout(limit, looking).await),
-            None => looking.await,
         }
-        Ok(CaptureEnd { dropped })
+    }
+}
+
+#[async_trait]
+impl Capture for SimulatedNetwork {
+    async fn capture(&self, spec: &CaptureSpec, sink: &mut dyn FrameSink) -> DriverResult<CaptureEnd> {
+        let target = match &spec.point {
+            CapturePoint::Port { port, .. } => port.to_string(),
+            CapturePoint::Link { name, .. } => name.clone(),
+        };
+        let (frames, mut passing) = mpsc::channel(WAITING);
+        let dropped = watch::Sender::new(0);
+        let begin = |state: &mut State| {
+            if let Some(port) = self.point(state, &spec.point)? {
+                let (port, frames) = ((self.installation().clone(), port), frames.clone());
+                self.world().lookers().push(Looker { port, frames, dropped: dropped.clone() });
+            }
+            Ok(())
+        };
+        self.perform(Operation::Capture, &target, begin).await?;
+        let mut changes = self.world().watch();
+        // One that is further away than time goes never comes.
+        let until = spec.duration.and_then(|limit| Instant::now().checked_add(limit));
+        let mut more = sink.began().await;
+        while more {
+            let there = self.point(&self.world().lock(), &spec.point).is_ok();
+            // What has passed comes before the end.
+            let passed = tokio::select! {
+                biased;
+                passed = passing.recv() => passed,
+                () = over(until) => None,
+                _ = changes.changed(), if there => continue,
+                () = std::future::ready(()), if !there => None,
+            };
+            more = match passed {
+                Some((at, _)) if until.is_some_and(|until| at > until) => false,
+                Some((_, mut frame)) => {
+                    frame.bytes.truncate(usize::try_from(spec.snap_length).unwrap_or(usize::MAX));
+                    sink.frame(frame).await
+                }
+                None => false,
+            };
+        }
+        Ok(CaptureEnd { dropped: *dropped.borrow() })
+    }
+}
+
+async fn over(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_taken_is_counted_and_told_with_the_next_frame() {
+        let (frames, mut passing) = mpsc::channel(2);
+        let dropped = watch::Sender::new(0);
+        let port = (InstallationId::from_bits(1), PortId::new(1));
+        let looker = Looker { port, frames, dropped: dropped.clone() };
+        let (at, direction, length, bytes) = (Duration::ZERO, Direction::Sent, 1, vec![1]);
+        let frame = Frame { at, direction, length, bytes, dropped: 0 };
+        for _ in 0..5 {
+            assert!(looker.show(&frame));
+        }
+        let mut told = || passing.try_recv().map(|(_, frame)| frame.dropped).ok();
+        assert_eq!([told(), told(), told()], [Some(0), Some(0), None]);
+        assert!(looker.show(&frame));
+        assert_eq!((told(), *dropped.borrow()), (Some(3), 3));
+        drop(passing);
+        assert!(!looker.show(&frame));
+    }
 
     #[test]
     fn checksums_are_those_of_the_rfc() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use llcm_names::{DcName, EngineName, IfName, InstallationId, Owner, Port, Protocol};
 use serde::Serialize;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::containers::SimulatedContainers;
@@ -14,7 +14,7 @@ use super::faults::{Action, Fault, Operation, When};
 use super::moments::Observing;
 use super::script::Script;
 use super::state::{Container, Refusal, State};
-use super::traffic::{Passed, WAITING};
+use super::traffic::Looker;
 use crate::{
     ChainSpec, ContainerSpec, ContainerState, DriverError, DriverResult, EngineId, ErrorKind, ImageView,
     OutputStream, PortBinding, PortSpec, SegmentSpec,
@@ -30,7 +30,8 @@ pub struct World {
     /// Counts the changes, for those who wait for one.
     pub(super) changes: watch::Sender<u64>,
     pub(super) began: Instant,
-    pub(super) frames: broadcast::Sender<Passed>,
+    /// Who looks at frames; locked after the state.
+    pub(super) lookers: Mutex<Vec<Looker>>,
     /// Who is told of the calls' effects.
     pub(super) observer: Mutex<Option<Observing>>,
 }
@@ -111,9 +112,13 @@ impl World {
     /// A world that follows a script.
     #[must_use]
     pub fn with_script(script: Script) -> Arc<Self> {
-        let (changes, frames, began) =
-            (watch::Sender::new(0), broadcast::Sender::new(WAITING), Instant::now());
-        let world = Self { state: Mutex::default(), changes, began, frames, observer: Mutex::default() };
+        let world = Self {
+            state: Mutex::default(),
+            changes: watch::Sender::new(0),
+            began: Instant::now(),
+            lookers: Mutex::default(),
+            observer: Mutex::default(),
+        };
         world.set_script(script);
         Arc::new(world)
     }
