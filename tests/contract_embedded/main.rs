@@ -137,8 +137,7 @@ fn as_ordinary_user(home: &Path, part: &str) -> ExitCode {
         Options { netns_dir: run_dir.join("netns"), run_dir: run_dir.join("net"), ..Options::default() };
     // Limits are not an ordinary user's to set, where control groups are root's.
     let without = &["containers::limits_arrive"];
-    let who =
-        Who { name: "an ordinary user", publish: PublishVia::Proxy, ports: [38_082, 38_083], without };
+    let who = Who { name: "an ordinary user", publish: PublishVia::Proxy, ports: [38_082, 38_083], without };
     let passed = suite(&who, home, linux, part);
     rootless.end().unwrap();
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }

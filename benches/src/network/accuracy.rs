@@ -9,7 +9,7 @@ use llcm_runtime::{NetworkDriver as _, SegmentKind};
 use llcm_topology::{LinkProperties, Topology};
 
 use super::bed::Bed;
-use super::probe::{Server, found, received, replies, rtts, start_client, start_ping};
+use super::probe::{Server, congestion, found, received, replies, rtts, start_client, start_ping};
 
 const HOPS: u32 = 5;
 /// Bytes of TCP payload in a packet of 1500 bytes with timestamps, and what a link counts for it: Ethernet, VXLAN, UDP
@@ -174,8 +174,8 @@ impl Chain {
 
     async fn bandwidths(&self) -> Result<()> {
         println!(
-            "\n### Bandwidth\n\nWhat one TCP stream gets of a link's bandwidth (iperf3, 8 s after 2 s to begin), with packets of 1500 bytes: {:.3} of it are payload. Then two streams of two E-Lines over the same link, together.\n",
-            GOODPUT
+            "\n### Bandwidth\n\nWhat one TCP stream gets of a link's bandwidth (iperf3 with {}, 8 s after 2 s to begin), with packets of 1500 bytes: {GOODPUT:.3} of it are payload. Then two streams of two E-Lines over the same link, together.\n",
+            congestion()?
         );
         println!(
             "| bandwidth | delay | to be (Mbit/s) | measured (Mbit/s) | ratio | two streams together | ratio |"

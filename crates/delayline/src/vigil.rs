@@ -19,6 +19,8 @@ const SAVED: Duration = Duration::from_millis(1);
 pub(crate) struct Vigil {
     /// How much later than the timer this thread usually wakes up.
     late: Duration,
+    /// The same when nothing else is in its way: the least of late.
+    least: Duration,
     /// What may be spent awake.
     saved: Duration,
     /// When that was reckoned.
@@ -27,7 +29,7 @@ pub(crate) struct Vigil {
 
 impl Default for Vigil {
     fn default() -> Self {
-        Self { late: Duration::ZERO, saved: SAVED, at: Duration::ZERO }
+        Self { late: Duration::ZERO, least: Duration::ZERO, saved: SAVED, at: Duration::ZERO }
     }
 }
 
@@ -48,12 +50,16 @@ impl Vigil {
 
     /// The timer woke the thread so much later than it was set to.
     pub(crate) fn was_late(&mut self, late: Duration) {
-        self.late = (self.late * 7 + late.min(LONGEST)) / 8;
+        let late = late.min(LONGEST);
+        self.late = (self.late * 7 + late) / 8;
+        // Down at once and up slowly.
+        self.least = if late < self.least { (self.least + late) / 2 } else { (self.least * 31 + late) / 32 };
     }
 
-    /// How much later than the timer this thread usually wakes up.
-    pub(crate) fn late(&self) -> Duration {
-        self.late
+    /// How long a frame that woke this thread has been there by then, at the least. Nobody tells; the timer shows what waking
+    /// up takes. On a busy host that is next to nothing for most frames, since processors are awake, and much for some.
+    pub(crate) fn waking(&self) -> Duration {
+        self.least
     }
 }
 
@@ -79,6 +85,18 @@ mod tests {
         assert!((us(78)..=us(80)).contains(&before), "{before:?}");
         assert_eq!(Vigil::default().before(us(0)), us(0));
         assert_eq!(late(us(9000)).before(us(0)), LONGEST);
+    }
+
+    #[test]
+    fn frames_have_waited_as_long_as_waking_up_takes_at_the_least() {
+        let mut vigil = late(us(60));
+        let waking = vigil.waking();
+        assert!((us(55)..=us(60)).contains(&waking), "{waking:?}");
+        // A busy host: now late, now hardly.
+        for number in 0..200 {
+            vigil.was_late(us(if number % 2 == 0 { 140 } else { 5 }));
+        }
+        assert!(vigil.waking() < us(20), "{:?}", vigil.waking());
     }
 
     #[test]

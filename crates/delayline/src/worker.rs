@@ -274,11 +274,10 @@ impl Worker {
         }
     }
 
-    /// Takes what a device has sent. What woke us up has been there for as long as waking up takes: about half as long as
-    /// it takes the timer to do it, since the sender's processor is awake.
+    /// Takes what a device has sent. What woke us up has been there for as long as waking up takes.
     fn read(&mut self, (number, end): Port, buffer: &mut [u8], slept: bool) {
         let Some(link) = self.links.get_mut(&number) else { return };
-        let lateness = if slept { self.vigil.late() / 2 } else { Duration::ZERO };
+        let lateness = if slept { self.vigil.waking() } else { Duration::ZERO };
         let line = &mut link.lines[end];
         let before = line.memory();
         for _ in 0..TURN {
