@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use llcm_names::{DcName, InstallationId};
-use llcm_netlink::{Device, LinkInfo, link, shape};
+use llcm_netlink::{Device, LinkInfo, link, shape, stats};
 use llcm_runtime::{DriverResult, LinkView, NotEmulated};
 use llcm_topology::Topology;
 
@@ -117,7 +117,7 @@ fn empty(replaced: &[(&Datacenter, BTreeSet<u32>)]) -> DriverResult<()> {
     pause(IN_PASSING);
     for (dc, devices) in replaced {
         loop {
-            let waiting = dc.underlay.call("list queues of", dc.underlay.name(), shape::list_waiting)?;
+            let waiting = dc.underlay.call("list queues of", dc.underlay.name(), stats::waiting)?;
             let bytes: u64 = devices.iter().filter_map(|device| waiting.get(device)).sum();
             if bytes == 0 {
                 break;

@@ -1,7 +1,6 @@
 //! What a device does to what it sends: a token bucket that limits it, at the root or below netem, which delays it and loses
 //! some of it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::link::Device;
@@ -12,8 +11,6 @@ const RTM_NEWQDISC: u16 = 36;
 const RTM_GETQDISC: u16 = 38;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
-const TCA_STATS2: u16 = 7;
-const TCA_STATS_QUEUE: u16 = 3;
 const TCA_NETEM_LATENCY64: u16 = 10;
 const TCA_NETEM_JITTER64: u16 = 11;
 const TCA_TBF_PARMS: u16 = 1;
@@ -137,40 +134,9 @@ pub fn list_buckets(socket: &mut Socket) -> Result<Vec<BucketView>, NetlinkError
     Ok(found.iter().filter(|(kind, _)| *kind == RTM_NEWQDISC).filter_map(|(_, p)| parse(p)).collect())
 }
 
-/// By the index of a device, the bytes that wait in the queue that it sends from, and in those below; devices in which
-/// nothing waits are left out.
-pub fn list_waiting(socket: &mut Socket) -> Result<BTreeMap<u32, u64>, NetlinkError> {
-    let mut request = Request::dump(RTM_GETQDISC);
-    request.tc(0, 0, 0, 0);
-    let found = socket.dump(&mut request)?;
-    let found = found.iter().filter(|(kind, _)| *kind == RTM_NEWQDISC).filter_map(|(_, p)| waiting(p));
-    Ok(found.filter(|(_, bytes)| *bytes > 0).collect())
-}
-
-fn waiting(payload: &[u8]) -> Option<(u32, u64)> {
-    let is_root = read_u32(payload, 12)? == ROOT;
-    // `struct gnet_stats_queue`: packets, bytes, drops.
-    let queue = Attributes(Attributes(payload.get(TCMSG..)?).get(TCA_STATS2)?).get(TCA_STATS_QUEUE)?;
-    is_root.then_some((read_u32(payload, 4)?, u64::from(read_u32(queue, 4)?)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_waits_is_read_from_where_the_kernel_puts_it() {
-        let message = |parent: u32| {
-            let mut request = Request::new(RTM_NEWQDISC, 0);
-            request.tc(9, 0x10000, parent, 2).nest(TCA_STATS2, |stats| {
-                let queue: Vec<u8> = [1_u32, 2, 3, 4, 5].into_iter().flat_map(u32::to_ne_bytes).collect();
-                stats.bytes(TCA_STATS_QUEUE, &queue);
-            });
-            request.finish(1)[crate::wire::HEADER..].to_vec()
-        };
-        assert_eq!(waiting(&message(ROOT)), Some((9, 2)));
-        assert_eq!(waiting(&message(NETEM_CLASS)), None);
-    }
 
     /// No kernel at hand has netem everywhere: the message is compared with the header's layout (linux/pkt_sched.h).
     #[test]

@@ -72,12 +72,8 @@ pub struct Drops {
 
 /// By the index of a device, the frames that its queue and its filters have thrown away.
 pub fn drops(socket: &mut Socket) -> Result<BTreeMap<u32, Drops>, NetlinkError> {
-    let mut request = Request::dump(RTM_GETQDISC);
-    request.tc(0, 0, 0, 0);
-    let found = socket.dump(&mut request)?;
     let mut drops: BTreeMap<u32, Drops> = BTreeMap::new();
-    for (_, payload) in found.iter().filter(|(kind, _)| *kind == RTM_NEWQDISC) {
-        let Some((device, parent, dropped)) = dropped(payload) else { continue };
+    for Queue { device, parent, dropped, .. } in queues(socket)? {
         let entry = drops.entry(device).or_default();
         match parent {
             ROOT => entry.queue = dropped,
@@ -89,11 +85,39 @@ pub fn drops(socket: &mut Socket) -> Result<BTreeMap<u32, Drops>, NetlinkError> 
     Ok(drops)
 }
 
-/// The device, the parent and what was thrown away.
-fn dropped(payload: &[u8]) -> Option<(u32, u32, u64)> {
-    // `struct gnet_stats_queue`: length, backlog, drops.
-    let queue = Attributes(Attributes(payload.get(TCMSG..)?).get(TCA_STATS2)?).get(TCA_STATS_QUEUE)?;
-    Some((read_u32(payload, 4)?, read_u32(payload, 12)?, u64::from(read_u32(queue, 8)?)))
+/// By the index of a device, the bytes that wait in the queue that it sends from, and in those below; devices in which
+/// nothing waits are left out.
+pub fn waiting(socket: &mut Socket) -> Result<BTreeMap<u32, u64>, NetlinkError> {
+    let mut queues = queues(socket)?;
+    queues.retain(|queue| queue.parent == ROOT && queue.waiting > 0);
+    Ok(queues.into_iter().map(|queue| (queue.device, queue.waiting)).collect())
+}
+
+/// What a queue, or what hangs where a queue can, has counted.
+#[derive(Debug, PartialEq, Eq)]
+struct Queue {
+    device: u32,
+    parent: u32,
+    waiting: u64,
+    dropped: u64,
+}
+
+fn queues(socket: &mut Socket) -> Result<Vec<Queue>, NetlinkError> {
+    let mut request = Request::dump(RTM_GETQDISC);
+    request.tc(0, 0, 0, 0);
+    let found = socket.dump(&mut request)?;
+    Ok(found.iter().filter(|(kind, _)| *kind == RTM_NEWQDISC).filter_map(|(_, p)| queue(p)).collect())
+}
+
+fn queue(payload: &[u8]) -> Option<Queue> {
+    // `struct gnet_stats_queue`: packets, bytes, drops.
+    let counted = Attributes(Attributes(payload.get(TCMSG..)?).get(TCA_STATS2)?).get(TCA_STATS_QUEUE)?;
+    Some(Queue {
+        device: read_u32(payload, 4)?,
+        parent: read_u32(payload, 12)?,
+        waiting: read_u32(counted, 4)?.into(),
+        dropped: read_u32(counted, 8)?.into(),
+    })
 }
 
 #[cfg(test)]
@@ -120,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn drops_are_read_with_the_parent_of_what_dropped() {
+    fn queues_are_read_with_their_parent() {
         let message = |parent: u32| {
             let mut request = Request::new(RTM_NEWQDISC, 0);
             request.tc(9, 0x10000, parent, 2).nest(TCA_STATS2, |stats| {
@@ -130,8 +154,9 @@ mod tests {
             request.finish(1)[crate::wire::HEADER..].to_vec()
         };
         for parent in [ROOT, HOOKS, 0x10001] {
-            assert_eq!(dropped(&message(parent)), Some((9, parent, 3)));
+            let expected = Queue { device: 9, parent, waiting: 2, dropped: 3 };
+            assert_eq!(queue(&message(parent)), Some(expected));
         }
-        assert_eq!(dropped(&message(ROOT)[..TCMSG]), None);
+        assert_eq!(queue(&message(ROOT)[..TCMSG]), None);
     }
 }
