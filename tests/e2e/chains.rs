@@ -1,5 +1,6 @@
 //! Chains between VNFs of a running service: they steer, and outlive containers and servers.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
@@ -128,9 +129,13 @@ fn unmake(lab: &Lab, installation: &str, chains: &[Value]) {
         let devices: Vec<_> =
             devices.as_array().unwrap().iter().map(|it| it["ifname"].as_str().unwrap()).collect();
         for device in devices.iter().filter(|name| name.starts_with('p')) {
-            for priority in ["1", "2"] {
-                // Only one of them is there, if any.
-                lab.run(&["tc", "-n", netns, "filter", "del", "dev", device, "ingress", "prio", priority]);
+            let shown = lab.ok(&["tc", "-n", netns, "-j", "filter", "show", "dev", device, "ingress"]);
+            let filters: Value = serde_json::from_str(&shown).unwrap();
+            let priorities = filters.as_array().unwrap().iter().filter_map(|it| it["pref"].as_u64());
+            // Those of other filters come from 10,000 on.
+            for priority in priorities.filter(|it| *it < 10_000).collect::<BTreeSet<_>>() {
+                let priority = priority.to_string();
+                lab.ok(&["tc", "-n", netns, "filter", "del", "dev", device, "ingress", "prio", &priority]);
             }
         }
         for chain in chains {
