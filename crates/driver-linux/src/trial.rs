@@ -62,7 +62,7 @@ impl Kernel {
         let delay = match &self.delay {
             Ok(Means::Netem) => Ok("netem".to_owned()),
             Ok(Means::Line(Offload::Tunnels)) => Ok("delay line".to_owned()),
-            // It is what it costs: most of the bandwidth.
+            // It is what it costs: five sixths of what a link can carry.
             Ok(Means::Line(_)) => Ok("delay line, packet by packet".to_owned()),
             Err(error) => Err(error.message.clone()),
         };

@@ -31,6 +31,17 @@ pub(crate) fn instance(all: Vec<Instance>, given: Option<&str>) -> anyhow::Resul
     }
 }
 
+/// The instance that is meant, as [`instance()`] says; without anything: all.
+///
+/// # Errors
+/// Likewise.
+pub(crate) fn instances(all: Vec<Instance>, given: Option<&str>) -> anyhow::Result<Vec<Instance>> {
+    match given {
+        Some(given) => instance(all, Some(given)).map(|only| vec![only]),
+        None => Ok(all),
+    }
+}
+
 fn listed(instances: &[Instance]) -> String {
     instances.iter().map(|instance| format!("\n  {}  {}", instance.id, instance.name)).collect()
 }

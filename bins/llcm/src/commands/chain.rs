@@ -140,10 +140,7 @@ fn way(chain: &Chain) -> String {
 }
 
 async fn list(client: &Client, args: &Ls) -> anyhow::Result<ExitCode> {
-    let mut all = client.instances(false).await?;
-    if args.instance.is_some() {
-        all = vec![select::instance(all, args.instance.as_deref())?];
-    }
+    let all = select::instances(client.instances(false).await?, args.instance.as_deref())?;
     let mut rows = Vec::new();
     let mut values = Vec::new();
     for instance in all {
@@ -189,12 +186,8 @@ async fn remove(client: &Client, args: &Rm) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let among = match &args.instance {
-        Some(given) => vec![select::instance(all, Some(given))?],
-        None => all,
-    };
     let mut known = Vec::new();
-    for instance in among {
+    for instance in select::instances(all, args.instance.as_deref())? {
         let told = chains(client, &instance.id, None, args.instance.is_some()).await?;
         let chains: Vec<Chain> = typed(told)?;
         known.extend(chains.into_iter().map(|chain| (chain.id, instance.id.clone())));

@@ -78,10 +78,7 @@ pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode
 }
 
 async fn list(client: &Client, args: &Ls) -> anyhow::Result<ExitCode> {
-    let mut all = client.instances(false).await?;
-    if args.instance.is_some() {
-        all = vec![select::instance(all, args.instance.as_deref())?];
-    }
+    let all = select::instances(client.instances(false).await?, args.instance.as_deref())?;
     let mut rows = Vec::new();
     let mut values = Vec::new();
     for instance in all {
