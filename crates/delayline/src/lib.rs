@@ -55,3 +55,4 @@ pub use keeper::Keeper;
 pub use line::{Counters, Line, Offer};
 pub use lines::{LineView, Lines};
 pub use llcm_tap::{Offload, Tap};
+pub use worker::try_precedence;

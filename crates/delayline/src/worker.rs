@@ -73,7 +73,7 @@ pub(crate) fn start(around: Around) -> Result<Handle, LineError> {
         around,
     };
     let run = move || {
-        run_first();
+        take_precedence();
         if let Err(error) = worker.run() {
             log::error!("the delay line ended: {error}");
         }
@@ -85,15 +85,31 @@ pub(crate) fn start(around: Around) -> Result<Handle, LineError> {
 
 /// Frames wait for this thread: it runs before all others, as a thread of the kernel that delays them would. A usual thread
 /// waits for the others' turns to end, milliseconds each on a busy host, whatever its niceness.
-fn run_first() {
-    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
-    let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
-    if let Err(error) = set {
-        log::info!("without real-time priority (CAP_SYS_NICE) delays are longer on a busy host: {error:?}");
+fn take_precedence() {
+    if let Err(error) = run_first() {
+        log::info!("without real-time priority (CAP_SYS_NICE) delays are longer on a busy host: {error}");
         if let Err(error) = rustix::process::setpriority_process(None, -20) {
             log::debug!("nor is the delay line favoured at all: {error}");
         }
     }
+}
+
+fn run_first() -> io::Result<()> {
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
+    set.map_err(|error| io::Error::other(format!("{error:?}")))
+}
+
+/// Tries whether the threads that move frames may run before others, as they do where they are let: on a busy host delays
+/// are exact only then.
+///
+/// # Errors
+/// Why not: without `CAP_SYS_NICE`, for instance.
+pub fn try_precedence() -> Result<(), LineError> {
+    let tried =
+        std::thread::Builder::new().name("trial".to_owned()).spawn(run_first).during("start thread")?;
+    let tried = tried.join().unwrap_or_else(|_| Err(io::Error::other("the trial panicked")));
+    tried.during("real-time priority")
 }
 
 struct Worker {

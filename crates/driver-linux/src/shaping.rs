@@ -48,7 +48,7 @@ impl Shaping<'_> {
         let is_impaired = ends.iter().any(|end| is_impaired(&end.egress));
         match &self.kernel.delay {
             Ok(Means::Netem) if is_impaired => Kind::Netem,
-            Ok(Means::Line(_)) if is_impaired => Kind::Line,
+            Ok(Means::Line { .. }) if is_impaired => Kind::Line,
             _ => Kind::Pair { limited: ends.map(|end| rate(end).is_some() && self.kernel.bandwidth.is_ok()) },
         }
     }
@@ -66,7 +66,7 @@ impl Shaping<'_> {
 
     /// The delay lines that there are, by the names of their devices.
     pub(crate) fn present(&self) -> DriverResult<BTreeMap<String, LineView>> {
-        if !matches!(self.kernel.delay, Ok(Means::Line(_))) {
+        if !matches!(self.kernel.delay, Ok(Means::Line { .. })) {
             return Ok(BTreeMap::new());
         }
         let lines =
@@ -237,6 +237,7 @@ mod tests {
             llcm_topology::load(text.as_bytes()).0.unwrap().links.remove(0)
         };
         let lines = DelayLines::new(None, "unused".into());
+        let line = Means::Line { offload: llcm_delayline::Offload::Tunnels, precedes: true };
         let needs = |delay, what| {
             let kernel = Kernel { bandwidth: Ok(()), delay: Ok(delay) };
             Shaping { kernel: &kernel, lines: &lines }.needs_packets(&link(what))
@@ -250,7 +251,7 @@ mod tests {
             (", backward: {loss: 1%}", true),
         ] {
             assert_eq!(needs(Means::Netem, what), needed, "{what}");
-            assert!(!needs(Means::Line(llcm_delayline::Offload::Tunnels), what), "{what}");
+            assert!(!needs(line, what), "{what}");
         }
     }
 

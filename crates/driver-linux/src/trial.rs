@@ -35,8 +35,13 @@ pub struct Kernel {
 pub(crate) enum Means {
     /// By the kernel.
     Netem,
-    /// By a program, which is given frames of this size.
-    Line(Offload),
+    /// By a program.
+    Line {
+        /// How large the frames are that it is given.
+        offload: Offload,
+        /// Whether its threads may run before others.
+        precedes: bool,
+    },
 }
 
 /// The properties that [`Means`] are for.
@@ -61,9 +66,12 @@ impl Kernel {
         };
         let delay = match &self.delay {
             Ok(Means::Netem) => Ok("netem".to_owned()),
-            Ok(Means::Line(Offload::Tunnels)) => Ok("delay line".to_owned()),
-            // It is what it costs: five sixths of what a link can carry.
-            Ok(Means::Line(_)) => Ok("delay line, packet by packet".to_owned()),
+            Ok(Means::Line { offload, precedes }) => {
+                // Five sixths of what a link can carry is what it costs.
+                let packets = if *offload == Offload::Tunnels { "" } else { ", packet by packet" };
+                let rank = if *precedes { "" } else { ", longer on a busy host (no real-time priority)" };
+                Ok(format!("delay line{packets}{rank}"))
+            }
             Err(error) => Err(error.message.clone()),
         };
         std::iter::once(("bandwidth", bandwidth)).chain(DELAYS.map(|name| (name, delay.clone()))).collect()
@@ -159,7 +167,8 @@ fn delay(socket: &mut Socket) -> DriverResult<Means> {
     let tried = shape::set_netem(socket, device, netem);
     let Err(no_netem) = tried else { return Ok(Means::Netem) };
     let offload = Tap::create("t4").and_then(|tap| tap.set_offload(Offload::Tunnels));
-    offload.map(Means::Line).map_err(|no_tap| {
+    let precedes = llcm_delayline::try_precedence().is_ok();
+    offload.map(|offload| Means::Line { offload, precedes }).map_err(|no_tap| {
         let message = format!(
             "netem (sch_netem): {no_netem}; TAP devices (tun, /dev/net/tun): {no_tap}; this kernel has to have one of them"
         );
@@ -211,7 +220,10 @@ mod tests {
         let told = able.not_emulated(&topology("3s"));
         assert_eq!(told, ["link x, a to b: jitter of 3000000 us (netem deviates by 2147483 us at most)"]);
         assert!(able.not_emulated(&topology("2s")).is_empty());
-        let line = Kernel { bandwidth: Ok(()), delay: Ok(Means::Line(Offload::Tunnels)) };
+        let line = Kernel {
+            bandwidth: Ok(()),
+            delay: Ok(Means::Line { offload: Offload::Tunnels, precedes: true }),
+        };
         assert!(line.not_emulated(&topology("3s")).is_empty());
     }
 
@@ -230,10 +242,11 @@ mod tests {
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(unable.not_emulated(&llcm_topology::default_topology()).is_empty());
         assert_eq!(unable.properties()[0], ("bandwidth", Err("no tbf".to_owned())));
-        let half = Kernel { bandwidth: Ok(()), delay: Ok(Means::Line(Offload::Flows)) };
+        let half = Means::Line { offload: Offload::Flows, precedes: false };
+        let half = Kernel { bandwidth: Ok(()), delay: Ok(half) };
         let told: Vec<_> =
             half.properties().into_iter().map(|(name, result)| (name, result.unwrap())).collect();
-        let slow = "delay line, packet by packet";
+        let slow = "delay line, packet by packet, longer on a busy host (no real-time priority)";
         let line = |name| (name, slow.to_owned());
         assert_eq!(told, [("bandwidth", "tbf".to_owned()), line("delay"), line("jitter"), line("loss")]);
     }
