@@ -4,11 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 #![expect(clippy::print_stderr, reason = "says what is skipped")]
 
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use llcm_delayline::{Impairment, Lines};
-use llcm_netlink::{Socket, link, netns};
+use llcm_netlink::link_kind::{Vxlan, add_vxlan};
+use llcm_netlink::{Socket, address, fdb, link, netns};
 
 mod kit;
 use kit::{MS, delayed, ends, one_way, receive};
@@ -77,6 +80,49 @@ fn losses_are_counted_and_can_be_switched() {
     assert!((500 - 80..500 + 80).contains(&arrived), "{arrived}");
     let counters = lines.list().unwrap()[0].counters[0];
     assert_eq!(counters.lost + counters.dropped, 1000 - u64::try_from(arrived).unwrap());
+}
+
+/// A kernel that can give whole frames in tunnels refuses to give one that it holds when it has just been told not to.
+#[test]
+fn frames_that_became_too_large_are_dropped_and_the_link_stays() {
+    let Some(mut ends) = ends() else { return };
+    let lines = Lines::start().unwrap();
+    let taps = ends.taps();
+    let again = || taps.each_ref().map(|tap| tap.try_clone().unwrap());
+    lines.put(NAME, again(), [Impairment::default(); 2]).unwrap();
+    let [a, b] = ends.sockets();
+    let tunnel = |end: u8| {
+        let netns = ends.namespaces[usize::from(end)].as_fd();
+        let [near, far] = [[10, 0, 0, end + 1], [10, 0, 0, 2 - end]].map(Ipv4Addr::from);
+        let make = || {
+            let mut socket = Socket::open().unwrap();
+            let vxlan =
+                Vxlan { name: "v", group: 1, id: 1, port: 4789, local: near, learning: false, mtu: 1400 };
+            add_vxlan(&mut socket, netns, &vxlan).unwrap();
+            let device = link::find(&mut socket, "v").unwrap().unwrap().device();
+            fdb::add_flood(&mut socket, device, far).unwrap();
+            address::add(&mut socket, device, format!("10.1.0.{}/24", end + 1).parse().unwrap()).unwrap();
+            link::change(&mut socket, device, &link::Change { up: Some(true), ..Default::default() })
+                .unwrap();
+        };
+        netns::visit(netns, make).unwrap();
+    };
+    tunnel(0);
+    tunnel(1);
+    let listener =
+        netns::visit(ends.namespaces[1].as_fd(), || TcpListener::bind("10.1.0.2:9")).unwrap().unwrap();
+    let connect = || TcpStream::connect("10.1.0.2:9");
+    let mut stream = netns::visit(ends.namespaces[0].as_fd(), connect).unwrap().unwrap();
+    let _accepted = listener.accept().unwrap();
+    // Nobody reads, and the device holds what is sent.
+    lines.remove(NAME).unwrap();
+    stream.write_all(&[7; 10_000]).unwrap();
+    std::thread::sleep(5 * MS);
+    let lossy = Impairment { loss_ppm: 1, ..Impairment::default() };
+    lines.put(NAME, again(), [lossy, lossy]).unwrap();
+    one_way(&a, &b);
+    let view = lines.list().unwrap().remove(0);
+    assert_eq!(view.name, NAME);
 }
 
 #[test]

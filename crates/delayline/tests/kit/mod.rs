@@ -32,6 +32,8 @@ pub(crate) fn ends() -> Option<Ends> {
         };
         let tap = netns::throw_away(make).map_err(|error| error.to_string())??;
         let set_up = || {
+            // What IPv6 says of itself would be counted with what tests send.
+            std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").unwrap();
             let mut socket = Socket::open().unwrap();
             let device = link::find(&mut socket, "end").unwrap().unwrap().device();
             address::add(&mut socket, device, format!("10.0.0.{number}/24").parse().unwrap()).unwrap();

@@ -139,7 +139,10 @@ async fn losses_are_as_many_as_said() {
     println!("{} of 2000 replies at 10 %", replies.len());
     let counted = llcm_runtime::Counters::links(bed.network()).await.unwrap();
     let lost = |from: &str| counted.iter().find(|it| it.from.as_str() == from).unwrap().sent.dropped;
-    assert_eq!((lost("dc1"), lost("dc2")), (2000 - u64::try_from(replies.len()).unwrap(), 0), "{counted:?}");
+    // A question for a hardware address may be lost with the pings, and is counted, too.
+    let pings = 2000 - u64::try_from(replies.len()).unwrap();
+    assert!((pings..=pings + 5).contains(&lost("dc1")), "{pings} pings lost: {counted:?}");
+    assert_eq!(lost("dc2"), 0, "{counted:?}");
     // Five standard deviations.
     assert!((1800 - 67..=1800 + 67).contains(&replies.len()), "{}", replies.len());
 }
