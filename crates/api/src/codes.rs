@@ -101,8 +101,8 @@ catalogue! {
             "A change of a link, a new link or data center, or a schedule has errors, or makes no sense with what the link is."
             "Correct what the message names, or what `details.diagnostics` lists.";
         TopologyConflict "topology-conflict" 409
-            "Links or data centers cannot be changed like that as things stand: a name is taken, something runs in the data center, running interfaces are larger than the link's MTU would be, or another schedule has the link."
-            "`details.others` lists what forbids it.";
+            "Links or data centers cannot be changed like that as things stand: a name is taken, something runs in the data center, running interfaces are larger than the link's MTU would be, or another schedule has the link. A server ends with it at its start when its topology lacks data centers in which something runs."
+            "`details.others` lists what forbids it; at a start the message does.";
         NotEmulated "not-emulated" 409
             "The host cannot emulate links as asked. Nothing was changed or begun."
             "`details.others` lists what it cannot; `llcm doctor` says what would help. A server with the setting `best_effort` leaves it out, with a warning.";
