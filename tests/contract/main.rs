@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use llcm_driver_docker::{DockerContainers, DockerOptions};
 use llcm_driver_linux::{LinuxNetwork, Options};
 use llcm_names::InstallationId;
-use llcm_runtime::contract::{Drivers, Factory, Host, Probe, Report, run_matching};
+use llcm_runtime::contract::{Drivers, Factory, Host, Probe, run_at_once};
 
 use crate::probe::{HostProbe, make_image};
 
@@ -65,50 +65,21 @@ fn socket() -> Option<PathBuf> {
     None
 }
 
-async fn run(part: &str) -> Option<Report> {
-    let socket = socket()?;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_contract_is_kept_together() {
+    let Some(socket) = socket() else { return };
     let home = tempfile::tempdir().unwrap();
-    let image = format!("llcm-contract-{}:test", part.trim_end_matches(':'));
-    make_image(&socket, home.path(), &image, READY);
-    let mut host = Host::with_image(&image);
+    let image = "llcm-contract:test";
+    make_image(&socket, home.path(), image, READY);
+    let mut host = Host::with_image(image);
     host.first_line = Some(READY.to_owned());
-    let factory = RealFactory {
+    let factory: Arc<dyn Factory> = Arc::new(RealFactory {
         docker: DockerOptions::new(socket.clone(), home.path().join("helper")),
         linux: Options { run_dir: home.path().join("run"), ..Options::default() },
         host,
         probe: HostProbe { socket },
-    };
-    let report = run_matching(&factory, part).await;
+    });
+    let report = run_at_once(vec![factory; 4], &["networks::", "segments::", "gate::", "world::"]).await;
     println!("{report}");
-    Some(report)
-}
-
-// One test for each part, so that they run side by side: they share nothing but the host.
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn networks() {
-    if let Some(report) = run("networks::").await {
-        report.verdict(&[]).unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn segments() {
-    if let Some(report) = run("segments::").await {
-        report.verdict(&[]).unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn gate() {
-    if let Some(report) = run("gate::").await {
-        report.verdict(&[]).unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn world() {
-    if let Some(report) = run("world::").await {
-        report.verdict(&[]).unwrap();
-    }
+    report.verdict(&[]).unwrap();
 }

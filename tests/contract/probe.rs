@@ -79,5 +79,6 @@ fn docker(socket: &Path, arguments: &[&str]) -> Output {
 }
 
 fn run(command: &mut Command) -> Output {
-    command.stdin(std::process::Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    let output = tokio::task::block_in_place(|| command.stdin(std::process::Stdio::null()).output());
+    output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }

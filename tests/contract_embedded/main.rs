@@ -105,7 +105,7 @@ fn main() -> ExitCode {
     // Both at once: most of the time is spent waiting for what is not to arrive.
     let passed = std::thread::scope(|scope| {
         let user = scope.spawn(|| start_ordinary_user(&part));
-        let who = Who { name: "root", publish: PublishVia::Auto, ports: [38_080, 38_081], without: &[] };
+        let who = Who { name: "root", publish: PublishVia::Auto, ports: 38_080, without: &[] };
         let passed = suite(&who, home.path(), linux, &part);
         let (user, said) = user.join().unwrap();
         print!("{said}");
@@ -137,7 +137,7 @@ fn as_ordinary_user(home: &Path, part: &str) -> ExitCode {
         Options { netns_dir: run_dir.join("netns"), run_dir: run_dir.join("net"), ..Options::default() };
     // Limits are not an ordinary user's to set, where control groups are root's.
     let without = &["containers::limits_arrive"];
-    let who = Who { name: "an ordinary user", publish: PublishVia::Proxy, ports: [38_082, 38_083], without };
+    let who = Who { name: "an ordinary user", publish: PublishVia::Proxy, ports: 38_090, without };
     let passed = suite(&who, home, linux, part);
     rootless.end().unwrap();
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -147,33 +147,40 @@ fn as_ordinary_user(home: &Path, part: &str) -> ExitCode {
 struct Who {
     name: &'static str,
     publish: PublishVia,
-    /// Ports of the host that others leave alone.
-    ports: [u64; 2],
+    /// The first of the host's ports that others leave alone, two for each engine.
+    ports: u64,
     /// What cannot be had.
     without: &'static [&'static str],
 }
 
+/// How many cases go on at a time, each with an engine of its own: to open one anew is what a restart is.
+const ENGINES: u64 = 4;
+
 /// Runs the suite; whether it was passed.
 fn suite(who: &Who, home: &Path, linux: Options, part: &str) -> bool {
     let Who { name: who, publish, ports, without } = *who;
-    let engine = llcm_engine::Options {
-        cgroup: format!("llcm-contract-{}", std::process::id()),
-        publish,
-        ..llcm_engine::Options::new(home.join("engine"))
+    let engine = |number: u64| -> Arc<dyn Factory> {
+        let engine = llcm_engine::Options {
+            cgroup: format!("llcm-contract-{}-{number}", std::process::id()),
+            publish,
+            ..llcm_engine::Options::new(home.join(format!("engine{number}")))
+        };
+        make_image(home, &engine);
+        let mut host = Host::with_image(IMAGE);
+        host.first_line = Some(READY.to_owned());
+        host.free_ports = [0, 1].map(|port| Port::try_from(ports + 2 * number + port).unwrap());
+        let probe = HostProbe {
+            engine: Mutex::new(Weak::new()),
+            state_dir: engine.state_dir.clone(),
+            cgroup: engine.cgroup.clone(),
+            netns_dir: linux.netns_dir.clone(),
+        };
+        let excluded = without.iter().map(|name| (*name, "control groups are root's")).collect();
+        Arc::new(EmbeddedFactory { linux: linux.clone(), host, probe, engine, excluded })
     };
-    make_image(home, &engine);
-    let mut host = Host::with_image(IMAGE);
-    host.first_line = Some(READY.to_owned());
-    host.free_ports = ports.map(|port| Port::try_from(port).unwrap());
-    let probe = HostProbe {
-        engine: Mutex::new(Weak::new()),
-        state_dir: home.join("engine"),
-        netns_dir: linux.netns_dir.clone(),
-    };
-    let excluded = without.iter().map(|name| (*name, "control groups are root's")).collect();
-    let factory = EmbeddedFactory { linux, host, probe, engine, excluded };
+    let engines = (0..ENGINES).map(engine).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let report = runtime.block_on(contract::run_matching(&factory, part));
+    let report = runtime.block_on(contract::run_at_once(engines, &[part]));
     println!("as {who}:\n{report}");
     let here = |name: &&&'static str| report.results.iter().any(|result| result.name == **name);
     let without: Vec<_> = without.iter().chain(NOBODY_ELSE).filter(here).copied().collect();

@@ -21,6 +21,8 @@ pub(crate) struct HostProbe {
     /// The engine that the drivers share, for making containers without the driver.
     pub(crate) engine: Mutex<Weak<Engine>>,
     pub(crate) state_dir: PathBuf,
+    /// The engine's group of control groups.
+    pub(crate) cgroup: String,
     /// Where the data centers' namespaces are.
     pub(crate) netns_dir: PathBuf,
 }
@@ -51,7 +53,8 @@ impl HostProbe {
 impl Probe for HostProbe {
     async fn ping(&self, from: &EngineName, to: IpAddr) -> Option<bool> {
         let command = self.inside(from, &["ping", "-n", "-c", "1", "-i", "0.2", "-w", "1", &to.to_string()]);
-        Some(command.is_some_and(|mut ping| ping.output().unwrap().status.success()))
+        let ping = |mut ping: Command| ping.output().unwrap().status.success();
+        Some(tokio::task::block_in_place(|| command.is_some_and(ping)))
     }
 
     async fn interfaces(&self, container: &EngineName) -> Option<Vec<SeenInterface>> {
@@ -122,9 +125,8 @@ impl Probe for HostProbe {
         let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
         let inside = points.filter_map(|point| point.strip_prefix(containers.to_str()?)?.split('/').nth(1));
         left.extend(inside.filter(|name| is_nobodys(name)).map(|name| format!("a mount of {name}")));
-        let group = format!("llcm-contract-{}", std::process::id());
         for hierarchy in names("/sys/fs/cgroup".into()) {
-            let directory = PathBuf::from("/sys/fs/cgroup").join(hierarchy).join(&group);
+            let directory = PathBuf::from("/sys/fs/cgroup").join(hierarchy).join(&self.cgroup);
             let groups = names(directory.clone()).into_iter();
             let groups = groups.filter(|name| directory.join(name).is_dir() && is_nobodys(name));
             left.extend(groups.map(|name| format!("a cgroup of {name}")));

@@ -1,8 +1,11 @@
 //! The list of cases, and how they are run.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::bed::Bed;
@@ -132,23 +135,62 @@ pub async fn run_all(factory: &dyn Factory) -> Report {
     run_matching(factory, "").await
 }
 
-/// Runs the cases whose names contain `part` (`segments::`, for example).
+/// Runs the cases whose names contain `part` (`segments::`, for example), one after the other.
 pub async fn run_matching(factory: &dyn Factory, part: &str) -> Report {
     let mut report = Report::default();
-    for case in CASES.iter().filter(|case| case.name.contains(part)) {
-        let began = Instant::now();
-        let excluded = factory.excluded().into_iter().find(|(name, _)| *name == case.name);
-        let outcome = match excluded {
-            Some((_, why)) => Outcome::NotSeen(why.to_owned()),
-            None => match run(factory, case).await {
-                Ok(()) => Outcome::Passed,
-                Err(Stop::Failed(why)) => Outcome::Failed(why),
-                Err(Stop::NotSeen(why)) => Outcome::NotSeen(why),
-            },
-        };
-        report.results.push(CaseResult { name: case.name, outcome, time: began.elapsed() });
+    for case in matching(&[part]) {
+        report.results.push(result(factory, case).await);
     }
     report
+}
+
+/// Runs the cases whose names contain one of `parts`, as many at a time as there are factories: each takes the next
+/// case when it is done with one. Most of the suite's time is spent waiting for what is not to arrive.
+///
+/// The factories may make drivers of the same engine and the same host, or be the same one several times, as long as
+/// no two have the same free ports where cases on `containers::` run. Where [`Factory::drivers`] restarts something
+/// that drivers share, each factory needs its own of it. The results have the order of [`case_names`].
+///
+/// To be called in a runtime with several workers, with probes that do not block one.
+///
+/// # Panics
+/// With what a factory or a probe panicked with.
+pub async fn run_at_once(factories: Vec<Arc<dyn Factory>>, parts: &[&str]) -> Report {
+    let cases: Arc<[&'static Case]> = matching(parts).collect();
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut lines = JoinSet::new();
+    for factory in factories {
+        let (cases, next) = (cases.clone(), next.clone());
+        lines.spawn(async move {
+            let mut results = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(case) = cases.get(index) else { break results };
+                results.push((index, result(factory.as_ref(), case).await));
+            }
+        });
+    }
+    let mut results: Vec<_> = lines.join_all().await.into_iter().flatten().collect();
+    results.sort_by_key(|(index, _)| *index);
+    Report { results: results.into_iter().map(|(_, result)| result).collect() }
+}
+
+fn matching(parts: &[&str]) -> impl Iterator<Item = &'static Case> {
+    CASES.iter().filter(|case| parts.iter().any(|part| case.name.contains(part)))
+}
+
+async fn result(factory: &dyn Factory, case: &Case) -> CaseResult {
+    let began = Instant::now();
+    let excluded = factory.excluded().into_iter().find(|(name, _)| *name == case.name);
+    let outcome = match excluded {
+        Some((_, why)) => Outcome::NotSeen(why.to_owned()),
+        None => match run(factory, case).await {
+            Ok(()) => Outcome::Passed,
+            Err(Stop::Failed(why)) => Outcome::Failed(why),
+            Err(Stop::NotSeen(why)) => Outcome::NotSeen(why),
+        },
+    };
+    CaseResult { name: case.name, outcome, time: began.elapsed() }
 }
 
 async fn run(factory: &dyn Factory, case: &Case) -> Checked {

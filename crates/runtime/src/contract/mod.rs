@@ -45,7 +45,7 @@ use ipnetwork::IpNetwork;
 use llcm_names::{DcName, EngineName, IfName, InstallationId, MacAddr, Port};
 use llcm_topology::{DataCenter, Link, LinkEnd, LinkProperties, Topology};
 
-pub use cases::{CASE_TIMEOUT, case_names, run_all, run_matching};
+pub use cases::{CASE_TIMEOUT, case_names, run_all, run_at_once, run_matching};
 pub use report::{CaseResult, Outcome, Report};
 pub use simulated::SimulatedFactory;
 

@@ -20,6 +20,40 @@ async fn the_simulated_drivers_keep_the_contract() {
     }
 }
 
+/// Needs a second for each of its drivers.
+struct Slow(SimulatedFactory);
+
+#[async_trait]
+impl Factory for Slow {
+    async fn drivers(&self, installation: &InstallationId) -> Result<Drivers, String> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.0.drivers(installation).await
+    }
+
+    fn host(&self) -> &Host {
+        self.0.host()
+    }
+
+    fn probe(&self) -> &dyn Probe {
+        self.0.probe()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn factories_share_the_cases_and_the_report_has_their_order() {
+    let slow = Arc::new(Slow(SimulatedFactory::default()));
+    let factories: [Arc<dyn Factory>; 3] = [slow.clone(), slow.clone(), slow.clone()];
+    let began = tokio::time::Instant::now();
+    let report = run_at_once(factories.to_vec(), &["networks::", "segments::"]).await;
+    report.verdict(&[]).unwrap();
+    let names: Vec<_> = report.results.iter().map(|it| it.name).collect();
+    let wanted = |name: &&str| name.starts_with("networks::") || name.starts_with("segments::");
+    assert_eq!(names, case_names().into_iter().filter(wanted).collect::<Vec<_>>());
+    let one_by_one: Duration = report.results.iter().map(|it| it.time).sum();
+    assert!(began.elapsed() * 2 < one_by_one, "{:?} of {one_by_one:?}", began.elapsed());
+    assert!(slow.0.world().is_empty(), "{:?}", slow.0.world().snapshot());
+}
+
 async fn failed_with(fault: Fault, part: &str) -> Vec<(&'static str, String)> {
     let factory = SimulatedFactory::default();
     factory.world().add_fault(fault);
