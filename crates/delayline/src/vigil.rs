@@ -55,7 +55,8 @@ impl Vigil {
         let late = late.min(LONGEST);
         self.late = (self.late * 7 + late) / 8;
         // Steps up and down are in balance where two in five are below and three above.
-        self.waking = if late > self.waking { self.waking + STEP * 2 } else { self.waking.saturating_sub(STEP * 3) };
+        self.waking =
+            if late > self.waking { self.waking + STEP * 2 } else { self.waking.saturating_sub(STEP * 3) };
     }
 
     /// How long a frame that woke this thread has been there by then. Nobody tells; the timer shows what waking up usually

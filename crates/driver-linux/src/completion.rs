@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use llcm_names::DcName;
 use llcm_netlink::{fdb, link};
 use llcm_runtime::{DriverResult, SegmentSpec};
 
@@ -38,10 +37,12 @@ impl Installation {
     }
 
     /// Completes the segments and chains with ends in data centers that were made anew: what they had there has gone with
-    /// those that were there before. What has an end in a data center that is not there waits until that comes.
-    pub(crate) fn complete(&self, fresh: &BTreeSet<DcName>) -> DriverResult<()> {
+    /// those that were there before. What has an end in a data center that is not there waits until that comes. Which data
+    /// centers is written down until all is done: the program may be killed, or fail, in between.
+    pub(crate) fn complete(&self) -> DriverResult<()> {
         // Held all the while, so that nothing comes back that is removed meanwhile.
         let mut state = self.state();
+        let fresh = state.records.incomplete();
         let meant = |segment: &SegmentSpec| segment.ends.iter().any(|end| fresh.contains(&end.datacenter));
         let segments: Vec<_> =
             state.records.segments().values().filter(|spec| meant(spec)).cloned().collect();
@@ -60,7 +61,7 @@ impl Installation {
                 forget_others(&segment, &datacenters)?;
             }
         }
-        Ok(())
+        state.records.all_complete()
     }
 
     /// The data centers of a segment, if all are there.

@@ -186,11 +186,10 @@ impl Installation {
             self.namespaces.prepare()?;
         }
         let mut addresses = FreeAddresses::new(taken);
-        let mut fresh = BTreeSet::new();
         for name in missing {
+            self.state().records.put_incomplete(name)?;
             let made = Datacenter::create(&self.namespaces, &self.id, name, addresses.take(name)?)?;
             datacenters.insert(name.clone(), Arc::new(made));
-            fresh.insert(name.clone());
         }
         if first {
             // Later, what is not marked may be just about to be.
@@ -205,7 +204,7 @@ impl Installation {
         self.cache().extend(datacenters.iter().map(|(name, dc)| (name.clone(), dc.clone())));
         underlay::settle(&self.id, &datacenters)?;
         self.route(topology, devices, &datacenters)?;
-        self.complete(&fresh)?;
+        self.complete()?;
         underlay::remove_others(&self.id, topology, &datacenters, &current)?;
         self.remove_datacenters(&present.iter().filter(|name| !wanted.contains(name)).collect::<Vec<_>>())?;
         self.tried.get_or_init(|| ());
@@ -329,7 +328,9 @@ impl Installation {
         self.remove_datacenters(&names.iter().collect::<Vec<_>>())?;
         *self.routing() = None;
         host::close_all(&self.id)?;
-        self.state().records.remove_where(|_| true, |_| true)
+        let records = &mut self.state().records;
+        records.all_complete()?;
+        records.remove_where(|_| true, |_| true)
     }
 }
 

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Context;
 
 /// The directories of the records, in an installation's.
-pub(crate) const PARTS: [&str; 3] = ["segments", "chains", "ports"];
+pub(crate) const PARTS: [&str; 4] = ["segments", "chains", "ports", "incomplete"];
 
 /// The specs of all segments, chains and ports of an installation.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(crate) struct Records {
     segments: BTreeMap<SegmentId, SegmentSpec>,
     chains: BTreeMap<SegmentId, ChainSpec>,
     ports: BTreeMap<PortId, PortSpec>,
+    incomplete: BTreeSet<DcName>,
 }
 
 impl Records {
@@ -38,11 +39,13 @@ impl Records {
         let segments: Vec<SegmentSpec> = read_all(&dir.join("segments")).during("read records in", &shown)?;
         let chains: Vec<ChainSpec> = read_all(&dir.join("chains")).during("read records in", &shown)?;
         let ports: Vec<PortSpec> = read_all(&dir.join("ports")).during("read records in", &shown)?;
+        let incomplete: Vec<DcName> = read_all(&dir.join("incomplete")).during("read records in", &shown)?;
         Ok(Self {
             dir: dir.to_owned(),
             segments: segments.into_iter().map(|spec| (spec.id, spec)).collect(),
             chains: chains.into_iter().map(|spec| (spec.id, spec)).collect(),
             ports: ports.into_iter().map(|spec| (spec.id, spec)).collect(),
+            incomplete: incomplete.into_iter().collect(),
         })
     }
 
@@ -59,6 +62,29 @@ impl Records {
     /// All ports that were attached and not yet detached.
     pub(crate) fn ports(&self) -> &BTreeMap<PortId, PortSpec> {
         &self.ports
+    }
+
+    /// Data centers that are made anew, or were, while what recorded segments and chains have there was not yet.
+    pub(crate) fn incomplete(&self) -> &BTreeSet<DcName> {
+        &self.incomplete
+    }
+
+    /// A data center is about to be made anew. Written down only where there is something that it can lack.
+    pub(crate) fn put_incomplete(&mut self, name: &DcName) -> DriverResult<()> {
+        if !self.segments.is_empty() || !self.chains.is_empty() {
+            write(&self.incomplete_file(name), name).during("write record of data center", name.as_str())?;
+        }
+        self.incomplete.insert(name.clone());
+        Ok(())
+    }
+
+    /// No data center lacks anything any more.
+    pub(crate) fn all_complete(&mut self) -> DriverResult<()> {
+        while let Some(name) = self.incomplete.first() {
+            remove(&self.incomplete_file(name)).during("remove record of data center", name.as_str())?;
+            self.incomplete.pop_first();
+        }
+        Ok(())
     }
 
     /// The data centers that an instance has ends or ports in.
@@ -145,6 +171,10 @@ impl Records {
     fn port_file(&self, id: PortId) -> PathBuf {
         self.dir.join("ports").join(format!("{:x}.json", id.get()))
     }
+
+    fn incomplete_file(&self, name: &DcName) -> PathBuf {
+        self.dir.join("incomplete").join(format!("{name}.json"))
+    }
 }
 
 /// The segments, chains and ports recorded in a directory, for an installation that this program does not drive.
@@ -222,6 +252,24 @@ mod tests {
         records.remove_owner(&specs[0].owner).unwrap();
         assert!(records.segments().values().eq([&specs[2]]));
         assert_eq!(read_specs(dir.path()).unwrap().0, [specs[2].clone()]);
+    }
+
+    #[test]
+    fn that_a_data_center_lacks_something_outlives_the_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut records = Records::load(dir.path()).unwrap();
+        let names = ["dc1", "a.b"].map(|name| DcName::parse(name).unwrap());
+        // Without segments and chains it lacks nothing.
+        records.put_incomplete(&names[0]).unwrap();
+        assert!(Records::load(dir.path()).unwrap().incomplete().is_empty());
+        records.all_complete().unwrap();
+        records.put_segment(&segment(1, FIRST)).unwrap();
+        names.iter().for_each(|name| records.put_incomplete(name).unwrap());
+
+        let mut records = Records::load(dir.path()).unwrap();
+        assert!(records.incomplete().iter().eq([&names[1], &names[0]]));
+        records.all_complete().unwrap();
+        assert!(Records::load(dir.path()).unwrap().incomplete().is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use llcm_names::PortId;
 use llcm_runtime::{ChainEnd, ChainSpec, FrameMatch, NetworkDriver, SegmentKind};
 use llcm_topology::LinkProperties;
 
-use crate::bed::{Bed, E_LINE, Instance, Plug, dc, exec_ok, line, segment_id, topology};
+use crate::bed::{Bed, E_LINE, Instance, Plug, dc, exec_ok, line, namespaces, segment_id, topology};
 use crate::sniff::{Sniffer, numbered, send};
 
 fn chain(instance: &Instance, id: u32, from: (u32, &str), to: (u32, &str), matches: &str) -> ChainSpec {
@@ -303,6 +303,13 @@ async fn links_to_a_data_center_that_is_made_anew_are_made_anew() {
         &["dc0", "dc1", "dc2", "dc3"],
         &[("dc0", "dc1", plain), ("dc1", "dc2", plain), ("dc2", "dc3", plain)],
     );
+    // The first attempt fails once the data center is there, as it may be killed then: the next one makes up for it.
+    let mut refused = more.clone();
+    refused.links[0].a.egress.mtu = Some(1);
+    bed.restart();
+    bed.network().prepare(&refused).await.unwrap_err();
+    let made = bed.dc_netns("dc3");
+    assert!(namespaces(&made).contains(&made));
     bed.restart();
     bed.network().prepare(&more).await.unwrap();
     let of_far = [(2, "line-far", &[1][..]), (13, "lan-far", &[2]), (22, "chain-far", &[])];
