@@ -144,6 +144,12 @@ impl Records {
         self.remove_where(|holder| holder == owner, |spec| spec.owner == *owner)
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) -> DriverResult<()> {
+        self.all_complete()?;
+        self.remove_where(|_| true, |_| true)
+    }
+
     /// Forgets the segments and chains of owners and the ports for which the conditions hold.
     pub(crate) fn remove_where(
         &mut self,
