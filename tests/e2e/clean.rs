@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::engine::{On, on_each_engine};
 use crate::lab::{Lab, text};
+use crate::look::assert_nothing_left;
 use crate::native::until;
 use crate::packages::{Unit, chain};
 
@@ -101,6 +102,86 @@ fn everything_goes_without_the_store_and_nothing_else(on: On) {
         lab.docker(&["rm", "-f", "foreign"]);
     }
     std::fs::create_dir(lab.data()).unwrap();
+}
+
+/// The functions in whose root file systems there are processes, as the kernel lists their mounts.
+fn inside(lab: &Lab) -> Vec<String> {
+    let begin = format!("upperdir={}/engine/containers/mn.", lab.data().display());
+    let mut found = std::collections::BTreeSet::new();
+    for process in std::fs::read_dir("/proc").unwrap() {
+        let mounts = std::fs::read_to_string(process.unwrap().path().join("mountinfo")).unwrap_or_default();
+        let names = mounts.split(&begin).skip(1).filter_map(|rest| rest.split('.').next());
+        found.extend(names.map(str::to_owned));
+    }
+    found.into_iter().collect()
+}
+
+/// The embedded engine's directory is lost, one container's alone or all of it, or the whole data directory: what runs is
+/// found and ended.
+#[test]
+fn containers_go_without_their_directories() {
+    without_directories(On::Embedded, &["engine/containers/mn.vnf0.vdu01.0", "engine", ""]);
+}
+
+#[test]
+fn an_ordinary_users_containers_go_without_their_directories() {
+    // A file in the engine's directory tells which process holds the namespaces: without it they stay.
+    without_directories(On::User, &["engine/containers/mn.vnf0.vdu01.0"]);
+}
+
+fn without_directories(on: On, directories: &[&str]) {
+    let Some(lab) = Lab::new(on) else { return };
+    let _cleaned = Cleaned(&lab);
+    let units =
+        [Unit { points: POINTS, ..Unit::new("vnf0", "example/vnf:1") }, Unit::new("vnf1", "example/vnf:1")];
+    let package = chain(lab.dir.path(), "lost", &units);
+    for lost in directories {
+        lab.image(&["example/vnf:1"]);
+        let server = lab.serve(&[]);
+        let service = server.upload(&package);
+        server.instantiate(&service);
+        let installation = crate::look::installation(&lab);
+        server.kill();
+        std::fs::remove_dir_all(lab.data().join(lost)).unwrap();
+        assert_eq!(inside(&lab), ["vnf0", "vnf1"]);
+        let id = ["--installation", &installation];
+        let (done, said) = clean(&lab, &[&["--dry-run"], &id[..]].concat());
+        assert!(done && said.contains("would remove container mn.vnf0.vdu01.0 in engine embedded"), "{said}");
+        assert_eq!(inside(&lab), ["vnf0", "vnf1"], "it was only said");
+        let (done, said) = clean(&lab, &[&["--data"], &id[..]].concat());
+        assert!(done && said.contains(&format!("nothing of installation {installation} is left")), "{said}");
+        assert_eq!(inside(&lab), Vec::<String>::new());
+        let groups = lab.ok(&["sh", "-c", "ls -d /sys/fs/cgroup/*/llcm-* || true"]);
+        assert!(!groups.contains(&installation), "{groups}");
+        let rules = lab.run(&["nft", "list", "ruleset"]);
+        assert!(!text(&rules).contains(&installation), "{}", text(&rules));
+        assert!(!lab.data().exists(), "removed, or not made in the first place");
+        std::fs::create_dir_all(lab.data()).unwrap();
+        lab.give(&lab.data());
+    }
+}
+
+/// A server that finds a container without its directory ends it, and shows its instance without it.
+#[test]
+fn a_server_ends_containers_without_their_directories() {
+    let Some(lab) = Lab::new(On::Embedded) else { return };
+    let _cleaned = Cleaned(&lab);
+    lab.image(&["example/vnf:1"]);
+    let units = [Unit::new("vnf0", "example/vnf:1"), Unit::new("vnf1", "example/vnf:1")];
+    let package = chain(lab.dir.path(), "lost", &units);
+    let server = lab.serve(&[]);
+    let service = server.upload(&package);
+    let instance = server.instantiate(&service);
+    server.kill();
+    std::fs::remove_dir_all(lab.data().join("engine/containers/mn.vnf0.vdu01.0")).unwrap();
+    let server = lab.serve(&[]);
+    let shown = crate::native::instance(&server, &instance);
+    assert_eq!(shown["state"], "degraded", "{shown}");
+    assert!(shown["errors"].to_string().contains("mn.vnf0.vdu01.0 is missing"), "{shown}");
+    assert_eq!(inside(&lab), ["vnf1"]);
+    server.terminate(&instance);
+    assert_nothing_left(&server);
+    server.stop();
 }
 
 /// The whole data directory is lost, the installation's id with it.

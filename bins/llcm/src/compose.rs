@@ -37,6 +37,9 @@ pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Com
         installation_id(&config.data_dir, &SystemIds).map_err(|error| anyhow!(told(&error))).with_context(
             || format!("cannot keep state in {} (--data-dir names another place)", config.data_dir.display()),
         )?;
+    if config.engine != Engine::Simulated {
+        end_lost(config, &installation).await?;
+    }
     let (engine, backend) = match config.engine {
         Engine::Simulated => ("simulated", simulated_backend(config, &installation)?),
         engine => {
@@ -58,6 +61,18 @@ pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Com
     };
     let orchestrator = Orchestrator::open(parts).await.map_err(|error| anyhow!(told(&error)))?;
     Ok(Composed { orchestrator, backend, installation, engine: engine.to_owned() })
+}
+
+/// Ends containers that no engine will know of. Their instances are shown without them, as degraded.
+async fn end_lost(config: &Config, installation: &InstallationId) -> anyhow::Result<()> {
+    for lost in engines::lost(&config.data_dir, installation).await? {
+        let name = lost.name().to_owned();
+        log::warn!("container {name} goes on without its directory, which somebody has removed: it is ended");
+        if let Err(error) = engines::end_lost(lost).await {
+            log::error!("container {name}: {error:#}");
+        }
+    }
+    Ok(())
 }
 
 /// Gives the data centers the engines that the topology names.

@@ -1,13 +1,13 @@
 //! Container engines by name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use llcm_driver_docker::{DockerContainers, DockerOptions};
 use llcm_driver_engine::{EngineContainers, EngineOptions, ImageSource, Registry, RegistryOptions};
-use llcm_engine::PublishVia;
 use llcm_engine::image::HostTools;
+use llcm_engine::{Lost, PublishVia};
 use llcm_lifecycle::plan::SAP_IMAGE;
 use llcm_names::InstallationId;
 use llcm_runtime::ContainerDriver;
@@ -47,7 +47,7 @@ async fn embedded(
     installation: &InstallationId,
     ground: &Ground,
 ) -> anyhow::Result<EngineContainers> {
-    let options = options(engine_dir(&config.data_dir), format!("llcm-{installation}"), ground.is_rootless());
+    let options = options(engine_dir(&config.data_dir), cgroup(installation), ground.is_rootless());
     let opened = tokio::task::spawn_blocking(move || llcm_engine::Engine::open(options)).await;
     let engine = opened.context("a thread ended abnormally")?.context(
         "--engine embedded cannot be used here (`--engine docker` and `--engine simulated` are the others)",
@@ -57,6 +57,23 @@ async fn embedded(
     image_map.entry(SAP_IMAGE.to_owned()).or_insert_with(|| "host".to_owned());
     let options = EngineOptions { image_map };
     Ok(EngineContainers::new(Arc::new(engine), options, image_sources(config)?))
+}
+
+/// The containers of the engine in this program whose directory is gone: no engine knows of them.
+pub(crate) async fn lost(data_dir: &Path, installation: &InstallationId) -> anyhow::Result<Vec<Lost>> {
+    let (place, cgroup) = (engine_dir(data_dir), cgroup(installation));
+    let looked = tokio::task::spawn_blocking(move || Lost::look(&place, &cgroup)).await;
+    Ok(looked.context("a thread ended abnormally")??)
+}
+
+/// Ends one of them.
+pub(crate) async fn end_lost(lost: Lost) -> anyhow::Result<()> {
+    Ok(tokio::task::spawn_blocking(move || lost.end()).await.context("a thread ended abnormally")??)
+}
+
+/// The control group of an installation's containers.
+fn cgroup(installation: &InstallationId) -> String {
+    format!("llcm-{installation}")
 }
 
 /// How the engine in this program is opened.

@@ -3,7 +3,7 @@
 //! Only the controllers that a limit asks for are used: a group costs time to make, and most containers of an
 //! emulation have none. Sources: kernel, `admin-guide/cgroup-v1` and `admin-guide/cgroup-v2.rst`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -180,6 +180,29 @@ impl Cgroups {
             }
         }
         Ok(())
+    }
+
+    /// The groups of containers that there are, by name, with the processes in each.
+    pub(crate) fn groups(&self) -> Result<BTreeMap<String, BTreeSet<i32>>, EngineError> {
+        let mut found: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
+        for hierarchy in self.usable() {
+            let parent = hierarchy.join(&self.parent);
+            let entries = match fs::read_dir(&parent) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.context("list", &parent)?,
+            };
+            for entry in entries {
+                let group = entry.context("list", &parent)?.path();
+                // The other entries are files: settings of the group that holds them all.
+                let Ok(processes) = fs::read_to_string(group.join("cgroup.procs")) else { continue };
+                let name = group.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                found
+                    .entry(name)
+                    .or_default()
+                    .extend(processes.lines().filter_map(|it| it.parse::<i32>().ok()));
+            }
+        }
+        Ok(found)
     }
 
     /// Removes the group that held those of the containers; it stays when somebody still uses it.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use llcm_driver_linux::LinuxNetwork;
+use llcm_engine::Lost;
 use llcm_lifecycle::clean::{self, Drivers, Marked};
 use llcm_lifecycle::installation::{find_installation_id, hold};
 use llcm_lifecycle::store::file::FILE;
@@ -68,12 +69,27 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         ))?;
         return Ok(ExitCode::SUCCESS);
     };
+    let missing = Missing::look(data_dir);
     let ground = Ground::enter(&config)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let is_clean = runtime.block_on(clean_up(&config, &id, &ground, args.dry_run))?;
     // The engine is closed with the last of its tasks.
     drop(runtime);
-    ground.leave(is_clean)?;
+    // An ordinary user's namespaces that were made just now are as empty as they were, whatever is elsewhere.
+    let is_idle = is_clean || (args.dry_run && missing.is_any());
+    if ground.is_rootless() && missing.is_any() {
+        // A file of the engine's tells which process holds them.
+        output::note(
+            "without the engine's directory nobody can tell which namespaces were this server's: a process \
+             `engine-init paused` of this user may hold them still",
+        )?;
+    }
+    let stays = ground.is_rootless() && !is_idle;
+    ground.leave(is_idle)?;
+    // Those that stay are known by a file in there.
+    if !stays {
+        missing.remove()?;
+    }
     if is_clean && args.data && found.is_some() {
         remove_data(data_dir, args.dry_run)?;
     } else if is_clean && !args.dry_run && data_dir.join(FILE).exists() {
@@ -90,21 +106,44 @@ async fn clean_up(
     ground: &Ground,
     dry_run: bool,
 ) -> anyhow::Result<bool> {
-    let drivers = drivers(config, id, ground).await?;
+    let what = if dry_run { "would remove" } else { "remove" };
+    let lost = lost(config, id, what).await?;
+    let drivers = drivers(config, id, ground, dry_run).await?;
     let marked = clean::look(&drivers, id).await?;
-    show(&marked, if dry_run { "would remove" } else { "remove" })?;
+    show(&marked, what)?;
     if dry_run {
-        return Ok(marked.is_empty());
+        return Ok(marked.is_empty() && lost.is_empty());
+    }
+    for lost in lost {
+        if let Err(error) = engines::end_lost(lost).await {
+            output::note(format_args!("{error:#}"))?;
+        }
     }
     for error in clean::remove(&drivers, id, &marked).await {
         output::note(error)?;
     }
     let left = clean::look(&drivers, id).await?;
     show(&left, "still there:")?;
-    if left.is_empty() {
+    let is_clean = left.is_empty() & self::lost(config, id, "still there:").await?.is_empty();
+    if is_clean {
         output::line(format_args!("nothing of installation {id} is left"))?;
     }
-    Ok(left.is_empty())
+    Ok(is_clean)
+}
+
+/// Finds containers of the embedded engine that it does not know of, and shows them.
+async fn lost(config: &Config, id: &InstallationId, what: &str) -> anyhow::Result<Vec<Lost>> {
+    if config.engine == Engine::Simulated {
+        return Ok(Vec::new());
+    }
+    let lost = engines::lost(&config.data_dir, id).await?;
+    for it in &lost {
+        output::line(format_args!(
+            "{what} container {} in engine embedded, whose directory is gone",
+            it.name()
+        ))?;
+    }
+    Ok(lost)
 }
 
 fn show(marked: &Marked, what: &str) -> anyhow::Result<()> {
@@ -133,7 +172,12 @@ fn show(marked: &Marked, what: &str) -> anyhow::Result<()> {
 
 /// The drivers of all engines that the server may have had: those it is configured with, which have to answer, and
 /// others that are here.
-async fn drivers(config: &Config, id: &InstallationId, ground: &Ground) -> anyhow::Result<Drivers> {
+async fn drivers(
+    config: &Config,
+    id: &InstallationId,
+    ground: &Ground,
+    dry_run: bool,
+) -> anyhow::Result<Drivers> {
     if config.engine == Engine::Simulated {
         return Ok(Drivers { engines: Vec::new(), network: None });
     }
@@ -144,7 +188,8 @@ async fn drivers(config: &Config, id: &InstallationId, ground: &Ground) -> anyho
     let mut engines = Vec::new();
     for engine in [Engine::Embedded, Engine::Docker] {
         let there = match engine {
-            Engine::Embedded => engine_dir(&config.data_dir).exists(),
+            // Without its directory it knows of no containers, but it has rules for ports and control groups.
+            Engine::Embedded => !dry_run || engine_dir(&config.data_dir).exists(),
             _ => !ground.is_rootless() && engines::docker_options(config).is_ok_and(|it| it.socket.exists()),
         };
         // One that is not there has no containers.
@@ -160,6 +205,29 @@ async fn drivers(config: &Config, id: &InstallationId, ground: &Ground) -> anyho
     open_files::raise_limit();
     let network = LinuxNetwork::new(id.clone(), ground.network())?;
     Ok(Drivers { engines, network: Some(Arc::new(network)) })
+}
+
+/// Directories that are not there, and are made for looking and removing.
+struct Missing(Vec<PathBuf>);
+
+impl Missing {
+    fn look(data_dir: &Path) -> Self {
+        let engine = engine_dir(data_dir);
+        Self([engine.as_path(), data_dir].into_iter().filter(|it| !it.exists()).map(Path::to_owned).collect())
+    }
+
+    fn is_any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Removes them again. What is in them now, is nobody's.
+    fn remove(self) -> anyhow::Result<()> {
+        for directory in self.0.iter().filter(|directory| directory.exists()) {
+            std::fs::remove_dir_all(directory)
+                .with_context(|| format!("cannot remove {}", directory.display()))?;
+        }
+        Ok(())
+    }
 }
 
 fn remove_data(data_dir: &Path, dry_run: bool) -> anyhow::Result<()> {

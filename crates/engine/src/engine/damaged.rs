@@ -2,13 +2,13 @@
 //! are neither started nor stopped; they can be removed.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 
 use super::Engine;
 use crate::error::{Context as _, EngineError};
 use crate::files::{read_json, remove_tree};
+use crate::lost::{processes, upper_dirs};
 use crate::namespaces::remove_network;
 use crate::process::Process;
 use crate::record::State;
@@ -72,19 +72,9 @@ impl Engine {
 
 /// Kills what has the container's root file system, where no file says which processes those are.
 fn kill_inside(directory: &Path) -> Result<(), EngineError> {
-    // proc_pid_mountinfo(5): the options of an overlay, in a mount namespace that only the container has.
-    let root = format!("upperdir={}/upper", directory.display());
-    let has_root = |process: &Process| {
-        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", process.id.pid)).unwrap_or_default();
-        mounts.lines().any(|line| line.split([' ', ',']).any(|option| option == root))
-    };
-    for entry in fs::read_dir("/proc").context("list", Path::new("/proc"))? {
-        let name = entry.context("list", Path::new("/proc"))?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        // It is held before it is looked at, so that the one killed is the one that was looked at.
-        if let Ok(process) = Process::hold(pid)
-            && has_root(&process)
-        {
+    let root = directory.join("upper");
+    for process in processes()? {
+        if upper_dirs(process.id.pid).contains(&root) {
             process.end().context("end", directory)?;
         }
     }

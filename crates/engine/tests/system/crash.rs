@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::WaitOptions;
 
-use llcm_engine::{Engine, ExecSpec, Exit, Spec, Status};
+use llcm_engine::{Engine, ExecSpec, Exit, Limits, Lost, Spec, Status};
 
 use crate::containers::wait_until;
 use crate::kit::{Fixture, options, shell, text};
@@ -23,6 +23,10 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "what_cannot_be_read_of_one_is_no_matter_for_others",
         what_cannot_be_read_of_one_is_no_matter_for_others,
+    ),
+    (
+        "containers_whose_directory_is_gone_are_found_and_ended",
+        containers_whose_directory_is_gone_are_found_and_ended,
     ),
     ("a_process_of_the_same_number_is_not_adopted", a_process_of_the_same_number_is_not_adopted),
 ];
@@ -185,4 +189,46 @@ fn what_cannot_be_read_of_one_is_no_matter_for_others() {
     wait_until("the processes of damaged ones end", || !pids[1..].iter().any(runs));
     assert!(it.damaged().is_empty());
     it.create(Spec::new("one", "host")).unwrap();
+}
+
+fn containers_whose_directory_is_gone_are_found_and_ended() {
+    let mut it = Fixture::new();
+    // Limits are not an ordinary user's to set.
+    let has_limits = it.powers().limits["memory"].is_ok();
+    for name in ["kept", "plain", "limited"] {
+        let limits = match name {
+            "limited" if has_limits => Limits { memory_bytes: Some(64 << 20), ..Limits::default() },
+            _ => Limits::default(),
+        };
+        it.create(Spec { command: shell("sleep 1000 & exec sleep 1000"), limits, ..Spec::new(name, "host") })
+            .unwrap();
+        it.start(name).unwrap();
+    }
+    let pids = ["kept", "plain", "limited"].map(|name| it.pid(name));
+    let look = |directory: &Path, cgroup: &str| {
+        let lost = Lost::look(directory, cgroup).unwrap();
+        lost.iter().map(|it| it.name().to_owned()).collect::<Vec<_>>()
+    };
+    let (directory, cgroup) = (it.state_dir().to_owned(), it.cgroup().to_owned());
+    assert_eq!(look(&directory, &cgroup), Vec::<String>::new());
+    it.close();
+    for name in ["plain", "limited"] {
+        std::fs::remove_dir_all(directory.join("containers").join(name)).unwrap();
+    }
+    assert_eq!(look(&directory, &cgroup), ["limited", "plain"]);
+    // Another directory's: what has limits is known by its group, but only as long as it has no directory anywhere.
+    let elsewhere = tempfile::tempdir().unwrap();
+    assert_eq!(look(elsewhere.path(), &cgroup), if has_limits { vec!["limited"] } else { Vec::new() });
+    assert_eq!(look(elsewhere.path(), "llcm-somebody-else"), Vec::<String>::new());
+
+    for lost in Lost::look(&directory, &cgroup).unwrap() {
+        lost.end().unwrap();
+    }
+    assert_eq!(look(&directory, &cgroup), Vec::<String>::new());
+    let runs =
+        |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|it| !it.contains(") Z "));
+    wait_until("the processes end", || !pids[1..].iter().any(runs));
+    it.open();
+    assert_eq!(it.pid("kept"), pids[0], "it goes on");
+    it.create(Spec::new("plain", "host")).unwrap();
 }
