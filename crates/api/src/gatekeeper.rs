@@ -3,10 +3,13 @@
 //!
 //! Waiting is all that the client does: what was begun belongs to the server and goes on when it hangs up.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use llcm_descriptors::Diagnostic;
+use llcm_lifecycle::LifecycleError;
 use llcm_lifecycle::request::{
     Accepted, InstantiateOptions, RequestStatus, RequestView, ServiceRef, ServiceView, Upload,
 };
@@ -132,9 +135,13 @@ fn given(text: &Option<String>) -> Option<&str> {
 
 /// On-boards an upload, and does what the settings say is done with it by itself.
 pub(crate) async fn accept(state: &ApiState, upload: Upload) -> Result<Accepted, ApiError> {
-    let Accepted { service, request } = state.orchestrator().accept(upload, state.dialect()).await?;
-    trail::note("service", service.id);
-    Ok(Accepted { service, request: request.map(noted) })
+    let (orchestrator, dialect) = (Arc::clone(state.orchestrator()), state.dialect());
+    let accepted = trail::kept(async move {
+        let Accepted { service, request } = orchestrator.accept(upload, dialect).await?;
+        trail::note("service", service.id);
+        Ok::<_, LifecycleError>(Accepted { service, request: request.map(noted) })
+    });
+    Ok(accepted.await?)
 }
 
 /// Begins to instantiate.
@@ -143,13 +150,16 @@ pub(crate) async fn begin(
     service: &ServiceRef,
     options: InstantiateOptions,
 ) -> Result<RequestView, ApiError> {
-    Ok(noted(state.orchestrator().instantiate_with(service, options).await?))
+    let (orchestrator, service) = (Arc::clone(state.orchestrator()), service.clone());
+    let begun = trail::kept(async move { orchestrator.instantiate_with(&service, options).await.map(noted) });
+    Ok(begun.await?)
 }
 
 /// Begins to terminate.
 pub(crate) async fn end(state: &ApiState, instance: InstanceId) -> Result<RequestView, ApiError> {
     trail::note("instance", instance);
-    Ok(noted(state.orchestrator().terminate(instance).await?))
+    let orchestrator = Arc::clone(state.orchestrator());
+    Ok(trail::kept(async move { orchestrator.terminate(instance).await.map(noted) }).await?)
 }
 
 /// Forgets a service.

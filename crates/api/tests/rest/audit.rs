@@ -1,5 +1,7 @@
 //! What is written down, when, and what happens when it cannot be.
 
+use std::collections::BTreeSet;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -157,6 +159,34 @@ async fn it_is_written_down_before_it_is_done_and_when_the_client_hangs_up() {
     let ended = events(&server).pop().unwrap();
     assert_eq!(short(&ended), "loopback POST /instantiations ? client-gone instance,request,service");
     assert_eq!(ended.objects["instance"], [orchestrator.instances(false)[0].id.to_string()]);
+    running.stop().await;
+}
+
+/// Clients that hang up at any moment: whatever they began has its ids in the log, and every line has an end.
+#[tokio::test(flavor = "multi_thread")]
+async fn impatient_clients_are_written_down_with_what_they_began() {
+    let latency = Latency::fixed(std::time::Duration::from_millis(300));
+    let server = audited(Script::default().taking(Operation::Create, latency), ApiSettings::default()).await;
+    assert_eq!(server.post("/packages", demo_chain().build()).await.status, 201);
+    let running = Running::start(&server);
+    for number in 0..40 {
+        let mut client = Client::connect(&running).await;
+        client.write("POST /instantiations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}").await;
+        tokio::time::sleep(std::time::Duration::from_micros(number * 250)).await;
+    }
+    let orchestrator = server.state.orchestrator();
+    let made =
+        || -> BTreeSet<String> { orchestrator.instances(true).iter().map(|it| it.id.to_string()).collect() };
+    until("all lines have ends, with all instances", || {
+        // In this order: what is made later than it is looked for in the log would be missing there.
+        let made = made();
+        let asked: Vec<_> =
+            events(&server).into_iter().filter(|it| it.beginning.path == "/instantiations").collect();
+        let noted = asked.iter().flat_map(|it| it.objects.get("instance").cloned().unwrap_or_default());
+        asked.iter().all(|it| it.ended_at.is_some()) && noted.collect::<BTreeSet<_>>() == made
+    })
+    .await;
+    assert!(made().len() > 5, "{} of 40", made().len());
     running.stop().await;
 }
 
