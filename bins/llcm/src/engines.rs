@@ -7,8 +7,9 @@ use anyhow::{Context as _, anyhow, bail};
 use llcm_driver_docker::{DockerContainers, DockerOptions};
 use llcm_driver_engine::{EngineContainers, EngineOptions, ImageSource, Registry, RegistryOptions};
 use llcm_engine::image::HostTools;
-use llcm_engine::{Lost, PublishVia};
+use llcm_engine::{EngineError, Lost, PublishVia};
 use llcm_lifecycle::plan::SAP_IMAGE;
+use llcm_lifecycle::store::StoreError;
 use llcm_names::InstallationId;
 use llcm_runtime::ContainerDriver;
 
@@ -49,9 +50,11 @@ async fn embedded(
 ) -> anyhow::Result<EngineContainers> {
     let options = options(engine_dir(&config.data_dir), cgroup(installation), ground.is_rootless());
     let opened = tokio::task::spawn_blocking(move || llcm_engine::Engine::open(options)).await;
-    let engine = opened.context("a thread ended abnormally")?.context(
-        "--engine embedded cannot be used here (`--engine docker` and `--engine simulated` are the others)",
-    )?;
+    let engine = opened.context("a thread ended abnormally")?.map_err(|error| {
+        let advice =
+            "--engine embedded cannot be used here (`--engine docker` and `--engine simulated` are the others)";
+        explain(error, config, advice)
+    })?;
     let mut image_map = config.image_map.clone();
     // The built-in image has all that an access point needs.
     image_map.entry(SAP_IMAGE.to_owned()).or_insert_with(|| "host".to_owned());
@@ -74,6 +77,17 @@ pub(crate) async fn end_lost(lost: Lost) -> anyhow::Result<()> {
 /// The control group of an installation's containers.
 fn cgroup(installation: &InstallationId) -> String {
     format!("llcm-{installation}")
+}
+
+/// Why the engine in this program cannot be had, with advice. Where another server has the data directory no other
+/// engine would help: that is told as by everything else that finds it in use.
+pub(crate) fn explain(error: EngineError, config: &Config, advice: &'static str) -> anyhow::Error {
+    match error {
+        EngineError::InUse { .. } => {
+            anyhow::Error::new(StoreError::InUse { path: config.data_dir.display().to_string() })
+        }
+        other => anyhow::Error::new(other).context(advice),
+    }
 }
 
 /// How the engine in this program is opened.

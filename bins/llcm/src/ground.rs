@@ -8,6 +8,7 @@ use llcm_engine::rootless::{self, Rootless, RootlessOptions};
 
 use crate::config::raw::Engine;
 use crate::config::{Config, engine_dir};
+use crate::engines;
 
 /// Where the network's files are, and the namespaces if they are the user's own.
 #[derive(Debug)]
@@ -42,10 +43,11 @@ impl Ground {
             helper: Helper::default(),
             run_dir: run_dir.clone(),
         };
-        let entered = rootless::enter(&options).context(
-            "without root, --engine embedded needs namespaces of its own (`llcm doctor` says more); \
-             --engine simulated needs nothing",
-        )?;
+        let entered = rootless::enter(&options).map_err(|error| {
+            let advice = "without root, --engine embedded needs namespaces of its own (`llcm doctor` says more); \
+                          --engine simulated needs nothing";
+            engines::explain(error, config, advice)
+        })?;
         let (netns_dir, run_dir) = (run_dir.join("netns"), run_dir.join("net"));
         Ok(Self {
             rootless: Some(entered),

@@ -1,5 +1,6 @@
 //! What can go wrong with the two files.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -48,6 +49,27 @@ pub enum AccessError {
     /// There are as many tokens as there may be.
     #[error("there are {0} tokens already, as many as there may be: remove those that nobody uses")]
     TooMany(usize),
+}
+
+impl AccessError {
+    /// Its code for programs and the audit log, one of those of the REST interface.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::File { source, .. }
+                if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+            {
+                "disk-full"
+            }
+            // Writing is done with other words.
+            Self::File { operation: "look at" | "open" | "read", .. }
+            | Self::Exposed { .. }
+            | Self::Garbled { .. } => "tokens-unreadable",
+            Self::File { .. } => "internal",
+            Self::BadName(_) | Self::NameTaken(_) | Self::TooMany(_) => "bad-request",
+            Self::NoSuchToken(_) => "not-found",
+        }
+    }
 }
 
 /// Puts operation and path to an error of the system.

@@ -54,7 +54,7 @@ pub struct End {
     /// The reply's status; of a command 200 or 500; `None`: the client was gone before there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The code of an error, or what went wrong with a command.
+    /// The code of an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// What it was about: `instance`, `service`, `request`, `container`, `token`, `chain`, `interface`, `link`, each with

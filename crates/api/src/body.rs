@@ -3,13 +3,14 @@
 //! `curl -d '{}'` and the clients of the emulators label JSON as a form, or not at all: the content type is
 //! never looked at, and an empty body is an empty object.
 
-use actix_web::error::QueryPayloadError;
+use actix_web::error::{PayloadError, QueryPayloadError};
 use actix_web::web::{Data, Payload, Query};
 use actix_web::{FromRequest, HttpRequest, dev};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::codes::Code;
 use crate::error::ApiError;
@@ -66,7 +67,7 @@ fn read(
         let mut bytes = BytesMut::new();
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|error| {
-                ApiError::new(Code::BadRequest, format!("the body is incomplete: {error}"))
+                ApiError::new(Code::BadRequest, format!("the body is incomplete: {}", cut_short(&error)))
             })?;
             if u64::try_from(bytes.len() + chunk.len()).map_or(true, |length| length > most) {
                 return Err(ApiError::new(
@@ -86,17 +87,37 @@ fn read(
     })
 }
 
+/// Why no more of a body comes, for whoever sent it.
+pub(crate) fn cut_short(error: &PayloadError) -> String {
+    match error {
+        // What it holds is of no use to clients.
+        PayloadError::Incomplete(_) => "it ended early".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
     let malformed = |error: serde_json::Error| {
         ApiError::new(Code::BadRequest, format!("the body is not the JSON object that is expected: {error}"))
     };
-    // Structs can be read from arrays too; only an object is meant.
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(ApiError::new(
-            Code::BadRequest,
-            "the body is not the JSON object that is expected: it is an array",
-        ));
+    // Structs can be read from arrays too, and of other values serde says by which struct they are expected to be
+    // one; only an object is meant.
+    let found = match bytes.trim_ascii_start().first() {
+        Some(b'{') => "",
+        Some(b'[') => "an array",
+        // What looks like another value may be none: then the place is told.
+        _ => match serde_json::from_slice(bytes).map_err(malformed)? {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) | Value::Object(_) => "",
+        },
+    };
+    if !found.is_empty() {
+        let message = format!("the body is not the JSON object that is expected: it is {found}");
+        return Err(ApiError::new(Code::BadRequest, message));
     }
     serde_json::from_slice(bytes).map_err(malformed)
 }
@@ -140,6 +161,20 @@ mod tests {
             let error = parse::<Sample>(text.as_bytes()).unwrap_err();
             assert_eq!(error.code, Code::BadRequest, "{text:?}");
             assert!(error.message.contains("JSON object"), "{error}");
+        }
+        // Nothing of how it is read is told.
+        for (text, found) in [
+            ("[]", "an array"),
+            ("\"latest\"", "a string"),
+            ("null", "null"),
+            ("1", "a number"),
+            ("true", "a boolean"),
+        ] {
+            let error = parse::<Sample>(text.as_bytes()).unwrap_err();
+            assert_eq!(
+                error.message,
+                format!("the body is not the JSON object that is expected: it is {found}")
+            );
         }
         let error = parse::<Sample>(b"{\n  \"service_uuid\": 1}").unwrap_err();
         assert!(error.message.contains("line 2"), "{error}");

@@ -244,6 +244,8 @@ pub fn markdown() -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use llcm_access::AccessError;
+
     use super::*;
 
     #[test]
@@ -255,6 +257,30 @@ mod tests {
         }
         let page = std::fs::read_to_string(path).unwrap();
         assert_eq!(page, markdown(), "run `LLCM_UPDATE_DOCS=1 cargo test -p llcm-api the_page_is_the_table`");
+    }
+
+    /// The audit log has both, and this page says what they mean.
+    #[test]
+    fn codes_of_commands_on_tokens_are_in_the_table() {
+        let file = |operation, kind: std::io::ErrorKind| AccessError::File {
+            operation,
+            path: "tokens".into(),
+            source: kind.into(),
+        };
+        let garbled = AccessError::Garbled { path: "tokens".into(), problem: String::new() };
+        for (error, code) in [
+            (file("write", std::io::ErrorKind::StorageFull), Code::DiskFull),
+            (file("open", std::io::ErrorKind::PermissionDenied), Code::TokensUnreadable),
+            (file("write", std::io::ErrorKind::PermissionDenied), Code::Internal),
+            (AccessError::Exposed { path: "tokens".into(), mode: 0o644 }, Code::TokensUnreadable),
+            (garbled, Code::TokensUnreadable),
+            (AccessError::BadName(String::new()), Code::BadRequest),
+            (AccessError::NameTaken("ci".to_owned()), Code::BadRequest),
+            (AccessError::NoSuchToken("ci".to_owned()), Code::NotFound),
+            (AccessError::TooMany(1), Code::BadRequest),
+        ] {
+            assert_eq!(error.code(), code.to_string(), "{error}");
+        }
     }
 
     #[test]

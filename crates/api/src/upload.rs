@@ -23,6 +23,7 @@ use sha1_smol::Sha1;
 use tempfile::NamedTempFile;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::body::cut_short;
 use crate::codes::Code;
 use crate::error::ApiError;
 use crate::size;
@@ -135,7 +136,7 @@ fn too_large(limit: u64) -> ApiError {
 }
 
 fn body_error(error: PayloadError) -> ApiError {
-    ApiError::new(Code::UploadInterrupted, format!("the upload is incomplete: {error}"))
+    ApiError::new(Code::UploadInterrupted, format!("the upload is incomplete: {}", cut_short(&error)))
 }
 
 fn multipart_error(error: MultipartError) -> ApiError {

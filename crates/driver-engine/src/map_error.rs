@@ -30,7 +30,7 @@ impl<'a> Attempt<'a> {
             EngineError::System { source, .. } => kind_of(source),
             EngineError::Image { .. } | EngineError::Start { .. } => ErrorKind::Failed,
             EngineError::NotFound { .. } => ErrorKind::NotFound,
-            EngineError::Conflict { .. } => ErrorKind::Conflict,
+            EngineError::Conflict { .. } | EngineError::InUse { .. } => ErrorKind::Conflict,
             EngineError::Invalid(_) => ErrorKind::Invalid,
         };
         self.error(kind, chain(error))

@@ -44,6 +44,15 @@ pub enum EngineError {
         /// What is in the way, and what to do.
         problem: &'static str,
     },
+    /// Another program has the engine's directory.
+    #[error(
+        "state directory `{}` is used by another program: stop it, or choose another directory",
+        directory.display()
+    )]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// A specification that cannot be run.
     #[error("{0}")]
     Invalid(String),

@@ -123,7 +123,7 @@ fn open_lock(path: &Path) -> Result<File, EngineError> {
 /// Locks a directory itself, which needs no file and shuts nobody out who locks a file in it.
 ///
 /// # Errors
-/// `Conflict` when another program has locked it.
+/// `InUse` when another program has locked it.
 pub(crate) fn lock_directory(path: &Path) -> Result<Lock, EngineError> {
     let directory = File::open(path).context("open", path)?;
     match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
@@ -135,11 +135,7 @@ pub(crate) fn lock_directory(path: &Path) -> Result<Lock, EngineError> {
 
 /// Two programs want one directory.
 pub(crate) fn in_use(path: &Path) -> EngineError {
-    EngineError::Conflict {
-        kind: "state directory",
-        name: path.display().to_string(),
-        problem: "is used by another program: stop it, or choose another directory",
-    }
+    EngineError::InUse { directory: path.to_owned() }
 }
 
 /// Removes a tree; one that is not there is fine.

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::catalog::ServiceRecord;
 use crate::error::{ErrorCode, LifecycleError};
 use crate::journal::InstanceRecord;
+use crate::known::it_has;
 use crate::plan::{ContainerPlan, InstancePlan};
 use crate::request::{InstanceState, InstanceView};
 use crate::watching::Watched;
@@ -112,7 +113,7 @@ impl Instance {
             let known: Vec<_> = self.plan.containers.iter().map(|c| c.name.as_str()).collect();
             LifecycleError::new(
                 ErrorCode::ContainerNotFound,
-                format!("instance {} has no container {name}; it has {}", self.id, known.join(", ")),
+                format!("instance {} has no container {name}{}", self.id, it_has(&known)),
             )
         })
     }

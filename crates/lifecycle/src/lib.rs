@@ -92,6 +92,7 @@ pub mod installation;
 mod instance;
 mod instantiate;
 pub mod journal;
+mod known;
 mod onboard;
 mod open;
 pub mod orchestrator;

@@ -9,6 +9,7 @@ use llcm_runtime::{
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError, code_of};
 use crate::instance::Instance;
+use crate::known::it_has;
 use crate::orchestrator::Orchestrator;
 use crate::plan::SapPlace;
 use crate::request::{CaptureOptions, CaptureTarget, InterfaceTraffic};
@@ -118,11 +119,7 @@ fn find_target(core: &Core, target: &CaptureTarget) -> Result<(CaptureTarget, Ca
         }
         CaptureTarget::Link { name, end } => {
             let topology = core.topology.get();
-            let link = topology.links.iter().find(|link| link.name == *name).ok_or_else(|| {
-                let known = topology.links.iter().map(|link| link.name.as_str());
-                let known = known.collect::<Vec<_>>().join(", ");
-                not_found(format!("the topology has no link {name:?}; there are: {known}"))
-            })?;
+            let link = topology.link(name).ok_or_else(|| not_found(topology.no_link(name).to_string()))?;
             let end = match end {
                 None => &link.a.dc,
                 Some(end) => [&link.a.dc, &link.b.dc].into_iter().find(|dc| *dc == end).ok_or_else(|| {
@@ -154,9 +151,9 @@ fn find<'a>(
         [] => {
             let all =
                 interfaces(instance).into_iter().map(|(name, _, port)| format!("{name}:{}", port.ifname));
-            let all = all.collect::<Vec<_>>().join(", ");
+            let it_has = it_has(&all.collect::<Vec<_>>());
             Err(not_found(format!(
-                "the instance {} has no interface {container}:{interface}; it has: {all}",
+                "the instance {} has no interface {container}:{interface}{it_has}",
                 instance.plan.name
             )))
         }

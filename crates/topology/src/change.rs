@@ -225,7 +225,9 @@ impl Topology {
         Ok(Link { name, a: new.a.clone(), b: new.b.clone(), up: new.up })
     }
 
-    fn no_link(&self, name: &str) -> ChangeError {
+    /// What is told of a link that this topology does not have.
+    #[must_use]
+    pub fn no_link(&self, name: &str) -> ChangeError {
         let known = self.links.iter().map(|link| link.name.clone()).collect();
         ChangeError::NoLink { name: name.to_owned(), known }
     }

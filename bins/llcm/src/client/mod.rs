@@ -111,14 +111,19 @@ impl Client {
         response.json().await.map_err(|error| self.explain(error))
     }
 
-    /// A GET whose answer goes on for as long as there is something to tell.
-    pub(crate) async fn stream(&self, path: &str) -> anyhow::Result<stream::Lines> {
-        Ok(stream::Lines::new(self.send(Method::GET, path, |request| request).await?))
+    /// A GET whose answer goes on for as long as there is something to tell of `what`.
+    pub(crate) async fn stream(&self, path: &str, what: &'static str) -> anyhow::Result<stream::Lines> {
+        Ok(stream::Lines::new(self.send(Method::GET, path, |request| request).await?, what))
     }
 
-    /// A POST whose answer goes on for as long as there is something to tell.
-    pub(crate) async fn post_stream(&self, path: &str, body: &Value) -> anyhow::Result<stream::Lines> {
-        Ok(stream::Lines::new(self.send(Method::POST, path, |request| request.json(body)).await?))
+    /// A POST whose answer goes on for as long as there is something to tell of `what`.
+    pub(crate) async fn post_stream(
+        &self,
+        path: &str,
+        body: &Value,
+        what: &'static str,
+    ) -> anyhow::Result<stream::Lines> {
+        Ok(stream::Lines::new(self.send(Method::POST, path, |request| request.json(body)).await?, what))
     }
 
     /// Uploads a package file as a stream; `sent` is told how many bytes went out.

@@ -57,6 +57,7 @@ pub(crate) fn container(instance: &Instance, given: Option<&str>) -> anyhow::Res
     let Some(given) = given else {
         return match all.as_slice() {
             [only] => Ok(only.clone()),
+            [] => Err(anyhow!("{} has no containers", instance.name)),
             _ => Err(anyhow!("name a container of {}:{}", instance.name, names())),
         };
     };
@@ -66,6 +67,9 @@ pub(crate) fn container(instance: &Instance, given: Option<&str>) -> anyhow::Res
     let matching: Vec<&Container> = all.iter().filter(|one| one.vnf_id == given).collect();
     match matching.as_slice() {
         [only] => Ok((*only).clone()),
+        [] if all.is_empty() => {
+            Err(anyhow!("no container `{given}` in {}: it has no containers", instance.name))
+        }
         [] => Err(anyhow!("no container `{given}` in {}; there are:{}", instance.name, names())),
         _ => Err(anyhow!("{given} has several containers, name one of them:{}", names())),
     }

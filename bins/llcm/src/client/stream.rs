@@ -16,14 +16,16 @@ const LONGEST_LINE: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Lines {
     response: Response,
+    /// What is told, in the words of error messages.
+    what: &'static str,
     buffer: Vec<u8>,
     /// How much of the buffer is known to have no end of line.
     searched: usize,
 }
 
 impl Lines {
-    pub(crate) fn new(response: Response) -> Self {
-        Self { response, buffer: Vec::new(), searched: 0 }
+    pub(crate) fn new(response: Response, what: &'static str) -> Self {
+        Self { response, what, buffer: Vec::new(), searched: 0 }
     }
 
     /// The next value; empty lines (heartbeats) are passed over. `None` at the end.
@@ -47,10 +49,8 @@ impl Lines {
             match self.response.chunk().await {
                 Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk),
                 Ok(None) if self.buffer.trim_ascii().is_empty() => return Ok(None),
-                Ok(None) => bail!("the server's answer broke off"),
-                Err(error) => {
-                    return Err(anyhow::Error::new(error.without_url()).context("the connection broke"));
-                }
+                // Where in the answer it was, as the error of the connection says, is of no use to anybody.
+                Ok(None) | Err(_) => bail!("the connection to the server ended before {} did", self.what),
             }
         }
     }

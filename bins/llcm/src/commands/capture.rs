@@ -69,7 +69,7 @@ pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode
             wanted[key] = value.into();
         }
     }
-    let lines = client.post_stream("/captures", &wanted).await?;
+    let lines = client.post_stream("/captures", &wanted, "the capture").await?;
     let mut shown = Shown::open(args).await?;
     let mut taken = Taken::default();
     let outcome = copy(lines, &mut shown, &mut taken).await;

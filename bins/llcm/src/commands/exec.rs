@@ -61,7 +61,7 @@ pub(crate) async fn in_container(
 ) -> anyhow::Result<ExitCode> {
     let path = format!("/instances/{instance}/containers/{container}/exec");
     let body = json!({ "argv": command, "environment": environment, "terminal": terminal });
-    let code = stream::copy_output(client.post_stream(&path, &body).await?).await?;
+    let code = stream::copy_output(client.post_stream(&path, &body, "the command").await?).await?;
     let code = code.ok_or_else(|| anyhow!("the engine does not tell how the command ended"))?;
     // The kernel's exit codes have 8 bits; what does not fit cannot have been one.
     Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))

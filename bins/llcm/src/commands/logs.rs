@@ -55,6 +55,6 @@ pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode
         args.timestamps,
         args.tail.map(|lines| format!("&tail={lines}")).unwrap_or_default()
     );
-    stream::copy_output(client.stream(&path).await?).await?;
+    stream::copy_output(client.stream(&path, "the output").await?).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -86,7 +86,7 @@ fn lock(watched: &Watched) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
 }
 
 async fn watch(client: Client, bar: ProgressBar, watched: Watched) {
-    let Ok(mut events) = client.stream("/events").await else { return };
+    let Ok(mut events) = client.stream("/events", "the events").await else { return };
     while let Ok(Some(event)) = events.next::<Event>().await {
         match event {
             Event::Image { progress } => {

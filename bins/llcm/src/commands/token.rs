@@ -120,7 +120,7 @@ impl Files {
                 End { at: now(), status: Some(200), code: None, objects }
             }
             Err(error) => {
-                End { at: now(), status: Some(500), code: Some(error.to_string()), ..End::default() }
+                End { at: now(), status: Some(500), code: Some(error.code().to_owned()), ..End::default() }
             }
         };
         let ended = self.audit.end(id, end).context("what came of it is not in the audit log");

@@ -118,6 +118,30 @@ fn the_audit_log_tells_who_changed_what() {
     assert!(llcm(&["audit", "--since", "yesterday"]).expect_error(2).contains("30m"));
 }
 
+/// What went wrong with a command is told to whoever gave it; the log has the word that programs know.
+#[test]
+fn commands_that_fail_have_an_error_code_in_the_audit_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    token(&data, &["--name", "lab"]);
+    let data = data.to_str().unwrap();
+    for (args, told) in [
+        (&["create", "--name", "lab"][..], "there is a token `lab` already"),
+        (&["create", "--name", "no name"], "is no name of a token"),
+        (&["rm", "other"], "there is no token `other`"),
+    ] {
+        let error = llcm(&[&["token"], args, &["--data-dir", data]].concat()).expect_error(1);
+        assert!(error.contains(told), "{error}");
+    }
+    fs::write(Path::new(data).join("tokens.json"), "garbage").unwrap();
+    llcm(&["token", "create", "--data-dir", data]).expect_error(1);
+    let events = llcm(&["audit", "--data-dir", data, "--output", "json"]).json();
+    let codes: Vec<_> = events.as_array().unwrap().iter().map(|event| event["code"].clone()).collect();
+    let expected =
+        [None, Some("bad-request"), Some("bad-request"), Some("not-found"), Some("tokens-unreadable")];
+    assert_eq!(codes, expected.map(serde_json::Value::from), "{events}");
+}
+
 #[test]
 fn a_full_disk_of_the_audit_log_stops_changes_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();

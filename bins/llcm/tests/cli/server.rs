@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::process::Stdio;
 
-use crate::run::{Server, command, demo_package, finish, llcm, signal};
+use crate::run::{Server, command, demo_package, finish, llcm, root, signal};
 use serde_json::Value;
 
 fn nothing_runs(server: &Server) {
@@ -110,6 +110,39 @@ fn commands_and_logs_pass_through() {
     assert_eq!(server.llcm(&["ps", "--output", "json"]).json().as_array().unwrap().len(), 1);
     let all = server.llcm(&["ps", "--all"]).expect(0);
     assert!(all.contains("failed"), "{all}");
+}
+
+#[test]
+fn a_server_that_dies_while_a_command_runs_is_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = demo_package(dir.path());
+    let script = dir.path().join("script.yml");
+    fs::write(&script, "commands: [{argv: [work], stdout: begun, takes: 3600s}]\n").unwrap();
+    let server = Server::start(&dir.path().join("data"), &["--simulated-script", script.to_str().unwrap()]);
+    server.llcm(&["up", &package]).expect(0);
+    let mut exec = command(&["exec", "client", "--", "work"]);
+    let mut exec = exec.env("LLCM_SERVER", &server.url).spawn().unwrap();
+    let mut begun = [0; 5];
+    exec.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
+    drop(server);
+    let error = finish(exec).expect_error(1);
+    assert_eq!(error, "error: the connection to the server ended before the command did\n");
+}
+
+/// The script that the page for readers shows, with a service that it has nothing against.
+#[test]
+fn the_documented_script_works_as_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = fs::read_to_string(root().join("docs/adding-a-driver.md")).unwrap();
+    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let script = dir.path().join("script.yml");
+    fs::write(&script, example).unwrap();
+    let server = Server::start(&dir.path().join("data"), &["--simulated-script", script.to_str().unwrap()]);
+    server.llcm(&["up", &demo_package(dir.path())]).expect(0);
+    assert_eq!(server.llcm(&["ps", "--output", "json"]).json()[0]["warnings"], serde_json::json!([]));
+    assert_eq!(server.llcm(&["logs", "server"]).expect(0).trim_end(), "ready");
+    server.llcm(&["down", "--all"]).expect(0);
+    assert_eq!(server.stop(), Some(0));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The server's records and what it leaves, looked after without a server.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use crate::run::{Server, command, demo_package, finish, llcm};
@@ -72,6 +73,32 @@ fn a_damaged_store_is_refused_checked_repaired_and_restored() {
     let error = serve_refused(&data);
     assert!(error.contains("is missing") && error.contains("llcm store restore"), "{error}");
     assert!(!store.exists());
+}
+
+/// As with every other engine: no other one would help.
+#[test]
+fn a_data_directory_whose_engine_is_in_use_has_another_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    // Only its owner may write to it, whatever the umask says.
+    for path in [&data, &data.join("engine")] {
+        fs::DirBuilder::new().mode(0o700).create(path).unwrap();
+    }
+    // What the engine locks: as root a file, otherwise the directory.
+    let file = fs::File::create(data.join("engine/lock")).unwrap();
+    let directory = fs::File::open(data.join("engine")).unwrap();
+    file.try_lock().unwrap();
+    directory.try_lock().unwrap();
+    fs::write(data.join("installation"), "0a0b0c0d\n").unwrap();
+    let data = data.to_str().unwrap();
+    for args in [&["serve", "--listen", "127.0.0.1:0"][..], &["clean"]] {
+        let error = llcm(&[args, &["--engine", "embedded", "--data-dir", data]].concat()).expect_error(1);
+        assert!(
+            error.contains(&format!("{data} is in use: another server runs on this data directory")),
+            "{args:?}: {error}"
+        );
+        assert!(!error.contains("--engine"), "{args:?}: {error}");
+    }
 }
 
 #[test]

@@ -50,6 +50,28 @@ async fn an_upload_without_an_announced_end_is_refused_at_the_limit() {
     running.stop().await;
 }
 
+/// A body without an announced length that is cut off: it is said in words, not in those of a library.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_ends_early_is_said_to() {
+    let server = Server::start().await;
+    let running = Running::start(&server);
+    for (path, code, words) in [
+        ("/packages", "upload-interrupted", "the upload is incomplete: it ended early"),
+        ("/instantiations", "bad-request", "the body is incomplete: it ended early"),
+    ] {
+        let mut client = Client::connect(&running).await;
+        let head = "HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked";
+        client.write(&format!("POST {path} {head}\r\n\r\n10\r\nhalf")).await;
+        client.stream.shutdown().await.unwrap();
+        let reply = client.rest().await;
+        assert!(reply.starts_with("HTTP/1.1 400 "), "{path}: {reply}");
+        assert!(reply.contains(&format!("\"code\":\"{code}\"")), "{path}: {reply}");
+        assert!(reply.contains(&format!("\"error\":\"{words}\"")), "{path}: {reply}");
+    }
+    server.assert_empty().await;
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_hangs_up_in_an_upload_leaves_nothing() {
     let server = Server::start().await;

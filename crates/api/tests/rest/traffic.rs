@@ -130,10 +130,10 @@ async fn what_cannot_be_looked_at_is_refused_with_what_there_is() {
     let id = instance["id"].as_str().unwrap();
     let interface = |instance: &str, container: &str, interface: &str| json!({ "instance": instance, "container": container, "interface": interface });
     for (body, status, code, words) in [
-        (interface(id, "vnf0", "nothing"), 404, "point-not-found", "it has: vnf0.vdu01.0:mgmt"),
+        (interface(id, "vnf0", "nothing"), 404, "point-not-found", "; it has vnf0.vdu01.0:mgmt"),
         (interface(id, "vnf7", "mgmt"), 404, "point-not-found", "has no interface vnf7:mgmt"),
         (interface("nobody", "vnf0", "mgmt"), 404, "instance-not-found", "nobody"),
-        (json!({ "link": "nowhere" }), 404, "point-not-found", "there are: dc1-dc2"),
+        (json!({ "link": "nowhere" }), 404, "point-not-found", "; there are dc1-dc2"),
         (json!({ "link": "dc1-dc2", "end": "dc7" }), 404, "point-not-found", "joins dc1 and dc2, not dc7"),
         (json!({ "link": "dc1-dc2", "end": "/" }), 400, "bad-request", "`end`"),
         (json!({ "link": "dc1-dc2", "instance": id }), 400, "bad-request", "name `instance`"),
@@ -144,6 +144,15 @@ async fn what_cannot_be_looked_at_is_refused_with_what_there_is() {
         assert_eq!((reply.status, reply.json()["code"].as_str()), (status, Some(code)), "{body}: {reply:?}");
         assert!(reply.json()["error"].as_str().unwrap().contains(words), "{body}: {reply:?}");
     }
+}
+
+#[tokio::test]
+async fn of_links_that_are_looked_for_where_there_is_none_it_is_said() {
+    let server = Server::start().await;
+    assert_eq!(server.send(Method::DELETE, &format!("{V1}/links/dc1-dc2"), "").await.status, 204);
+    let reply = server.post(&format!("{V1}/captures"), json!({ "link": "dc1-dc2" }).to_string()).await;
+    assert_eq!((reply.status, reply.json()["code"].as_str()), (404, Some("point-not-found")), "{reply:?}");
+    assert_eq!(reply.json()["error"], "there is no link \"dc1-dc2\": there are none");
 }
 
 /// A container that does not run has no interfaces: it is told so, in names that users know.

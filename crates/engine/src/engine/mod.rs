@@ -111,8 +111,8 @@ impl Engine {
     /// children, so that it is told how they end. Other orphans of its children come to it, too.
     ///
     /// # Errors
-    /// `Conflict` when another program has the directory or another user may write to it; `System` when it cannot
-    /// be used; `Invalid` when the program is not root, not even in a user namespace (see [`crate::rootless`]), or the
+    /// `InUse` when another program has the directory; `Conflict` when another user may write to it; `System` when it
+    /// cannot be used; `Invalid` when the program is not root, not even in a user namespace (see [`crate::rootless`]), or the
     /// path cannot be used in mount options.
     pub fn open(options: Options) -> Result<Self, EngineError> {
         if !rustix::process::geteuid().is_root() {

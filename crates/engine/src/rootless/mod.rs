@@ -103,7 +103,7 @@ pub struct Rootless {
 ///
 /// # Errors
 /// `Invalid` when the program has threads, or the kernel's settings do not allow it, with what to change (see
-/// [`possible`]); `Conflict` when another program has the directory, or another user may write to it. After another
+/// [`possible`]); `InUse` when another program has the directory; `Conflict` when another user may write to it. After another
 /// error the program may be in new namespaces already, which end with it: do not go on.
 pub fn enter(options: &RootlessOptions) -> Result<Rootless, EngineError> {
     let tasks = Path::new("/proc/self/task");

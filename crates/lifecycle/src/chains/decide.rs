@@ -9,6 +9,7 @@ use llcm_runtime::{ChainEnd, ChainSpec, FrameMatch, PortSpec};
 use super::{ChainRecord, ChainRequest, EndRef, MOST, NamedEnd};
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, LifecycleError};
+use crate::known::it_has;
 use crate::plan::{ContainerPlan, InstancePlan, SapPlace};
 
 /// Reads a match; its error is a finding with the column, too.
@@ -146,8 +147,8 @@ fn container<'a>(plan: &'a InstancePlan, given: &str) -> Result<&'a ContainerPla
         [only] => Ok(only),
         [] => {
             let known: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();
-            let known = known.join(", ");
-            let message = format!("instance {} has no container {given:?}; it has {known}", plan.instance());
+            let it_has = it_has(&known);
+            let message = format!("instance {} has no container {given:?}{it_has}", plan.instance());
             Err(LifecycleError::new(ErrorCode::ContainerNotFound, message))
         }
         _ => {
