@@ -81,8 +81,12 @@ pub(crate) fn no_datacenter(text: &str) -> ApiError {
     ApiError::new(Code::DatacenterNotFound, format!("there is no data center {text:?}"))
 }
 
-/// What a document says; all its findings when it has errors.
-pub(crate) fn read<T>(what: &str, (read, findings): (Option<T>, Vec<Finding>)) -> Result<T, ApiError> {
+/// What a document says; all its findings when it has errors. `code` is the word that these have.
+pub(crate) fn read<T>(
+    what: &str,
+    code: &str,
+    (read, findings): (Option<T>, Vec<Finding>),
+) -> Result<T, ApiError> {
     let Some(read) = read else {
         let first = findings.first().map(ToString::to_string).unwrap_or_default();
         let first = first.trim_start_matches("error: ");
@@ -90,14 +94,14 @@ pub(crate) fn read<T>(what: &str, (read, findings): (Option<T>, Vec<Finding>)) -
             0 => String::new(),
             more => format!("; and {more} more errors"),
         };
-        let diagnostics: Vec<Diagnostic> = findings.iter().map(diagnostic).collect();
+        let diagnostics: Vec<Diagnostic> = findings.iter().map(|finding| diagnostic(code, finding)).collect();
         let error = ApiError::new(Code::InvalidChange, format!("{what} has errors: {first}{more}"));
         return Err(error.detail("diagnostics", json!(diagnostics)));
     };
     Ok(read)
 }
 
-fn diagnostic(finding: &Finding) -> Diagnostic {
+fn diagnostic(code: &str, finding: &Finding) -> Diagnostic {
     let Finding { severity, path, line, column, message } = finding.clone();
     let severity = match severity {
         llcm_topology::Severity::Error => Severity::Error,
@@ -106,6 +110,6 @@ fn diagnostic(finding: &Finding) -> Diagnostic {
     Diagnostic {
         line: Some(line),
         column: Some(column),
-        ..Diagnostic::new(severity, "topology", "", path, message)
+        ..Diagnostic::new(severity, code, "", path, message)
     }
 }

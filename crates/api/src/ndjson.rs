@@ -96,6 +96,9 @@ pub enum CaptureLine {
         error: String,
         /// The word of [`crate::codes`].
         code: String,
+        /// As at another end, where it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dropped: Option<u64>,
     },
     /// The last line otherwise.
     Ended {
@@ -122,7 +125,13 @@ impl CaptureLine {
     /// A failure as a line.
     #[must_use]
     pub fn failed(error: &ApiError) -> Self {
-        Self::Failed { error: error.message.clone(), code: error.code.to_string() }
+        Self::Failed { error: error.message.clone(), code: error.code.to_string(), dropped: None }
+    }
+
+    /// The end of what has nothing to look at any more: a failure, for more was wanted.
+    #[must_use]
+    pub fn gone(error: &ApiError, dropped: u64) -> Self {
+        Self::Failed { error: error.message.clone(), code: error.code.to_string(), dropped: Some(dropped) }
     }
 }
 

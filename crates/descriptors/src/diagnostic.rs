@@ -79,15 +79,13 @@ impl std::fmt::Display for Diagnostic {
             Severity::Warning => "warning",
         };
         write!(f, "{severity}[{}]: ", self.code)?;
-        if !self.document.is_empty() {
-            f.write_str(&self.document)?;
-            if let Some(line) = self.line {
-                write!(f, ":{line}")?;
-                if let Some(column) = self.column {
-                    write!(f, ":{column}")?;
-                }
-            }
-            f.write_str(": ")?;
+        // What was sent by itself, and not in a package, has no name; its lines can be counted all the same.
+        let document = Some(self.document.clone()).filter(|name| !name.is_empty());
+        let line = self.line.map(|line| line.to_string());
+        let column = self.column.filter(|_| line.is_some()).map(|column| column.to_string());
+        let place: Vec<String> = [document, line, column].into_iter().flatten().collect();
+        if !place.is_empty() {
+            write!(f, "{}: ", place.join(":"))?;
         }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;

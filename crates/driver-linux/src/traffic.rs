@@ -148,7 +148,7 @@ impl Watched {
     /// until nobody takes them or the device is gone.
     fn read(mut self, frames: &mpsc::Sender<Frame>, until: Option<Duration>) -> DriverResult<Read> {
         let mut looked = Instant::now();
-        let mut untaken = 0;
+        let (mut untaken, mut gone) = (0, false);
         loop {
             // Known before the kernel is asked for more: when it has none then, all that passed in time was read.
             let over = until.is_some_and(|until| since_1970() >= until);
@@ -175,6 +175,7 @@ impl Watched {
                     let name = self.netns().name();
                     let devices = self.netns().call("list devices of", name, link::list)?;
                     if devices.iter().all(|info| info.index != self.device) {
+                        gone = true;
                         break;
                     }
                 }
@@ -182,7 +183,8 @@ impl Watched {
             }
         }
         let name = self.netns().name().to_owned();
-        Ok(Read { dropped: self.socket.finish().during("end capture in", &name)?, untaken })
+        let dropped = self.socket.finish().during("end capture in", &name)?;
+        Ok(Read { dropped, untaken, gone })
     }
 }
 
@@ -192,6 +194,8 @@ struct Read {
     dropped: u64,
     /// Read when nobody took them any more.
     untaken: u64,
+    /// Whether it is over because the device has gone.
+    gone: bool,
 }
 
 fn since_1970() -> Duration {
@@ -262,7 +266,8 @@ impl Capture for LinuxNetwork {
             Ok(read) => {
                 let read = read?;
                 let untaken = if late { untaken + read.untaken } else { 0 };
-                Ok(CaptureEnd { dropped: enough.unwrap_or(read.dropped + untaken) })
+                let gone = read.gone && enough.is_none();
+                Ok(CaptureEnd { dropped: enough.unwrap_or(read.dropped + untaken), gone })
             }
             Err(error) => {
                 Err(DriverError::new(ErrorKind::Failed, "capture at", target, format!("worker: {error}")))

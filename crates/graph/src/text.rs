@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use llcm_topology::units::{show_bandwidth, show_duration};
+use llcm_topology::units::{show_bandwidth, show_duration, show_loss};
+use llcm_topology::{Link, LinkProperties};
 
 use crate::model::{Graph, Instance, Route, Unit};
 use crate::sites::sites;
@@ -35,9 +36,10 @@ pub fn text(graph: &Graph) -> String {
         }
         line(&mut shown, 0, &format!("{} -- {}  {}: {}", link.a.dc, link.b.dc, link.name, words.join("; ")));
     }
+    let links = graph.topology.links.iter().map(|link| (link.name.as_str(), link)).collect();
     for instance in &graph.instances {
         shown.push('\n');
-        of_instance(&mut shown, instance);
+        of_instance(&mut shown, &links, instance);
     }
     shown
 }
@@ -50,47 +52,50 @@ fn described(unit: &Unit) -> String {
     }
 }
 
-fn of_instance(shown: &mut String, instance: &Instance) {
+/// All links by their names.
+type Links<'a> = BTreeMap<&'a str, &'a Link>;
+
+fn of_instance(shown: &mut String, links: &Links<'_>, instance: &Instance) {
     line(shown, 0, &format!("{}  {}  {}", instance.name, instance.id, instance.state));
     for segment in &instance.segments {
         let ends: Vec<_> = segment.ends.iter().map(|end| format!("{}:{}", end.unit, end.interface)).collect();
         line(shown, 1, &format!("{} {}: {}", segment.kind, segment.id, ends.join(" - ")));
-        ways(shown, &segment.paths, segment.paths_left_out);
+        ways(shown, links, &segment.paths, segment.paths_left_out);
     }
     for chain in &instance.chains {
         let arrow = if chain.bidirectional { "<->" } else { "->" };
         let (from, to) = (&chain.source, &chain.destination);
         let ends = format!("{}:{} {arrow} {}:{}", from.unit, from.interface, to.unit, to.interface);
         line(shown, 1, &format!("{}: {ends}", chain_words(chain).join(", ")));
-        ways(shown, &chain.paths, chain.paths_left_out);
+        ways(shown, links, &chain.paths, chain.paths_left_out);
     }
 }
 
 /// The ways of a segment, or what can be said of them in short.
-fn ways(shown: &mut String, paths: &[Route], left_out: u64) {
+fn ways(shown: &mut String, links: &Links<'_>, paths: &[Route], left_out: u64) {
     if left_out > 0 {
         line(shown, 2, &format!("{left_out} ways between data centers, which are too many to be told"));
         return;
     }
-    let routes = routes(paths);
+    let routes = routes(links, paths);
     if routes.len() > MOST_WAYS {
         line(shown, 2, &summary(paths));
         return;
     }
     for (route, both) in routes {
         let arrow = if both { "<->" } else { "->" };
-        line(shown, 2, &format!("{} {arrow} {}: {}", route.from, route.to, way(route)));
+        line(shown, 2, &format!("{} {arrow} {}: {}", route.from, route.to, way(links, route)));
     }
 }
 
 /// Ways, one for both directions where they are the same.
-fn routes(paths: &[Route]) -> Vec<(&Route, bool)> {
+fn routes<'a>(links: &Links<'_>, paths: &'a [Route]) -> Vec<(&'a Route, bool)> {
     let mut shown: Vec<(&Route, bool)> = Vec::new();
     let mut known = BTreeMap::new();
     for route in paths {
         let back = known.get(&(&route.to, &route.from)).and_then(|number: &usize| shown.get_mut(*number));
         match back {
-            Some((other, both)) if same_back(route, other) => *both = true,
+            Some((other, both)) if same_back(links, route, other) => *both = true,
             _ => {
                 known.insert((&route.from, &route.to), shown.len());
                 shown.push((route, false));
@@ -101,13 +106,16 @@ fn routes(paths: &[Route]) -> Vec<(&Route, bool)> {
 }
 
 /// Whether a way is another one backwards.
-fn same_back(one: &Route, other: &Route) -> bool {
+fn same_back(known: &Links<'_>, one: &Route, other: &Route) -> bool {
     let links = match (&one.links, &other.links) {
         (Some(one), Some(other)) => one.iter().eq(other.iter().rev()),
         (None, None) => true,
         _ => false,
     };
-    links && (one.delay_us, one.bandwidth_bps, one.mtu) == (other.delay_us, other.bandwidth_bps, other.mtu)
+    let troubles = || troubles(known, one) == troubles(known, other);
+    links
+        && troubles()
+        && (one.delay_us, one.bandwidth_bps, one.mtu) == (other.delay_us, other.bandwidth_bps, other.mtu)
 }
 
 fn summary(paths: &[Route]) -> String {
@@ -135,10 +143,35 @@ fn summary(paths: &[Route]) -> String {
     format!("{} ways between {} data centers ({})", there.len(), sites.len(), words.join(", "))
 }
 
-fn way(route: &Route) -> String {
+fn way(known: &Links<'_>, route: &Route) -> String {
     let Some(links) = &route.links else { return "no way".to_owned() };
-    let bandwidth = route.bandwidth_bps.map(|bps| format!("{}, ", show_bandwidth(bps))).unwrap_or_default();
-    format!("{} ({bandwidth}delay {}, mtu {})", links.join(", "), show_duration(route.delay_us), route.mtu)
+    let (jitter_us, loss_ppm) = troubles(known, route);
+    let words = [
+        route.bandwidth_bps.map(show_bandwidth),
+        Some(format!("delay {}", show_duration(route.delay_us))),
+        (jitter_us > 0).then(|| format!("jitter {}", show_duration(jitter_us))),
+        (loss_ppm > 0).then(|| format!("loss {}", show_loss(loss_ppm))),
+        Some(format!("mtu {}", route.mtu)),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    format!("{} ({})", links.join(", "), words.join(", "))
+}
+
+/// The jitter of a way in microseconds, at its most, and the packets per million that are lost on it, as its links are
+/// stated one after the other.
+fn troubles(known: &Links<'_>, route: &Route) -> (u64, u32) {
+    const ALL: u64 = 1_000_000;
+    let mut at = &route.from;
+    let (mut jitter_us, mut pass) = (0_u64, ALL * ALL);
+    for link in route.links.iter().flatten().filter_map(|name| known.get(name.as_str())) {
+        let (egress, next): (&LinkProperties, _) =
+            if link.a.dc == *at { (&link.a.egress, &link.b.dc) } else { (&link.b.egress, &link.a.dc) };
+        at = next;
+        jitter_us = jitter_us.saturating_add(egress.jitter_us);
+        pass = pass / ALL * ALL.saturating_sub(egress.loss_ppm.into());
+    }
+    let lost = (ALL * ALL - pass).div_ceil(ALL);
+    (jitter_us, u32::try_from(lost).unwrap_or(u32::MAX))
 }
 
 /// A line; names cannot break it, nor tell a terminal what to do.

@@ -259,7 +259,10 @@ pub(crate) fn begin(core: &Arc<Core>, schedule: Schedule) -> Result<ScheduleView
     core.check_open()?;
     let mut rehearsed = Batch::new(Topology::clone(&core.topology.get()));
     for scheduled in &schedule.changes {
-        rehearsed.change(&wanted(scheduled))?;
+        rehearsed.change(&wanted(scheduled)).map_err(|error| {
+            let error = LifecycleError::from(error);
+            LifecycleError { message: format!("{}: {}", scheduled.origin, error.message), ..error }
+        })?;
     }
     let progress = Progress { state: ScheduleState::Running, error: None, outcomes: Vec::new() };
     let run = Arc::new(Run {

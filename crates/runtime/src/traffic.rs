@@ -133,6 +133,8 @@ pub trait FrameSink: Send {
 pub struct CaptureEnd {
     /// Frames that passed and are not among those handed out, because they came faster than they were taken.
     pub dropped: u64,
+    /// Whether it ended because the port or link has gone, before it was enough and before the time was over.
+    pub gone: bool,
 }
 
 /// Looks at frames. Dropping the future ends the capture.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use llcm_names::DcName;
 
-use crate::change::NewLink;
+use crate::change::{NewLink, there_are};
 use crate::model::{DataCenter, Link, Topology};
 
 /// More data centers than one host can carry.
@@ -54,6 +54,11 @@ impl Assembly {
 
     pub(crate) fn has(&self, name: &DcName) -> bool {
         self.names.contains(name)
+    }
+
+    /// `; there are dc1, dc2`, behind a message that one is missing.
+    pub(crate) fn known(&self) -> String {
+        there_are(&self.names.iter().map(ToString::to_string).collect::<Vec<_>>())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

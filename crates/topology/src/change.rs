@@ -131,7 +131,8 @@ pub enum ChangeError {
     },
 }
 
-fn there_are(names: &[String]) -> String {
+/// What there is instead of what is missing.
+pub(crate) fn there_are(names: &[String]) -> String {
     const SHOWN: usize = 20;
     match names {
         [] => ": there are none".to_owned(),

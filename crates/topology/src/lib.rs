@@ -76,7 +76,7 @@ pub use finding::{Finding, Severity};
 pub use load::{MAX_BYTES, load, load_datacenter, load_link, load_link_change, load_schedule};
 pub use model::{Capacity, DataCenter, Link, LinkEnd, LinkProperties, Topology, default_topology};
 pub use paths::{Hop, Path, Paths};
-pub use schedule::{Schedule, ScheduledChange};
+pub use schedule::{Origin, Schedule, ScheduledChange};
 pub use schema::schema;
 pub use trees::{Step, Trees};
 pub use ways::Ways;

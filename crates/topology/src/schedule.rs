@@ -26,6 +26,26 @@ pub struct ScheduledChange {
     pub link: Arc<str>,
     /// What becomes different.
     pub change: LinkChange,
+    /// Where it stands in the file.
+    pub origin: Origin,
+}
+
+/// The place of a change in a schedule file; that of all rounds where it is repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Within the file (`changes[1].changes[0]`). Shared, as the link is.
+    pub path: Arc<str>,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1, counted in characters.
+    pub column: u32,
+}
+
+/// As a finding begins: `7:3: changes[2]`.
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.path)
+    }
 }
 
 impl Schedule {

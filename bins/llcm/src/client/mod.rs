@@ -299,7 +299,7 @@ async fn refusal(response: Response) -> anyhow::Error {
     let further = findings.iter().filter_map(|finding| what_is_new(finding, message));
     let lines: Vec<String> = std::iter::once(message.to_owned()).chain(further).collect();
     let code = answer.get("code").and_then(Value::as_str).unwrap_or_default().to_owned();
-    anyhow::Error::new(Refused { code, text: lines.join("\n  ") })
+    anyhow::Error::new(Refused { code, text: lines.join("\n  "), findings })
 }
 
 /// An answer that is no success.
@@ -307,6 +307,7 @@ async fn refusal(response: Response) -> anyhow::Error {
 struct Refused {
     code: String,
     text: String,
+    findings: Vec<Diagnostic>,
 }
 
 impl std::fmt::Display for Refused {
@@ -322,8 +323,30 @@ pub(crate) fn is_refused_as(error: &anyhow::Error, code: &str) -> bool {
     error.downcast_ref::<Refused>().is_some_and(|refused| refused.code == code)
 }
 
+/// A refusal for whoever wrote no document: this program made it, and places in it would help nobody.
+pub(crate) fn without_places(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<Refused>() {
+        Ok(refused) if refused.code == "invalid-change" && !refused.findings.is_empty() => {
+            let words = |finding: &Diagnostic| match &finding.path {
+                path if path.is_empty() => finding.message.clone(),
+                path => format!("{path}: {}", finding.message),
+            };
+            let text = refused.findings.iter().map(words).collect::<Vec<_>>().join("\n  ");
+            anyhow::Error::new(Refused { text, ..refused })
+        }
+        Ok(refused) => anyhow::Error::new(refused),
+        Err(error) => error,
+    }
+}
+
 /// A finding without what was said already: its place and hint may still be news.
 fn what_is_new(finding: &Diagnostic, said: &str) -> Option<String> {
+    // In what was sent by itself several places may have the same fault.
+    if finding.document.is_empty() && finding.line.is_some() {
+        let whole = finding.to_string();
+        let bare = whole.split_once("]: ").map_or(&*whole, |(_, bare)| bare);
+        return (!said.contains(bare)).then_some(whole);
+    }
     if !said.contains(&finding.message) {
         return Some(finding.to_string());
     }

@@ -30,7 +30,7 @@ use crate::output;
 pub(crate) struct Args {
     /// The instance (id, beginning of an id, or name; may be left out when there is only one) and the interface: the
     /// container's name or its function's id, a colon, and the interface's name or its connection point's id.
-    #[arg(value_name = "[INSTANCE] CONTAINER:INTERFACE", num_args = 0..=2)]
+    #[arg(value_name = "[INSTANCE] CONTAINER:INTERFACE", num_args = 0..=2, conflicts_with = "end")]
     pub(crate) target: Vec<String>,
     /// A link between data centers, by its name in the topology: frames as they are on it, VXLAN included.
     #[arg(long, value_name = "LINK", conflicts_with = "target", required_unless_present = "target")]
@@ -76,9 +76,15 @@ pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode
     // Interrupted, tcpdump is as well.
     let closed = shown.close(matches!(outcome, Ok(End::Interrupted))).await;
     let end = outcome?;
-    closed?;
-    output::note(taken.told(end))?;
-    Ok(ExitCode::SUCCESS)
+    // What the server says is the reason, when both have failed.
+    if !matches!(end, End::Failed(_)) {
+        closed?;
+    }
+    output::note(taken.told(&end))?;
+    match end {
+        End::Failed(error) => Err(anyhow!(error)),
+        End::Told | End::Interrupted | End::Untaken => Ok(ExitCode::SUCCESS),
+    }
 }
 
 async fn interface(client: &Client, args: &Args) -> anyhow::Result<serde_json::Value> {
@@ -103,7 +109,7 @@ struct Taken {
 }
 
 /// Why a capture has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum End {
     /// The server says so.
     Told,
@@ -111,16 +117,18 @@ enum End {
     Interrupted,
     /// tcpdump takes no more frames.
     Untaken,
+    /// The server cannot go on, for this reason.
+    Failed(String),
 }
 
 impl Taken {
-    fn told(self, end: End) -> String {
+    fn told(self, end: &End) -> String {
         let Self { frames, dropped } = self;
         let dropped = match dropped {
             0 => String::new(),
             _ => format!(", {dropped} more passed too fast to be taken"),
         };
-        let early = if end == End::Told { "" } else { ", ended early" };
+        let early = if *end == End::Told { "" } else { ", ended early" };
         format!("{frames} frames{dropped}{early}")
     }
 }
@@ -152,7 +160,10 @@ async fn copy(mut lines: stream::Lines, shown: &mut Shown, taken: &mut Taken) ->
                 }
                 taken.frames += 1;
             }
-            Some(CaptureLine::Failed { error, .. }) => return Err(anyhow!(error)),
+            Some(CaptureLine::Failed { error, dropped, .. }) => {
+                taken.dropped = dropped.unwrap_or(taken.dropped);
+                return Ok(End::Failed(error));
+            }
             Some(CaptureLine::Ended { dropped, .. }) => {
                 taken.dropped = dropped;
                 return Ok(End::Told);
@@ -257,9 +268,10 @@ mod tests {
             (3, 7, End::Told, "3 frames, 7 more passed too fast to be taken"),
             (3, 0, End::Interrupted, "3 frames, ended early"),
             (3, 7, End::Interrupted, "3 frames, 7 more passed too fast to be taken, ended early"),
+            (2, 0, End::Failed("it broke".to_owned()), "2 frames, ended early"),
             (0, 7, End::Untaken, "0 frames, 7 more passed too fast to be taken, ended early"),
         ] {
-            assert_eq!(Taken { frames, dropped }.told(end), expected);
+            assert_eq!(Taken { frames, dropped }.told(&end), expected);
         }
     }
 }

@@ -181,6 +181,12 @@ async fn remove(client: &Client, args: &Rm) -> anyhow::Result<ExitCode> {
     if let Some(cookie) = args.cookie {
         let instance = select::instance(all, args.instance.as_deref())?;
         let removed: Vec<Chain> = typed(client.remove_chains(&instance.id, cookie).await?)?;
+        if removed.is_empty() {
+            bail!(
+                "{} has no chain of the cookie {cookie}: `llcm chain ls` lists what there is",
+                instance.name
+            );
+        }
         for chain in removed {
             output::line(format_args!("chain {} removed", chain.id))?;
         }

@@ -8,7 +8,7 @@ use llcm_topology::units::show_cpu;
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Connection, Output};
-use crate::client::{Client, segment, typed};
+use crate::client::{Client, segment, typed, without_places};
 use crate::output;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -83,7 +83,7 @@ pub(crate) async fn run(client: &Client, args: &Args) -> anyhow::Result<ExitCode
                 .collect();
             body.insert("capacity".to_owned(), Value::Object(capacity));
             body.insert("metadata".to_owned(), Value::Object(metadata(&args.metadata)?));
-            client.post("/datacenters", Value::Object(body).to_string()).await?;
+            client.post("/datacenters", Value::Object(body).to_string()).await.map_err(without_places)?;
             output::line(format_args!("data center {} added", args.name))?;
         }
         Verb::Rm(args) => {

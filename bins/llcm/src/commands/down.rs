@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 
 use super::progress::Progress;
 use crate::cli::{Connection, Output};
@@ -64,7 +64,11 @@ fn targets(all: Vec<Instance>, args: &Args) -> anyhow::Result<Vec<Instance>> {
         return Ok(all);
     }
     if args.instances.is_empty() {
-        let only = select::instance(all, None).context("say --all to terminate all")?;
+        let several = all.len() > 1;
+        let only = match select::instance(all, None) {
+            Err(error) if several => return Err(error.context("say --all to terminate all")),
+            other => other?,
+        };
         return Ok(vec![only]);
     }
     let mut targets: Vec<Instance> = Vec::new();

@@ -8,7 +8,7 @@ use llcm_topology::units::{show_bandwidth, show_duration, show_loss};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Connection, Output};
-use crate::client::{Client, segment, typed};
+use crate::client::{Client, segment, typed, without_places};
 use crate::output;
 
 mod play;
@@ -229,7 +229,8 @@ async fn set(client: &Client, args: Set) -> anyhow::Result<ExitCode> {
         bail!("say what to change: --delay, --jitter, --loss, --bandwidth, --mtu, --queue");
     }
     body.extend(args.from.map(|from| ("from".to_owned(), Value::String(from))));
-    let link: Link = typed(client.patch(&path(&args.link), &Value::Object(body)).await?)?;
+    let changed = client.patch(&path(&args.link), &Value::Object(body)).await.map_err(without_places)?;
+    let link: Link = typed(changed)?;
     output::print_table(&output::table(&HEADER, rows(&link)))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -252,7 +253,8 @@ async fn add(client: &Client, args: Add) -> anyhow::Result<ExitCode> {
     body.insert("ends".to_owned(), json!([args.a, args.b]));
     body.insert("up".to_owned(), json!(!args.down));
     body.extend(args.name.map(|name| ("name".to_owned(), Value::String(name))));
-    let link: Link = typed(client.post("/links", Value::Object(body).to_string()).await?)?;
+    let added = client.post("/links", Value::Object(body).to_string()).await.map_err(without_places)?;
+    let link: Link = typed(added)?;
     output::line(format_args!("link {} added", link.name))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -92,3 +92,28 @@ fn interrupted_it_says_what_was_dropped() {
     assert_eq!(out.status.code(), Some(0), "{told}");
     assert!(told.ends_with("3 frames, 7 more passed too fast to be taken, ended early\n"), "{told}");
 }
+
+/// What it looked at has gone, or the server ends: not the end that was asked for.
+#[test]
+fn an_end_that_nobody_asked_for_is_an_error_with_what_was_taken() {
+    let lines = [
+        json!({ "capturing": true }),
+        json!({ "at_ns": 1, "direction": "sent", "length": 60, "data": "AAAA" }),
+        json!({ "error": "interface a:b is not there any more", "code": "wrong-state", "dropped": 4 }),
+    ];
+    let body = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let url = serve(vec![Answer::new("POST /api/llcm/v1/captures", 200, body)]);
+    let dir = tempfile::tempdir().unwrap();
+    let told = finish(capture(&url, dir.path(), "", &["--plain"]).spawn().unwrap()).expect_error(1);
+    let expected = "1 frames, 4 more passed too fast to be taken, ended early\n\
+                    error: interface a:b is not there any more\n";
+    assert!(told.ends_with(expected), "{told}");
+}
+
+#[test]
+fn the_end_of_a_link_is_for_links_only() {
+    for args in [&["capture", "--end", "dc3", "client:output"][..], &["capture", "--end", "dc3"]] {
+        let told = finish(command(args).spawn().unwrap()).expect_error(2);
+        assert!(told.contains("--end"), "{told}");
+    }
+}

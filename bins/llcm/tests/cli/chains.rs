@@ -40,6 +40,8 @@ fn chains_are_added_listed_and_removed() {
     assert!(error.contains("there is no chain 99999"), "{error}");
     assert!(server.llcm(&["chain", "rm", "--cookie", "11"]).expect(0).contains("removed"));
     assert_eq!(server.llcm(&["chain", "ls", "--output", "json"]).json(), json!([]));
+    let error = server.llcm(&["chain", "rm", "--cookie", "11"]).expect_error(1);
+    assert!(error.contains("has no chain of the cookie 11: `llcm chain ls` lists"), "{error}");
     server.llcm(&["chain", "rm"]).expect_error(2);
 }
 

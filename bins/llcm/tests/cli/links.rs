@@ -47,11 +47,15 @@ fn links_are_changed_and_stay_changed() {
     server.llcm(&["dc", "rm", "dc4"]).expect(0);
     for (args, expected) in [
         (&["link", "set", "dc1-dc2"][..], "say what to change"),
-        (&["link", "set", "dc1-dc2", "--delay", "soon"], "delay: expected a duration"),
+        (&["link", "set", "dc1-dc2", "--delay", "soon"], "error: delay: expected a duration"),
         (&["link", "down", "none"], "there is no link"),
-        (&["link", "add", "dc1", "dc9"], "there is no data center dc9"),
+        (
+            &["link", "add", "dc1", "dc9"],
+            "error: ends: there is no data center dc9; there are dc1, dc2, dc3\n",
+        ),
         (&["dc", "rm", "dc9"], "there is no data center dc9"),
-        (&["link", "add", "dc1", "dc2", "--delay", "none"], "delay: expected a duration"),
+        (&["link", "add", "dc1", "dc2", "--delay", "none"], "error: delay: expected a duration"),
+        (&["dc", "add", "dc5", "--cpu", "many"], "error: capacity.cpu: "),
         (&["dc", "add", "dc5", "--metadata", "a=1", "--metadata", "a=2"], "--metadata gives a twice"),
         (&["link", "stop"], "there is no schedule"),
     ] {
@@ -118,10 +122,47 @@ fn a_schedule_is_played_followed_and_stopped() {
     assert!(shown.contains("3600s  dc1-dc2: up\n"), "{shown}");
     server.llcm(&["link", "stop", id.trim()]).expect(0);
 
+    // Whatever fails: the one that was to be changed goes between its changes.
+    fs::write(&file, "changes: [{at: 0, link: dc1-dc2, up: true}, {at: 2s, link: dc1-dc2, up: false}]")
+        .unwrap();
+    let id = server.llcm(&["link", "play", "--detach", path]).expect(0);
+    server.llcm(&["link", "rm", "dc1-dc2"]).expect(0);
+    server.llcm(&["link", "add", "dc1", "dc2", "--name", "other"]).expect(0);
+    let missing = "there is no link \"dc1-dc2\"";
+    let begun = std::time::Instant::now();
+    let listed = loop {
+        let listed = server.llcm(&["link", "schedules"]).expect(0);
+        if listed.contains("failed") {
+            break listed;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{listed}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    assert!(listed.contains(missing), "{listed}");
+    let shown = server.llcm(&["link", "schedules", id.trim()]).expect(0);
+    assert!(shown.contains("reason: ") && shown.contains(missing), "{shown}");
+
+    fs::write(&file, "changes:\n- {at: 0, link: other, up: false}\n- {at: 1s, link: none, up: false}\n")
+        .unwrap();
+    let error = server.llcm(&["link", "play", path]).expect_error(1);
+    assert!(error.contains("flaps.yml: 3:3: changes[1]: there is no link \"none\""), "{error}");
+    fs::write(
+        &file,
+        "changes: [{at: 0, repeat: 2, every: 1s, changes: [{at: 0, link: other, jitter: 1ms}]}]",
+    )
+    .unwrap();
+    let error = server.llcm(&["link", "play", path]).expect_error(1);
+    assert!(error.contains(": 1:51: changes[0].changes[0]: link other: the jitter"), "{error}");
+
+    // Several places with the same fault are several findings.
+    fs::write(&file, "changes:\n- {at: 1, link: other, up: maybe}\n- {at: 1, link: other, up: true}\n")
+        .unwrap();
+    let error = server.llcm(&["link", "play", path]).expect_error(1);
+    assert!(error.contains("error[schedule]: 3:8: changes[1].at: "), "{error}");
     fs::write(&file, "changes:\n- {at: 1, link: dc1-dc2, up: maybe}\n").unwrap();
     let error = server.llcm(&["link", "play", path]).expect_error(1);
     assert!(error.contains("flaps.yml") && error.contains("2:8: changes[0].at"), "{error}");
-    assert!(error.contains("changes[0].up: expected true or false"), "{error}");
+    assert!(error.contains("error[schedule]: 2:30: changes[0].up: expected true or false"), "{error}");
 }
 
 /// What the host cannot do is refused, or left out and told where that is wanted.

@@ -181,7 +181,7 @@ fn refusals_say_what_is_wrong() {
         (&["up", "absent.tgo"][..], "there is no file absent.tgo"),
         (&["up", "absent"], "no service `absent`"),
         (&["push", dir.path().to_str().unwrap()], "is a directory: make a package of it with `llcm pack"),
-        (&["down"], "nothing is running"),
+        (&["down"], "error: nothing is running"),
         (&["down", "absent"], "no instance `absent`"),
         (&["rm", "absent"], "no service `absent`"),
         (&["exec", "vnf0", "--", "true"], "nothing is running"),

@@ -23,7 +23,7 @@ pub(super) async fn one(state: Data<ApiState>, name: Path<String>) -> Reply {
 }
 
 pub(super) async fn add(state: Data<ApiState>, body: Document) -> Reply {
-    let datacenter = find::read("the data center", load_datacenter(&body.0))?;
+    let datacenter = find::read("the data center", "topology", load_datacenter(&body.0))?;
     let name = datacenter.name.clone();
     trail::note("datacenter", &name);
     let topology = state.orchestrator().change_topology(vec![Change::AddDatacenter(datacenter)]).await?;

@@ -25,14 +25,14 @@ pub(super) async fn one(state: Data<ApiState>, name: Path<String>) -> Reply {
 pub(super) async fn change(state: Data<ApiState>, name: Path<String>, body: Document) -> Reply {
     let name = name.into_inner();
     trail::note("link", &name);
-    let change = find::read("the change", load_link_change(&body.0))?;
+    let change = find::read("the change", "topology", load_link_change(&body.0))?;
     let topology =
         state.orchestrator().change_topology(vec![Change::Link { name: name.clone(), change }]).await?;
     Ok(HttpResponse::Ok().json(made(&state, topology.link(&name)).await?))
 }
 
 pub(super) async fn add(state: Data<ApiState>, body: Document) -> Reply {
-    let link = find::read("the link", load_link(&body.0, &state.orchestrator().topology()))?;
+    let link = find::read("the link", "topology", load_link(&body.0, &state.orchestrator().topology()))?;
     link.name.iter().for_each(|name| trail::note("link", name));
     [&link.a, &link.b].iter().for_each(|end| trail::note("datacenter", &end.dc));
     let topology = state.orchestrator().change_topology(vec![Change::AddLink(link)]).await?;

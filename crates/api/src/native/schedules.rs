@@ -26,7 +26,7 @@ pub(super) async fn list(state: Data<ApiState>) -> HttpResponse {
 }
 
 pub(super) async fn play(state: Data<ApiState>, body: Document) -> Reply {
-    let schedule = find::read("the schedule", load_schedule(&body.0))?;
+    let schedule = find::read("the schedule", "schedule", load_schedule(&body.0))?;
     let view = state.orchestrator().play(schedule)?;
     trail::note("schedule", view.id);
     // Those of what was refused can be anything, and thousands.

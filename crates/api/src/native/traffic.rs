@@ -114,6 +114,11 @@ pub(super) async fn capture(state: Data<ApiState>, body: Object<Wanted>) -> Repl
             }
         };
         match outcome {
+            Ok(end) if end.gone => {
+                let error = ApiError::new(Code::WrongState, gone(&target));
+                lines.send(&CaptureLine::gone(&error, end.dropped)).await;
+                Ok(())
+            }
             Ok(end) => {
                 lines.send(&CaptureLine::Ended { frames: sink.frames, dropped: end.dropped }).await;
                 Ok(())
@@ -134,6 +139,15 @@ pub(super) async fn capture(state: Data<ApiState>, body: Object<Wanted>) -> Repl
             _ => Ok(response),
         },
     }
+}
+
+/// That there is nothing to look at any more, in words.
+fn gone(target: &CaptureTarget) -> String {
+    let what = match target {
+        CaptureTarget::Interface { container, interface, .. } => format!("interface {container}:{interface}"),
+        CaptureTarget::Link { name, .. } => format!("link {name}"),
+    };
+    format!("the capture has ended early: {what} is not there any more")
 }
 
 /// Resolves when the client has hung up; shows it now and then that the server has not.

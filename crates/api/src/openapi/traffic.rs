@@ -42,7 +42,7 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
             ("dropped?", integer()),
         ]),
         object([("capturing", boolean())]),
-        object([("error", text()), ("code", text())]),
+        object([("error", text()), ("code", text()), ("dropped?", integer())]),
         object([("frames", integer()), ("dropped", integer())]),
     ] });
     vec![

@@ -129,7 +129,7 @@ async fn frames_with_tags_are_shown_as_they_were_sent() {
         release.send(()).unwrap();
     })
     .await;
-    assert_eq!(end, CaptureEnd { dropped: 0 });
+    assert_eq!(end, CaptureEnd::default());
     for (frame, sent) in frames.iter().zip(&sent) {
         assert_eq!(frame.bytes, *sent);
         assert_eq!(frame.length as usize, sent.len());
@@ -158,6 +158,7 @@ async fn what_is_not_taken_in_time_is_counted() {
     })
     .await;
     assert_eq!(frames.len() + usize::try_from(end.dropped).unwrap(), SENT);
+    assert!(end.gone, "the port was detached");
     assert!(end.dropped > 0, "{} frames wait", frames.len());
     assert!(frames.is_sorted_by_key(|frame| frame.dropped));
     assert!(frames.iter().all(|frame| frame.dropped <= end.dropped));

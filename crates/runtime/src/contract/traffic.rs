@@ -126,7 +126,7 @@ pub(super) async fn a_capture_shows_frames_both_ways(bed: &mut Bed<'_>) -> Check
             bed.ping(&a, "10.9.0.2").await
         };
         let (ended, answered) = tokio::join!(capturing, speaking);
-        ensure_eq!(ended?, CaptureEnd { dropped: 0 }, "the end of the capture");
+        ensure_eq!(ended?, CaptureEnd::default(), "the end of the capture");
         ensure!(answered?, "an answer over the line");
         let seen: Vec<_> =
             sink.frames.iter().map(|frame| (frame.direction, frame.bytes.get(34).copied())).collect();
@@ -152,7 +152,7 @@ pub(super) async fn a_capture_ends_with_its_time(bed: &mut Bed<'_>) -> Checked {
     let took = began.elapsed();
     ensure!(ended.is_ok(), "a capture of 300 ms goes on");
     if let Ok(end) = ended {
-        ensure_eq!(end?, CaptureEnd { dropped: 0 }, "the end of the capture");
+        ensure_eq!(end?, CaptureEnd::default(), "the end of the capture");
     }
     // The clock of the frames' time stamps need not run exactly as the other one does.
     ensure!(took >= time * 9 / 10, "a capture of {time:?} ended after {took:?}");
@@ -206,7 +206,7 @@ pub(super) async fn what_passed_in_time_is_handed_out_later(bed: &mut Bed<'_>) -
     let (ended, spoken) = tokio::join!(capture(bed)?.capture(&spec, &mut sink), speaking);
     let (in_time, late) = spoken?;
     ensure!(in_time > 0 && late, "no answer over the line: {in_time} in time, {late} later");
-    ensure_eq!(ended?, CaptureEnd { dropped: 0 }, "the end of the capture");
+    ensure_eq!(ended?, CaptureEnd::default(), "the end of the capture");
     let frames = &sink.echoes.frames;
     ensure!(
         frames.len() >= 2 * in_time,
@@ -248,7 +248,10 @@ pub(super) async fn a_capture_ends_when_there_is_nothing_to_look_at(bed: &mut Be
         let (ended, removed) = tokio::join!(capturing, removing);
         removed?;
         match ended {
-            Ok(end) => ensure_eq!(end?, CaptureEnd { dropped: 0 }, "the end of the capture at the {what}"),
+            Ok(end) => {
+                let expected = CaptureEnd { dropped: 0, gone: true };
+                ensure_eq!(end?, expected, "the end of the capture at the {what}");
+            }
             Err(_) => return Err(Stop::Failed(format!("a capture goes on at a {what} that was removed"))),
         }
     }

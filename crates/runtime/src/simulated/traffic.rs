@@ -190,6 +190,7 @@ impl Capture for SimulatedNetwork {
         let mut changes = self.world().watch();
         // One that is further away than time goes never comes.
         let until = spec.duration.and_then(|limit| Instant::now().checked_add(limit));
+        let mut gone = false;
         let mut more = sink.began().await;
         while more {
             let there = self.point(&self.world().lock(), &spec.point).is_ok();
@@ -199,7 +200,10 @@ impl Capture for SimulatedNetwork {
                 passed = passing.recv() => passed,
                 () = over(until) => None,
                 _ = changes.changed(), if there => continue,
-                () = std::future::ready(()), if !there => None,
+                () = std::future::ready(()), if !there => {
+                    gone = true;
+                    None
+                }
             };
             more = match passed {
                 Some((at, _)) if until.is_some_and(|until| at > until) => false,
@@ -210,7 +214,7 @@ impl Capture for SimulatedNetwork {
                 None => false,
             };
         }
-        Ok(CaptureEnd { dropped: *dropped.borrow() })
+        Ok(CaptureEnd { dropped: *dropped.borrow(), gone })
     }
 }
 

@@ -67,7 +67,9 @@ impl Loader {
                 let text = self.text(path, item)?;
                 let dc = self.name(path, item, text)?;
                 if !self.assembly.has(&dc) {
-                    self.error(path, item, format!("there is no data center {dc}"));
+                    // In a file they are to be seen, and it may have very many such ends.
+                    let known = if self.strict { self.assembly.known() } else { String::new() };
+                    self.error(path, item, format!("there is no data center {dc}{known}"));
                     return None;
                 }
                 dcs.push(dc);

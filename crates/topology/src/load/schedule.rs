@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::links::link_name;
 use super::parts::{CHANGE, strict};
 use super::{Loader, join};
-use crate::finding::Finding;
-use crate::schedule::{MAX_CHANGES, Schedule, ScheduledChange};
+use crate::finding::{Finding, Place};
+use crate::schedule::{MAX_CHANGES, Origin, Schedule, ScheduledChange};
 use crate::units::{LONGEST_US, time_us};
 use crate::yaml::{Node, Value};
 
@@ -150,7 +150,9 @@ impl Loader {
         if said == 0 {
             self.error(path, node, "the change changes nothing: say `up: false`, or a property");
         }
-        Some(ScheduledChange { at_us: at_us?, link: Arc::from(link?), change })
+        let Place { line, column } = node.place;
+        let origin = Origin { path: Arc::from(path), line, column };
+        Some(ScheduledChange { at_us: at_us?, link: Arc::from(link?), change, origin })
     }
 }
 

@@ -127,9 +127,10 @@ pub(super) async fn list(client: &Client, args: &Schedules) -> anyhow::Result<Ex
             let late = it.worst_delay_us.map(show_duration).unwrap_or_default();
             let made = format!("{}/{}", it.made, it.total);
             let name = it.name.clone().unwrap_or_default();
-            vec![it.id.to_string(), name, it.state.clone(), made, late, it.links.join(", ")]
+            let reason = it.error.clone().unwrap_or_default();
+            vec![it.id.to_string(), name, it.state.clone(), made, late, it.links.join(", "), reason]
         });
-        let header = ["SCHEDULE", "NAME", "STATE", "MADE", "LATEST BY", "LINKS"];
+        let header = ["SCHEDULE", "NAME", "STATE", "MADE", "LATEST BY", "LINKS", "REASON"];
         output::print_table(&output::table(&header, rows))?;
         return Ok(ExitCode::SUCCESS);
     };
@@ -144,6 +145,7 @@ pub(super) async fn list(client: &Client, args: &Schedules) -> anyhow::Result<Ex
         output::line(in_words(change))?;
     }
     output::line(summary(&schedule))?;
+    schedule.error.iter().try_for_each(|reason| output::line(format_args!("reason: {reason}")))?;
     Ok(ExitCode::SUCCESS)
 }
 
