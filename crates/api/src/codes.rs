@@ -119,8 +119,8 @@ catalogue! {
             "The instance has as many chains as an instance can have."
             "Remove some first.";
         PointNotFound "point-not-found" 404
-            "There is no such interface of the instance, or no such link or end of one."
-            "The message lists those there are.";
+            "There is no such interface of the instance, or no such link or end of one; or there was, and it went while it was captured."
+            "The message lists those there are, or says what has gone.";
         ServiceInUse "service-in-use" 409
             "The service has instances."
             "Terminate them first.";

@@ -99,7 +99,7 @@ fn an_end_that_nobody_asked_for_is_an_error_with_what_was_taken() {
     let lines = [
         json!({ "capturing": true }),
         json!({ "at_ns": 1, "direction": "sent", "length": 60, "data": "AAAA" }),
-        json!({ "error": "interface a:b is not there any more", "code": "wrong-state", "dropped": 4 }),
+        json!({ "error": "interface a:b is not there any more", "code": "point-not-found", "dropped": 4 }),
     ];
     let body = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
     let url = serve(vec![Answer::new("POST /api/llcm/v1/captures", 200, body)]);

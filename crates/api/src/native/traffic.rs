@@ -115,7 +115,7 @@ pub(super) async fn capture(state: Data<ApiState>, body: Object<Wanted>) -> Repl
         };
         match outcome {
             Ok(end) if end.gone => {
-                let error = ApiError::new(Code::WrongState, gone(&target));
+                let error = ApiError::new(Code::PointNotFound, gone(&target));
                 lines.send(&CaptureLine::gone(&error, end.dropped)).await;
                 Ok(())
             }

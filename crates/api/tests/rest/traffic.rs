@@ -244,7 +244,7 @@ async fn what_a_slow_client_misses_is_counted() {
         panic!("{:?}", lines.last())
     };
     let words = "the capture has ended early: interface vnf0.vdu01.0:output is not there any more";
-    assert_eq!((error.as_str(), code.as_str()), (words, "wrong-state"));
+    assert_eq!((error.as_str(), code.as_str()), (words, "point-not-found"));
     let frames = lines.iter().filter(|line| matches!(line, CaptureLine::Frame { .. })).count();
     assert_eq!(frames as u64 + dropped, 2 * PINGS);
     let told: Vec<u64> = lines
