@@ -20,8 +20,8 @@ pub struct Lost {
 
 impl Lost {
     /// Finds those of the engine of a directory, whether that is still there or not: by the root file systems and by the
-    /// groups of limits that processes have. `cgroup` is that of [`crate::Options`]. Nothing is changed, and nobody
-    /// disturbed: containers that have a directory anywhere are none of these.
+    /// groups of limits that processes have. `cgroup` is that of [`crate::Options`]: it marks both, and has to be this
+    /// engine's alone. Nothing is changed, and nobody disturbed: containers that have a directory anywhere are none of these.
     ///
     /// Without its state directory, a container that has no limits is found only where `state_dir` is the path that it had.
     ///
@@ -37,14 +37,11 @@ impl Lost {
             if mounts_of(pid.unsigned_abs()) == own {
                 continue;
             }
-            for upper in upper_dirs(pid) {
-                let directory = upper.parent().unwrap_or(&upper);
-                if let Some(name) = name_in(&containers, directory)
-                    && !directory.exists()
-                {
-                    found.entry(name).or_default().push(process);
-                    break;
-                }
+            // The mark tells it from containers of the same path in another file system: of a program in a container.
+            let overlays = overlays(pid).into_iter().filter(|overlay| overlay.mark == cgroup);
+            let gone = overlays.filter(|overlay| !overlay.directory().exists());
+            if let Some(name) = gone.filter_map(|overlay| name_in(&containers, overlay.directory())).next() {
+                found.entry(name).or_default().push(process);
             }
         }
         for (name, pids) in cgroups.groups()? {
@@ -52,9 +49,7 @@ impl Lost {
                 continue;
             }
             // In the group of an engine that shares its name with this one, and has its own directory.
-            let is_known = |pid: &i32| {
-                upper_dirs(*pid).iter().any(|it| it.parent().is_some_and(|directory| directory.exists()))
-            };
+            let is_known = |pid: &i32| overlays(*pid).iter().any(|overlay| overlay.directory().exists());
             if pids.iter().any(is_known) {
                 continue;
             }
@@ -117,12 +112,32 @@ pub(crate) fn processes() -> Result<impl Iterator<Item = Process>, EngineError> 
     Ok(pids.filter_map(|pid| Process::hold(pid).ok()))
 }
 
-/// Where the changes go that a process makes to the overlays in its mount namespace, whether that is still there or not:
-/// proc_pid_mountinfo(5).
-pub(crate) fn upper_dirs(pid: i32) -> Vec<PathBuf> {
+/// The root file system of a container, as processes in it see it.
+pub(crate) struct Overlay {
+    /// Whose it is: [`crate::Options::cgroup`] of its engine.
+    mark: String,
+    /// Where changes go, whether that is still there or not.
+    pub(crate) upper: PathBuf,
+}
+
+impl Overlay {
+    /// The container's.
+    fn directory(&self) -> &Path {
+        self.upper.parent().unwrap_or(&self.upper)
+    }
+}
+
+/// The overlays in the mount namespace of a process: proc_pid_mountinfo(5).
+pub(crate) fn overlays(pid: i32) -> Vec<Overlay> {
     let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-    let options = mounts.lines().flat_map(|line| line.split([' ', ',']));
-    options.filter_map(|option| option.strip_prefix("upperdir=")).map(PathBuf::from).collect()
+    mounts.lines().filter_map(overlay).collect()
+}
+
+fn overlay(mount: &str) -> Option<Overlay> {
+    let (_, system) = mount.split_once(" - overlay ")?;
+    let (mark, options) = system.split_once(' ')?;
+    let upper = options.split(',').find_map(|option| option.strip_prefix("upperdir="))?;
+    Some(Overlay { mark: mark.to_owned(), upper: upper.into() })
 }
 
 /// The mount namespace of a process, if it may be known.
@@ -144,6 +159,18 @@ mod tests {
         assert_eq!(resolved(&base.path().join("link/b/c")).unwrap(), real.join("a/b/c"));
         let here = std::env::current_dir().unwrap().canonicalize().unwrap();
         assert_eq!(resolved(Path::new("not-there/x")).unwrap(), here.join("not-there/x"));
+    }
+
+    #[test]
+    fn overlays_are_read_with_their_marks() {
+        let line = "600 500 0:60 / / rw,nodev - overlay llcm-1 rw,lowerdir=a:b,upperdir=/s/containers/c/upper,workdir=/w";
+        let found = overlay(line).unwrap();
+        assert_eq!((found.mark.as_str(), found.directory()), ("llcm-1", Path::new("/s/containers/c")));
+        for other in
+            ["600 500 0:60 / / rw - overlay llcm-1 rw,lowerdir=a:b", "1 2 0:3 / / rw - tmpfs upperdir=/x rw"]
+        {
+            assert!(overlay(other).is_none(), "{other}");
+        }
     }
 
     #[test]

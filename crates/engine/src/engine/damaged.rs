@@ -8,7 +8,7 @@ use std::sync::{MutexGuard, PoisonError};
 use super::Engine;
 use crate::error::{Context as _, EngineError};
 use crate::files::{read_json, remove_tree};
-use crate::lost::{processes, upper_dirs};
+use crate::lost::{overlays, processes};
 use crate::namespaces::remove_network;
 use crate::process::Process;
 use crate::record::State;
@@ -74,7 +74,7 @@ impl Engine {
 fn kill_inside(directory: &Path) -> Result<(), EngineError> {
     let root = directory.join("upper");
     for process in processes()? {
-        if upper_dirs(process.id.pid).contains(&root) {
+        if overlays(process.id.pid).iter().any(|overlay| overlay.upper == root) {
             process.end().context("end", directory)?;
         }
     }

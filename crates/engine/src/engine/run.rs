@@ -164,6 +164,7 @@ impl Engine {
                 upper: directory.join("upper"),
                 work: directory.join("work"),
                 merged: self.mount_point(),
+                mark: self.options.cgroup.clone(),
                 binds,
                 devices: spec.devices.clone(),
                 binds_devices: self.powers.device_nodes.is_err(),

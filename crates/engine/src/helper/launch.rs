@@ -44,6 +44,8 @@ pub(crate) struct Root {
     pub(crate) work: PathBuf,
     /// Where it is mounted, in the container's mount namespace only.
     pub(crate) merged: PathBuf,
+    /// What it is called among the mounts: tells whose container it is ([`crate::Lost`]).
+    pub(crate) mark: String,
     /// Directories and files of the host.
     pub(crate) binds: Vec<Bind>,
     /// Devices of the host.

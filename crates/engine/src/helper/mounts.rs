@@ -136,7 +136,7 @@ fn mount_overlay(root: &Root) -> Result<(), EngineError> {
     let options =
         CString::new(options).map_err(|_| EngineError::Invalid("a path holds a zero byte".into()))?;
     // Devices in an image's files are only files.
-    mount("overlay", &root.merged, "overlay", MountFlags::NODEV, options.as_c_str())
+    mount(root.mark.as_str(), &root.merged, "overlay", MountFlags::NODEV, options.as_c_str())
         .context("mount the layers on", &root.merged)
 }
 

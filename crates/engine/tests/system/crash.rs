@@ -220,6 +220,8 @@ fn containers_whose_directory_is_gone_are_found_and_ended() {
     let elsewhere = tempfile::tempdir().unwrap();
     assert_eq!(look(elsewhere.path(), &cgroup), if has_limits { vec!["limited"] } else { Vec::new() });
     assert_eq!(look(elsewhere.path(), "llcm-somebody-else"), Vec::<String>::new());
+    // A program in a container may have the same path, for another directory: its mark is another one.
+    assert_eq!(look(&directory, "llcm-somebody-else"), Vec::<String>::new());
 
     for lost in Lost::look(&directory, &cgroup).unwrap() {
         lost.end().unwrap();
