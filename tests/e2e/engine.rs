@@ -2,10 +2,11 @@
 //! engine's files and the kernel's.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use llcm_testkit::process::copy_program;
 use serde_json::Value;
 
 use crate::lab::{Lab, script, text};
@@ -191,8 +192,7 @@ impl Lab {
         // The build directory may be closed to other users.
         let copy = self.dir.path().join("llcm");
         if !copy.exists() {
-            std::fs::copy(env!("CARGO_BIN_EXE_llcm"), &copy).unwrap();
-            std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+            copy_program(env!("CARGO_BIN_EXE_llcm").as_ref(), &copy);
         }
         let user = USER.to_string();
         let mut command = self.command("setpriv");

@@ -196,7 +196,7 @@ fn links_are_counted(server: &Server<'_>, target: &str) {
 fn what_cannot_be_shown_is_refused_with_what_there_is(server: &Server<'_>, id: &str) {
     for (args, expected) in [
         (&["vnf0:nowhere"][..], "vnf0.vdu01.0:output"),
-        (&["--link", "nowhere"], "there are: backbone"),
+        (&["--link", "nowhere"], "there are backbone"),
         (&["--link", "backbone", "--end", "dc7"], "joins dc1 and dc2"),
     ] {
         let out = server.lab.command(env!("CARGO_BIN_EXE_llcm")).arg("capture").args(args).output().unwrap();

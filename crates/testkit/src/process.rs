@@ -1,7 +1,8 @@
-//! Looking at a process through the kernel's files.
+//! Looking at a process through the kernel's files, and programs to be made one of.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use llcm_runtime::CpuLimit;
 use llcm_runtime::contract::SeenLimits;
@@ -63,4 +64,15 @@ pub fn limits(pid: u32) -> SeenLimits {
         },
         memory_bytes: read(&unified, "memory.max").parse().ok(),
     }
+}
+
+/// Copies a program, for others than its owner as well, by another process: what this one has open for writing is
+/// inherited by whatever another of its threads is just starting, and a program that anybody has open for writing cannot
+/// be executed (execve(2), `ETXTBSY`).
+///
+/// # Panics
+/// When `install` (of coreutils) cannot copy it.
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("install").arg("--mode=0755").args([from, to]).status();
+    assert!(status.is_ok_and(|it| it.success()), "install {} {}", from.display(), to.display());
 }

@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use llcm_testkit::process::copy_program;
+
 use crate::run::{command, finish, is_root, root};
 
 /// A network namespace of its own; gone when dropped.
@@ -81,7 +83,7 @@ fn on_the_embedded_engine_as_an_ordinary_user() {
     let place = tempfile::tempdir().unwrap();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let program = place.path().join("llcm");
-    std::fs::copy(env!("CARGO_BIN_EXE_llcm"), &program).unwrap();
+    copy_program(env!("CARGO_BIN_EXE_llcm").as_ref(), &program);
     let mut demo = Command::new("nsenter");
     demo.arg(format!("--net=/run/netns/{}", namespace.0)).args(["--", "setpriv", "--reuid", "23457"]);
     demo.args(["--regid", "23457", "--clear-groups", "--"]).arg(program).arg("demo");

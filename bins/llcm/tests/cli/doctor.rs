@@ -7,6 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
+use llcm_testkit::process::copy_program;
 use serde_json::Value;
 
 use crate::demo::Namespace;
@@ -26,7 +27,7 @@ impl Bed {
     fn new(name: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        std::fs::copy(env!("CARGO_BIN_EXE_llcm"), place.path().join("llcm")).unwrap();
+        copy_program(env!("CARGO_BIN_EXE_llcm").as_ref(), &place.path().join("llcm"));
         let temporary = place.path().join("tmp");
         std::fs::create_dir(&temporary).unwrap();
         std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(0o777)).unwrap();

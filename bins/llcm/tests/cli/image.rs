@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use llcm_testkit::process::copy_program;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -237,7 +238,7 @@ fn each_user_has_a_store() {
     chown(it.data(), Some(NOBODY), Some(NOBODY)).unwrap();
     // The program may lie where nobody else may look.
     let program = it.directory.path().join("llcm");
-    fs::copy(env!("CARGO_BIN_EXE_llcm"), &program).unwrap();
+    copy_program(env!("CARGO_BIN_EXE_llcm").as_ref(), &program);
     let as_nobody = |args: &[&str]| {
         let mut command = std::process::Command::new(&program);
         command

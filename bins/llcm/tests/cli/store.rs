@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
+use llcm_testkit::process::copy_program;
+
 use crate::run::{Server, command, demo_package, finish, llcm};
 
 /// A data directory that a server was killed on; the simulated host goes with it.
@@ -137,7 +139,7 @@ fn a_store_of_another_user_is_told_of() {
     fs::set_permissions(&store, fs::Permissions::from_mode(0o600)).unwrap();
     // The build directory may be closed to others.
     let program = dir.path().join("llcm");
-    fs::copy(env!("CARGO_BIN_EXE_llcm"), &program).unwrap();
+    copy_program(env!("CARGO_BIN_EXE_llcm").as_ref(), &program);
     for path in [dir.path(), &program, Path::new(&data)] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }

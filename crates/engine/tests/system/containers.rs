@@ -64,7 +64,7 @@ fn what_cannot_start_says_why() {
     assert!(matches!(it.create(Spec::new("../e", "host")), Err(EngineError::Invalid(_))));
     assert!(matches!(it.start("e"), Err(EngineError::NotFound { .. })));
     assert!(matches!(it.wait("a", None), Err(EngineError::Conflict { .. })));
-    assert!(matches!(Engine::open(it.options()), Err(EngineError::Conflict { .. })));
+    assert!(matches!(Engine::open(it.options()), Err(EngineError::InUse { .. })));
 }
 
 fn a_shell_without_input_stays_alive() {
