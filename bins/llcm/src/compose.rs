@@ -67,7 +67,9 @@ pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Com
 async fn end_lost(config: &Config, installation: &InstallationId) -> anyhow::Result<()> {
     for lost in engines::lost(&config.data_dir, installation).await? {
         let name = lost.name().to_owned();
-        log::warn!("container {name} goes on without its directory, which somebody has removed: it is ended");
+        log::warn!(
+            "container {name} has lost its directory, which somebody has removed: what is left of it is ended"
+        );
         if let Err(error) = engines::end_lost(lost).await {
             log::error!("container {name}: {error:#}");
         }

@@ -124,6 +124,7 @@ async fn clean_up(
     }
     let left = clean::look(&drivers, id).await?;
     show(&left, "still there:")?;
+    // Both are shown.
     let is_clean = left.is_empty() & self::lost(config, id, "still there:").await?.is_empty();
     if is_clean {
         output::line(format_args!("nothing of installation {id} is left"))?;

@@ -1,5 +1,7 @@
 //! Chains of an instance: added, listed and removed, all of it done when the reply comes.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use llcm_lifecycle::chains::{COOKIE, ChainRequest, EndRef, PRIORITY, Which};
@@ -45,8 +47,13 @@ pub(super) async fn create(state: Data<ApiState>, id: Path<String>, body: Object
     let Create { source, destination, bidirectional, matches, priority, cookie } = body.0;
     let (source, destination) = (end(&source), end(&destination));
     let request = ChainRequest { source, destination, bidirectional, matches, priority, cookie };
-    let chain = state.orchestrator().add_chain(instance, request).await?;
-    trail::note("chain", chain.id);
+    let orchestrator = Arc::clone(state.orchestrator());
+    let added = trail::kept(async move {
+        let added = orchestrator.add_chain(instance, request).await;
+        added.iter().for_each(|chain| trail::note("chain", chain.id));
+        added
+    });
+    let chain = added.await?;
     Ok(HttpResponse::Created().json(Chain::from(chain)))
 }
 
@@ -90,8 +97,14 @@ pub(super) async fn remove_all(state: Data<ApiState>, request: HttpRequest, id: 
     // Before anything can fail: a removal that fails half-way has removed some of them.
     let meant = state.orchestrator().chains(instance)?;
     meant.iter().filter(|chain| chain.cookie == cookie).for_each(|chain| trail::note("chain", chain.id));
-    let removed = state.orchestrator().remove_chains(instance, Which::Cookie(cookie)).await?;
-    removed.iter().for_each(|chain| trail::note("chain", chain.id));
+    let orchestrator = Arc::clone(state.orchestrator());
+    let removed = trail::kept(async move {
+        // Somebody may have added some meanwhile.
+        let removed = orchestrator.remove_chains(instance, Which::Cookie(cookie)).await;
+        removed.iter().flatten().for_each(|chain| trail::note("chain", chain.id));
+        removed
+    });
+    let removed = removed.await?;
     Ok(HttpResponse::Ok().json(removed.into_iter().map(Chain::from).collect::<Vec<_>>()))
 }
 

@@ -1,5 +1,7 @@
 //! Links between data centers, as they are and as they are changed while services run.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use llcm_topology::{Change, load_link, load_link_change};
@@ -35,11 +37,16 @@ pub(super) async fn add(state: Data<ApiState>, body: Document) -> Reply {
     let link = find::read("the link", "topology", load_link(&body.0, &state.orchestrator().topology()))?;
     link.name.iter().for_each(|name| trail::note("link", name));
     [&link.a, &link.b].iter().for_each(|end| trail::note("datacenter", &end.dc));
-    let topology = state.orchestrator().change_topology(vec![Change::AddLink(link)]).await?;
-    // New ones stand behind all others.
-    let link = topology.links.last();
-    link.iter().for_each(|link| trail::note("link", &link.name));
-    Ok(HttpResponse::Created().json(made(&state, link).await?))
+    let orchestrator = Arc::clone(state.orchestrator());
+    // One without a name is given one.
+    let added = trail::kept(async move {
+        let changed = orchestrator.change_topology(vec![Change::AddLink(link)]).await;
+        // New ones stand behind all others.
+        let added = changed.map(|topology| topology.links.last().cloned());
+        added.iter().flatten().for_each(|link| trail::note("link", &link.name));
+        added
+    });
+    Ok(HttpResponse::Created().json(made(&state, added.await?.as_ref()).await?))
 }
 
 pub(super) async fn remove(state: Data<ApiState>, name: Path<String>) -> Reply {

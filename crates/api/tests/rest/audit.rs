@@ -162,6 +162,34 @@ async fn it_is_written_down_before_it_is_done_and_when_the_client_hangs_up() {
     running.stop().await;
 }
 
+/// What has its number or name only once it is made: a chain, a link without a name.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_that_hung_up_has_made_is_written_down_with_its_name() {
+    let latency = Latency::fixed(std::time::Duration::from_millis(500));
+    let script =
+        Script::default().taking(Operation::EnsureChain, latency).taking(Operation::Prepare, latency);
+    let server = audited(script, ApiSettings::default()).await;
+    assert_eq!(server.post("/packages", demo_chain().build()).await.status, 201);
+    let made = server.post("/instantiations", "{}").await.json();
+    let chains = format!("/api/llcm/v1/instances/{}/chains", made["service_instance_uuid"].as_str().unwrap());
+    let running = Running::start(&server);
+    for (path, body, kind, id) in [
+        (&*chains, r#"{"source": "vnf0:output", "destination": "vnf2:input"}"#, "chain", "4"),
+        ("/api/llcm/v1/links", r#"{"ends": ["dc1", "dc2"]}"#, "link", "dc1-dc2.2"),
+    ] {
+        let mut client = Client::connect(&running).await;
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}", body.len());
+        client.write(&format!("{head}\r\n\r\n{body}")).await;
+        let last = || events(&server).pop().unwrap();
+        until("it is asked for", || last().beginning.path == path).await;
+        drop(client);
+        until("it has an end", || last().ended_at.is_some()).await;
+        assert_eq!(last().code.as_deref(), Some("client-gone"));
+        assert_eq!(last().objects.get(kind), Some(&vec![id.to_owned()]), "{:?}", last());
+    }
+    running.stop().await;
+}
+
 /// Clients that hang up at any moment: whatever they began has its ids in the log, and every line has an end.
 #[tokio::test(flavor = "multi_thread")]
 async fn impatient_clients_are_written_down_with_what_they_began() {

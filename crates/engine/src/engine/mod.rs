@@ -52,7 +52,8 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// How the program is started as its own helper.
     pub helper: Helper,
-    /// Name of the cgroup that holds those of the containers.
+    /// Name of the cgroup that holds those of the containers, and of their root file systems among the mounts. Nobody
+    /// else's: [`crate::Lost`] goes by it.
     pub cgroup: String,
     /// How much an image may hold.
     pub image_limits: ImageLimits,
