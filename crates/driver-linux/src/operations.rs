@@ -90,7 +90,7 @@ impl Installation {
             if let Some(port) = spec.host {
                 host::open(&self.id, spec, port)?;
             }
-            raise(spec, &container, pair.far)
+            raise(spec, &dc, &container, pair.far)
         });
         match plugged {
             Ok(()) => Ok(PortView { id: spec.id, host_device: port_device(spec.id) }),

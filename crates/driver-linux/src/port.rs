@@ -127,8 +127,9 @@ pub(crate) fn configure(spec: &PortSpec, container: &Netns, far: Device) -> Driv
     })
 }
 
-/// Sets the container's side up: the last step but for neighbours, which an interface that is down does not keep.
-pub(crate) fn raise(spec: &PortSpec, container: &Netns, far: Device) -> DriverResult<()> {
+/// Sets the container's side up, which makes both carry packets: the last step but for neighbours, which an interface that
+/// is down does not keep.
+pub(crate) fn raise(spec: &PortSpec, dc: &Datacenter, container: &Netns, far: Device) -> DriverResult<()> {
     let alias = port_mark(spec)?;
     let change = link::Change { alias: Some(&alias), up: Some(true), ..Default::default() };
     container.call("set up interface", &interface(spec), |socket| {
@@ -136,7 +137,9 @@ pub(crate) fn raise(spec: &PortSpec, container: &Netns, far: Device) -> DriverRe
         spec.neighbours
             .iter()
             .try_for_each(|known| neighbour::set(socket, far, known.address, known.mac.octets()))
-    })
+    })?;
+    let near = port_device(spec.id);
+    dc.overlay.call("wait for", &near, |socket| link::settle(socket, &near))
 }
 
 /// Marks the data center's side, joins it to the bridges of its segments and sets it up.
@@ -195,6 +198,8 @@ fn ensure_branch(
         let up = link::Change { alias: Some(&alias), up: Some(true), ..Default::default() };
         link::change(socket, outer, &link::Change { master: Some(master), ..up.clone() })?;
         set_bridge_port(socket, outer, port)?;
-        link::change(socket, inner, &up)
+        link::change(socket, inner, &up)?;
+        link::settle(socket, bridge_side)?;
+        link::settle(socket, near)
     })
 }

@@ -19,8 +19,6 @@ use crate::shaping::{Shaping, UNLIMITED};
 /// The data centers by name.
 pub(crate) type Datacenters = BTreeMap<DcName, Arc<Datacenter>>;
 
-/// How long to wait at most for the kernel to take notice of links.
-const SETTLING: Duration = Duration::from_secs(1);
 /// How long a packet takes at most that waits for nothing.
 const IN_PASSING: Duration = Duration::from_millis(10);
 /// How long devices that others have taken the place of are kept at most.
@@ -132,15 +130,12 @@ fn empty(replaced: &[(&Datacenter, BTreeSet<u32>)]) -> DriverResult<()> {
     Ok(())
 }
 
-/// Waits until links that were just set up carry packets: the kernel drops them for a moment longer.
+/// Waits until links that were just set up carry packets.
 pub(crate) fn settle(installation: &InstallationId, datacenters: &Datacenters) -> DriverResult<()> {
-    let end = Instant::now() + SETTLING;
-    let waits = |info: &LinkInfo| {
-        info.up && info.carrier && !info.running && parse_link_mark(installation, &info.alias).is_some()
-    };
+    let is_ours = |info: &LinkInfo| parse_link_mark(installation, &info.alias).is_some();
     for dc in datacenters.values() {
-        while list(dc)?.iter().any(waits) && Instant::now() < end {
-            pause(Duration::from_millis(1));
+        for info in list(dc)?.iter().filter(|info| info.is_settling() && is_ours(info)) {
+            dc.underlay.call("wait for", &info.name, |socket| link::settle(socket, &info.name))?;
         }
     }
     Ok(())

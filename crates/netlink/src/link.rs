@@ -1,6 +1,10 @@
 //! Network devices: listing, changing and deleting them.
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, poll};
+use rustix::io::Errno;
 
 use crate::socket::{NetlinkError, Socket};
 use crate::wire::{Attributes, Request, read_text, read_u32};
@@ -26,6 +30,8 @@ pub(crate) const IFLA_INFO_KIND: u16 = 1;
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 /// `IFF_UP`.
 const UP: u32 = 1;
+/// How long [`settle`] waits for a device, and how long between two looks.
+const SETTLING: (Duration, Timespec) = (Duration::from_secs(10), Timespec { tv_sec: 0, tv_nsec: 1_000_000 });
 /// Length of `struct ifinfomsg`.
 pub(crate) const IFINFO: usize = 16;
 
@@ -69,6 +75,11 @@ impl LinkInfo {
     /// The device's index, typed.
     pub fn device(&self) -> Device {
         Device(self.index)
+    }
+
+    /// Whether it carries frames and the kernel has not taken notice: see [`settle`].
+    pub fn is_settling(&self) -> bool {
+        self.up && self.carrier && !self.running
     }
 
     pub(crate) fn parse(payload: &[u8]) -> Option<Self> {
@@ -167,6 +178,29 @@ pub fn find(socket: &mut Socket, name: &str) -> Result<Option<LinkInfo>, Netlink
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Waits until the kernel has taken notice that a device carries frames. It does so on a thread of its own, which waits for
+/// the lock of all who change the network; until then it drops what is sent by the device, and a bridge forwards nothing to
+/// it. What is lost so is mostly the request for a neighbour, which is repeated a second later. A device that is not there,
+/// not up, or whose other end is not up is not waited for.
+///
+/// # Errors
+/// `ETIMEDOUT` after ten seconds.
+pub fn settle(socket: &mut Socket, name: &str) -> Result<(), NetlinkError> {
+    let (longest, pause) = SETTLING;
+    let end = Instant::now() + longest;
+    // To be asked for this very device makes the kernel take notice at once, since Linux 6.8.
+    while find(socket, name)?.is_some_and(|info| info.is_settling()) {
+        if Instant::now() >= end {
+            return Err(NetlinkError::Socket(Errno::TIMEDOUT.into()));
+        }
+        match poll(&mut [], Some(&pause)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(NetlinkError::Socket(errno.into())),
+        }
+    }
+    Ok(())
 }
 
 /// All devices of the namespace.

@@ -1,9 +1,14 @@
 //! Ports: what the container sees, repetition, conflicts, and containers that vanish.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use llcm_names::{IfName, InstallationId, Owner, PortId};
+use llcm_netlink::link_kind::add_bridge;
+use llcm_netlink::{Socket, link, netns};
 use llcm_runtime::{ErrorKind, ManagementSpec, NetworkDriver, SegmentKind};
 
-use crate::bed::{Bed, E_LINE, Instance, Plug, dc, exec_ok, run, single};
+use crate::bed::{Bed, E_LINE, Instance, Plug, dc, exec, exec_ok, run, single};
 
 const PLUG: Plug<'static> = Plug {
     port: 0x1f,
@@ -252,4 +257,58 @@ async fn ports_attached_at_once_are_all_joined() {
     }
     let filters = exec_ok(&bed.dc_netns("dc1"), &["tc", "filter", "show", "dev", "p1", "ingress"]);
     assert_eq!(filters.matches("mirred").count(), 1, "{filters}");
+}
+
+/// Others that work on the kernel's network keep it from taking notice of new interfaces for a while.
+struct Others(Arc<AtomicBool>, Vec<std::thread::JoinHandle<()>>);
+
+impl Others {
+    fn busy() -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let work = |over: Arc<AtomicBool>| {
+            move || {
+                // In namespaces of their own, which go with the threads.
+                let work = netns::throw_away(|| {
+                    let mut socket = Socket::open().unwrap();
+                    while !over.load(Ordering::Relaxed) {
+                        add_bridge(&mut socket, "b", 1).unwrap();
+                        let made = link::find(&mut socket, "b").unwrap().unwrap();
+                        link::delete(&mut socket, made.device()).unwrap();
+                    }
+                });
+                work.unwrap();
+            }
+        };
+        let threads = (0..4).map(|_| std::thread::spawn(work(over.clone()))).collect();
+        Self(over, threads)
+    }
+
+    fn end(self) {
+        self.0.store(true, Ordering::Relaxed);
+        for thread in self.1 {
+            thread.join().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_packet_of_a_port_arrives_while_others_keep_the_kernel_busy() {
+    let Some(mut bed) = Bed::new(&single()).await else { return };
+    let instance = bed.instance(0);
+    bed.ensure(&instance, 1, SegmentKind::ELan, &[(1, "dc1"), (2, "dc1")]).await;
+    bed.container("c1");
+    let c2 = bed.container("c2");
+    bed.attach(&instance, &Plug { port: 1, container: "c1", ..PLUG }).await;
+    let second = Plug { port: 2, container: "c2", address: "10.0.0.2/24", ..PLUG };
+    let others = Others::busy();
+    let mut lost = 0;
+    for _ in 0..20 {
+        bed.attach(&instance, &second).await;
+        // A request that is lost is repeated after a second.
+        let output = exec(&c2, &["ping", "-n", "-c", "1", "-W", "0.9", "10.0.0.1"]);
+        lost += u32::from(!output.status.success());
+        bed.network().detach(&instance.owner, &dc("dc1"), PortId::new(2)).await.unwrap();
+    }
+    others.end();
+    assert_eq!(lost, 0, "of 20");
 }

@@ -170,6 +170,8 @@ fn make(
         Ok(())
     })??;
     address::add(host, ours, pair(above)?)?;
+    // What is sent before is lost.
+    link::settle(host, &device)?;
     let once = address::list_v4(host)?.iter().filter(|(_, address)| *address == above).count() == 1;
     Ok(once.then_some(below))
 }
