@@ -40,6 +40,8 @@ type Watched = Arc<Mutex<BTreeMap<i32, PathBuf>>>;
 pub(super) struct Keeper {
     inotify: Arc<OwnedFd>,
     watched: Watched,
+    /// Held by the thread while it writes in a container's directory.
+    looking: Arc<Mutex<()>>,
     /// Closed to end the thread.
     end: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
@@ -52,13 +54,14 @@ impl Keeper {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).context("watch", shown)?;
         let inotify = Arc::new(inotify);
         let (ended, end) = pipe_with(PipeFlags::CLOEXEC).context("watch", shown)?;
-        let watched = Watched::default();
+        let (watched, looking) = (Watched::default(), Arc::default());
         let thread = {
             let (inotify, watched) = (Arc::clone(&inotify), Arc::clone(&watched));
-            let work = move || run(&inotify, &watched, &ended, limit);
+            let looking = Arc::clone(&looking);
+            let work = move || run(&inotify, &watched, &looking, &ended, limit);
             std::thread::Builder::new().name("engine-logs".to_owned()).spawn(work).context("watch", shown)?
         };
-        Ok(Self { inotify, watched, end: Some(end), thread: Some(thread) })
+        Ok(Self { inotify, watched, looking, end: Some(end), thread: Some(thread) })
     }
 
     /// From now on the log in a container's directory is kept; it must be there.
@@ -69,6 +72,15 @@ impl Keeper {
         let number = inotify::add_watch(&self.inotify, &log, WatchFlags::MODIFY).context("watch", &log)?;
         watched.insert(number, directory.to_path_buf());
         Ok(())
+    }
+
+    /// From now on the thread writes nothing in a container's directory: it can be removed.
+    pub(super) fn forget(&self, directory: &Path) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.retain(|_, known| known != directory);
+        drop(watched);
+        // Until it has done what it may be at.
+        drop(self.looking.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -82,7 +94,7 @@ impl Drop for Keeper {
     }
 }
 
-fn run(inotify: &OwnedFd, watched: &Watched, ended: &OwnedFd, limit: u64) {
+fn run(inotify: &OwnedFd, watched: &Watched, looking: &Mutex<()>, ended: &OwnedFd, limit: u64) {
     loop {
         let mut polled = [PollFd::new(inotify, PollFlags::IN), PollFd::new(ended, PollFlags::IN)];
         match poll(&mut polled, None) {
@@ -93,32 +105,34 @@ fn run(inotify: &OwnedFd, watched: &Watched, ended: &OwnedFd, limit: u64) {
         if polled.iter().skip(1).any(|end| !end.revents().is_empty()) {
             return;
         }
-        for directory in grown(inotify, watched) {
-            // A container that is being removed has no log any more; a full disk leaves times out. Neither is a
-            // reason to end.
-            let _ = look(&directory, limit);
+        for number in grown(inotify, watched) {
+            let _looking = looking.lock().unwrap_or_else(PoisonError::into_inner);
+            let directory = watched.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
+            // Those that are being removed are not known any more. A full disk leaves times out: no reason to end.
+            let _ = directory.map(|directory| look(&directory, limit));
         }
         // As good as sleeping, and woken by the end.
         let _ = poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&PAUSE));
     }
 }
 
-/// The directories whose logs have grown.
-fn grown(inotify: &OwnedFd, watched: &Watched) -> BTreeSet<PathBuf> {
+/// The numbers of the logs that have grown.
+fn grown(inotify: &OwnedFd, watched: &Watched) -> BTreeSet<i32> {
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut reader = Reader::new(inotify.as_fd(), &mut buffer);
-    let mut numbers = BTreeMap::new();
+    let (mut grown, mut gone) = (BTreeSet::new(), Vec::new());
     while let Ok(event) = reader.next() {
-        let is_gone = event.events().contains(ReadFlags::IGNORED);
-        *numbers.entry(event.wd()).or_insert(false) |= is_gone;
+        if event.events().contains(ReadFlags::IGNORED) {
+            gone.push(event.wd());
+        } else {
+            grown.insert(event.wd());
+        }
     }
     let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut directories = BTreeSet::new();
-    for (number, is_gone) in numbers {
-        let known = if is_gone { watched.remove(&number) } else { watched.get(&number).cloned() };
-        directories.extend(known);
+    for number in gone {
+        watched.remove(&number);
     }
-    directories
+    grown
 }
 
 /// Notes the length of a log, and begins it anew when it is too long.
@@ -179,4 +193,28 @@ pub(super) fn read_times(path: &Path) -> io::Result<Vec<(u64, SystemTime)>> {
     };
     let records = bytes.chunks_exact(16).filter_map(|chunk| <[u8; 16]>::try_from(chunk).ok()).map(record);
     Ok(records.map(|(length, nanos)| (length, UNIX_EPOCH + Duration::from_nanos(nanos))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_that_are_forgotten_can_be_removed() {
+        let keeper = Keeper::start(1 << 20).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        for round in 0..100 {
+            let directory = home.path().join(round.to_string());
+            // Takes a while to be removed.
+            fs::create_dir_all(directory.join("upper")).unwrap();
+            for number in 0..200 {
+                fs::write(directory.join("upper").join(number.to_string()), "").unwrap();
+            }
+            fs::write(directory.join("log"), "").unwrap();
+            keeper.watch(&directory).unwrap();
+            fs::write(directory.join("log"), "a line").unwrap();
+            keeper.forget(&directory);
+            fs::remove_dir_all(&directory).unwrap();
+        }
+    }
 }

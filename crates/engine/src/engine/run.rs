@@ -265,6 +265,7 @@ impl Engine {
         if container.kept.spec.network.is_none() {
             crate::namespaces::remove_network(&container.network_file())?;
         }
+        self.keeper.forget(&container.directory);
         crate::files::remove_tree(&container.directory)?;
         let mut containers = self.containers();
         if containers.get(name).is_some_and(|it| it.is(&container.directory)) {
