@@ -86,8 +86,9 @@ pub(crate) fn assert_nothing_left(server: &Server<'_>) {
 
 /// Asserts that no network namespace of a data center and no device of ours is left in the lab.
 pub(crate) fn assert_no_devices(lab: &Lab) {
-    // The kernel takes a namespace apart behind the scenes; its name goes at once.
-    let end = Instant::now() + Duration::from_secs(5);
+    // The kernel takes a namespace apart behind the scenes, one after another with those of other tests; its name goes at
+    // once.
+    let end = Instant::now() + Duration::from_secs(30);
     loop {
         let namespaces: Vec<String> = namespaces_of_servers_in(lab);
         let links: Value = serde_json::from_str(&lab.ok(&["ip", "-j", "link"])).unwrap();
