@@ -53,6 +53,8 @@ pub(crate) struct Watched {
     due: BTreeSet<EngineName>,
     /// How often something was tried lately, and when it was the last time.
     tries: BTreeMap<EngineName, (u32, Instant)>,
+    /// Containers in engines that this server does not have.
+    elsewhere: BTreeMap<EngineName, EngineId>,
     /// What could not be done about containers, in words.
     trouble: BTreeMap<EngineName, String>,
     /// Links and interfaces of the host that are not there, in words.
@@ -303,7 +305,13 @@ pub(crate) fn reasons(plan: &InstancePlan, memory: &Memory) -> Vec<String> {
                 reasons
                     .push(format!("container {name} is damaged: its engine cannot read what it knew of it"));
             }
-            None => reasons.push(format!("container {name} is missing")),
+            None => reasons.push(match memory.watched.elsewhere.get(name) {
+                Some(engine) => format!(
+                    "container {name} cannot be seen: it was made with the engine {engine}, which this server was \
+                     not started with"
+                ),
+                None => format!("container {name} is missing"),
+            }),
         }
         reasons
             .extend(memory.watched.trouble.get(name).map(|trouble| format!("container {name}: {trouble}")));
@@ -330,6 +338,14 @@ pub(crate) fn taken_over(core: &Core, instance: &Instance, found: Found) -> Vec<
             records.push(Record::Container { container: name.clone(), seen: now });
         }
     }
+    let backend = &core.parts.backend;
+    let has_none = |engine: &&EngineId| backend.engine(engine).is_none();
+    memory.watched.elsewhere = (instance.plan.containers.iter())
+        .filter_map(|container| {
+            let engine = instance.engines.get(container.datacenter()).filter(has_none)?;
+            Some((container.spec.name.clone(), engine.clone()))
+        })
+        .collect();
     memory.seen = found.containers.into_iter().map(|(name, (state, _))| (name, state)).collect();
     let planned = instance.plan.containers.iter().map(|container| &container.spec.name);
     let mut states = planned.map(|name| memory.seen.get(name));

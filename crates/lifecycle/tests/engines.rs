@@ -315,7 +315,12 @@ async fn an_instance_stays_with_the_engine_it_was_made_in() {
     // Nobody has it any more: what is in it cannot be reached, and is not taken to be gone.
     let alone = simulated::backend(&rig.world, &rig.installation());
     let again = rig.open_on(alone).await.unwrap();
-    assert_eq!(view(&again, instance.id).unwrap().state, InstanceState::Degraded);
+    let degraded = view(&again, instance.id).unwrap();
+    let told = format!(
+        "container {} cannot be seen: it was made with the engine other, which this server was not started with",
+        moved.engine_name
+    );
+    assert_eq!((degraded.state, degraded.reasons), (InstanceState::Degraded, vec![told]));
     let error = again.logs(instance.id, &moved.name, LogOptions::default(), &mut out).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::EngineUnavailable);
     assert!(
