@@ -16,9 +16,10 @@ use llcm_runtime::{
 
 use crate::create_body::{Held, create_body, needs_gate};
 use crate::driver::{DockerContainers, held_by};
+use crate::gate::{self, Gate};
+use crate::images;
 use crate::map_error::Attempt;
 use crate::watch::DockerWatch;
-use crate::{gate, images};
 
 /// How many containers are looked at at a time.
 const LOOKS: usize = 8;
@@ -59,7 +60,8 @@ impl ContainerDriver for DockerContainers {
                 attempt.error(ErrorKind::NotFound, format!("the engine has no image {}", spec.image))
             })?;
             if needs_gate(spec, &view) {
-                let gate = self.gate.ensure()?.display().to_string();
+                let gate = self.gate(&spec.owner.installation);
+                let gate = gate.ensure()?.display().to_string();
                 create_body(spec, Some(&Held { image: &view, gate: &gate }))?
             } else {
                 create_body(spec, None)?
@@ -99,11 +101,12 @@ impl ContainerDriver for DockerContainers {
         let attempt = Attempt::new("start container", name.as_str());
         let absent = || attempt.error(ErrorKind::NotFound, "there is no container of that name");
         let owned = self.owned(attempt, owner, name).await?.ok_or_else(absent)?;
-        let id = match self.start_id(attempt, owned.id).await {
+        let gate = self.gate(&owner.installation);
+        let id = match self.start_id(attempt, owned.id, &gate).await {
             Err(error) if error.kind == ErrorKind::NotFound && owned.remembered => {
                 // It was removed behind our back; perhaps there is a new one.
                 let found = self.look_owned(attempt, owner, name).await?.ok_or_else(absent)?;
-                self.start_id(attempt, found.id).await?
+                self.start_id(attempt, found.id, &gate).await?
             }
             result => result?,
         };
@@ -185,8 +188,8 @@ impl ContainerDriver for DockerContainers {
         crate::taken::taken(&self.client, installation).await
     }
 
-    async fn cleanup(&self, _installation: &InstallationId) -> DriverResult<()> {
-        self.gate.remove()
+    async fn cleanup(&self, installation: &InstallationId) -> DriverResult<()> {
+        self.gate(installation).remove()
     }
 
     fn watch(&self, installation: &InstallationId) -> Option<Box<dyn ContainerWatch>> {
@@ -204,12 +207,12 @@ impl ContainerDriver for DockerContainers {
 
 impl DockerContainers {
     /// Starts a container by its id, and returns the id.
-    async fn start_id(&self, attempt: Attempt<'_>, id: String) -> DriverResult<String> {
+    async fn start_id(&self, attempt: Attempt<'_>, id: String, gate: &Gate) -> DriverResult<String> {
         let start = || self.client.call(attempt, |docker| docker.start_container(&id, None));
         match start().await {
             // Somebody has cleaned up since it was created.
-            Err(error) if error.message.contains(&self.gate.name()) => {
-                self.gate.ensure()?;
+            Err(error) if error.message.contains(&gate.name()) => {
+                gate.ensure()?;
                 start().await?;
             }
             result => result?,

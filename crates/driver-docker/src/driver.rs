@@ -1,9 +1,10 @@
 //! The driver: what it holds, and how it finds containers and checks whose they are.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use llcm_names::{EngineName, Owner};
+use llcm_names::{EngineName, InstallationId, Owner};
 use llcm_runtime::{DriverError, DriverResult, EngineId, ErrorKind};
 
 use crate::client::Client;
@@ -16,7 +17,8 @@ use crate::view::Found;
 #[derive(Debug)]
 pub struct DockerContainers {
     pub(crate) client: Client,
-    pub(crate) gate: Gate,
+    /// Absolute.
+    helper_directory: PathBuf,
     /// Ids of containers this driver created or looked at, by name and owner. Saves a look before each
     /// step; an id that is wrong by now is found out by the engine, and then the container is looked up.
     known: Mutex<BTreeMap<EngineName, (Owner, String)>>,
@@ -45,11 +47,15 @@ impl DockerContainers {
     /// `Unavailable` when no engine answers at the socket, `Denied` without the permission to use it.
     pub async fn connect(options: &DockerOptions) -> DriverResult<Self> {
         let client = Client::connect(options).await?;
-        let directory = std::path::absolute(&options.helper_directory).map_err(|error| {
+        let helper_directory = std::path::absolute(&options.helper_directory).map_err(|error| {
             let target = options.helper_directory.display().to_string();
             DriverError::new(ErrorKind::Invalid, "use helper directory", target, error.to_string())
         })?;
-        Ok(Self { client, gate: Gate::new(&directory), known: Mutex::default(), digests: Mutex::default() })
+        Ok(Self { client, helper_directory, known: Mutex::default(), digests: Mutex::default() })
+    }
+
+    pub(crate) fn gate(&self, installation: &InstallationId) -> Gate {
+        Gate::new(&self.helper_directory, installation)
     }
 
     pub(crate) fn engine() -> EngineId {

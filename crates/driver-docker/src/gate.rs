@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use llcm_names::IfName;
+use llcm_names::{IfName, InstallationId};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind};
 use sha2::{Digest, Sha256};
 
@@ -18,7 +18,8 @@ pub(crate) const IN_CONTAINER: &str = "/.llcm-gate";
 /// What the engine calls its own interface in a container.
 const ENGINE_INTERFACE: &str = "eth0";
 
-/// The gate's place in the helper directory.
+/// An installation's gate in the helper directory. Each has its own: that of the others is still needed when one
+/// is cleaned up after.
 #[derive(Debug)]
 pub(crate) struct Gate {
     path: PathBuf,
@@ -27,10 +28,10 @@ pub(crate) struct Gate {
 impl Gate {
     /// The gate in a directory; nothing is written yet. The name holds the digest of the program, so that
     /// containers of an older version keep theirs.
-    pub(crate) fn new(directory: &Path) -> Self {
+    pub(crate) fn new(directory: &Path, installation: &InstallationId) -> Self {
         let digest = Sha256::digest(PROGRAM);
-        let name = format!("gate-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
-        Self { path: directory.join(name) }
+        let digest = format!("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
+        Self { path: directory.join(format!("gate-{digest}-{installation}")) }
     }
 
     /// The file's name, which stands in the engine's errors about it.
@@ -142,7 +143,9 @@ mod tests {
     #[test]
     fn the_program_is_written_once_and_repaired_when_it_is_damaged() {
         let home = tempfile::tempdir().unwrap();
-        let gate = Gate::new(&home.path().join("helper"));
+        let gate = Gate::new(&home.path().join("helper"), &InstallationId::from_bits(1));
+        let other = Gate::new(&home.path().join("helper"), &InstallationId::from_bits(2));
+        other.ensure().unwrap();
         let path = gate.ensure().unwrap().to_owned();
         let written = std::fs::metadata(&path).unwrap().modified().unwrap();
         gate.ensure().unwrap();
@@ -154,12 +157,13 @@ mod tests {
         gate.remove().unwrap();
         gate.remove().unwrap();
         assert!(!path.exists());
+        assert!(other.path.exists(), "that of another installation");
     }
 
     #[test]
     fn the_program_becomes_what_it_is_told_to() {
         let home = tempfile::tempdir().unwrap();
-        let gate = Gate::new(home.path());
+        let gate = Gate::new(home.path(), &InstallationId::from_bits(1));
         let run = |arguments: &[&str]| {
             std::process::Command::new(gate.ensure().unwrap()).args(arguments).output().unwrap()
         };

@@ -10,8 +10,8 @@ use llcm_runtime::{DriverError, DriverResult, ErrorKind};
 pub struct DockerOptions {
     /// The engine's socket.
     pub socket: PathBuf,
-    /// A directory of this program on the engine's host, for the gate. Made when it is missing. It must not
-    /// be mounted `noexec`.
+    /// A directory of this program on the engine's host, for the gate of each installation. Made when it is
+    /// missing. It must not be mounted `noexec`.
     pub helper_directory: PathBuf,
     /// How long to wait for what.
     pub deadlines: Deadlines,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::time::Timespec;
@@ -16,13 +17,15 @@ use crate::powers::Power;
 use crate::spec::{DEFAULT_PERIOD_US, Limits};
 
 /// Where the controllers of this machine are, and the group that holds those of the containers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Cgroups {
     /// Hierarchies of version 1 by controller.
     first: BTreeMap<String, PathBuf>,
     /// The hierarchy of version 2 and the controllers in it.
     second: Option<(PathBuf, Vec<String>)>,
     parent: String,
+    /// Read while groups are made in the parent, written while it is removed: it is empty until the first is there.
+    parent_in_use: Arc<RwLock<()>>,
 }
 
 /// One file to write: the controller, its name in each version, and the value.
@@ -110,6 +113,7 @@ impl Cgroups {
     /// # Errors
     /// `Invalid` when a controller is not there, `System` when the kernel refuses a value.
     pub(crate) fn make(&self, name: &str, limits: &Limits) -> Result<Vec<PathBuf>, EngineError> {
+        let _in_use = self.parent_in_use.read().unwrap_or_else(PoisonError::into_inner);
         let mut groups = Vec::new();
         for setting in settings(limits) {
             let controller = setting.controller;
@@ -207,6 +211,7 @@ impl Cgroups {
 
     /// Removes the group that held those of the containers; it stays when somebody still uses it.
     pub(crate) fn remove_parent(&self) {
+        let _unused = self.parent_in_use.write().unwrap_or_else(PoisonError::into_inner);
         for hierarchy in self.usable() {
             // Busy or gone: either is fine.
             let _ = fs::remove_dir(hierarchy.join(&self.parent));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use llcm_names::EngineName;
 use llcm_runtime::{ContainerDriver, ContainerState};
 
-use crate::bed::{BARE, Bed, docker, eventually, ifname, inspect, pid};
+use crate::bed::{BARE, Bed, docker, eventually, fresh_owner, ifname, inspect, pid};
 
 /// Runs `ip` in a container's network namespace.
 fn ip(name: &EngineName, arguments: &[&str]) {
@@ -123,6 +123,20 @@ async fn a_gate_that_was_cleaned_up_is_put_back() {
     bed.driver.cleanup(&spec.owner.installation).await.unwrap();
     assert_eq!(gates(), 0);
     bed.driver.start(&spec.owner, &spec.name).await.unwrap();
+    waits(&spec.name).await;
+}
+
+/// Installations that share a helper directory: one that is cleaned up after takes nothing from the others.
+#[tokio::test]
+async fn a_container_starts_again_after_another_installation_was_cleaned_up_after() {
+    let Some(bed) = Bed::make().await else { return };
+    let mut spec = bed.spec("spared");
+    spec.interfaces = vec![ifname("in")];
+    bed.run(&spec).await;
+    waits(&spec.name).await;
+    bed.driver.cleanup(&fresh_owner().installation).await.unwrap();
+    // Not by the driver, which would put back what is missing.
+    docker(&["restart", "--time", "0", spec.name.as_str()]);
     waits(&spec.name).await;
 }
 

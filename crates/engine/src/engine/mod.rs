@@ -307,7 +307,7 @@ impl Engine {
     }
 
     /// Removes what the engine has outside of its directory and shares among containers. Call it when no
-    /// container is left and the engine is not needed any more.
+    /// container is left; what others make meanwhile stays.
     pub fn remove_leftovers(&self) {
         self.cgroups.remove_parent();
         // The next engine on the directory tries it again, and says what is in the way.

@@ -15,11 +15,12 @@ impl Engine {
 
     /// Removes what containers that are gone have left in the host's network.
     pub(super) fn settle_ports(&self) -> Result<(), EngineError> {
-        let containers: BTreeSet<String> =
-            self.containers().keys().cloned().chain(self.making().iter().cloned()).collect();
-        let damaged: Vec<_> = self.damaged_ones().keys().cloned().collect();
-        let containers = containers.into_iter().chain(damaged).collect();
-        self.ports.settle(&containers)
+        self.ports.settle(|| {
+            let containers: BTreeSet<String> =
+                self.containers().keys().cloned().chain(self.making().iter().cloned()).collect();
+            let damaged: Vec<_> = self.damaged_ones().keys().cloned().collect();
+            containers.into_iter().chain(damaged).collect()
+        })
     }
 
     /// Takes in which containers with published ports have ended a moment ago, so that they still have them.

@@ -147,10 +147,11 @@ impl Ports {
         address
     }
 
-    /// Makes the rules those of the containers that are there, and removes what others have left.
-    pub(crate) fn settle(&self, containers: &BTreeSet<String>) -> Result<(), EngineError> {
+    /// Makes the rules those of the containers that are there, and removes what others have left. `containers` tells
+    /// which there are, and is asked while nobody can be given an interface: one that came after would lose it.
+    pub(crate) fn settle(&self, containers: impl FnOnce() -> BTreeSet<String>) -> Result<(), EngineError> {
         let mut ruled = self.ruled();
-        pair::delete_others(&self.names, containers)?;
+        pair::delete_others(&self.names, &containers())?;
         self.apply(&mut ruled)
     }
 

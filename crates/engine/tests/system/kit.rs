@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use llcm_engine::{Engine, ExecOutput, ExecSpec, Exit, Options, PublishVia, Spec, Status};
@@ -125,6 +125,30 @@ impl Drop for Fixture {
 
 pub(crate) fn options(state_dir: PathBuf, cgroup: &str) -> Options {
     Options { cgroup: cgroup.to_owned(), ..Options::new(state_dir) }
+}
+
+/// Does something while other threads remove leftovers over and over.
+pub(crate) fn while_leftovers_are_removed(engine: &Engine, work: impl FnOnce()) {
+    struct Done<'a>(&'a AtomicBool);
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    engine.remove_leftovers();
+                }
+            });
+        }
+        // Also when it panics: the scope waits for the threads.
+        let _done = Done(&is_done);
+        work();
+    });
 }
 
 /// Runs a part of the tests that needs a process of its own, until it writes the word; it ends with its input.

@@ -4,13 +4,14 @@ use std::fs;
 
 use llcm_engine::{EngineError, Limits, Spec};
 
-use crate::kit::Fixture;
+use crate::kit::{Fixture, while_leftovers_are_removed};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("memory_is_limited", memory_is_limited),
     ("processes_are_limited", processes_are_limited),
     ("cpu_time_and_cpus_are_limited", cpu_time_and_cpus_are_limited),
     ("limits_hold_for_exec_and_go_with_the_container", limits_hold_for_exec_and_go_with_the_container),
+    ("limits_are_set_while_leftovers_are_removed", limits_are_set_while_leftovers_are_removed),
 ];
 
 fn with(name: &str, limits: Limits) -> Spec {
@@ -64,6 +65,19 @@ fn limits_hold_for_exec_and_go_with_the_container() {
     assert!(group.is_some());
     it.remove("a").unwrap();
     assert_eq!(find_group(it.cgroup(), "a"), None);
+}
+
+/// Who has removed its last container does not know of those that others are just making.
+fn limits_are_set_while_leftovers_are_removed() {
+    let it = Fixture::new();
+    let limits = Limits { pids: Some(50), cpuset: Some("0".to_owned()), ..Limits::default() };
+    while_leftovers_are_removed(&it, || {
+        for _ in 0..60 {
+            it.run_spec(with("a", limits.clone()));
+            assert!(find_group(it.cgroup(), "a").is_some());
+            it.remove("a").unwrap();
+        }
+    });
 }
 
 /// The container's cgroup, in whichever hierarchy it is.

@@ -19,6 +19,7 @@ const OF_ROOT: &[&str] = &[
     "processes_are_limited",
     "cpu_time_and_cpus_are_limited",
     "limits_hold_for_exec_and_go_with_the_container",
+    "limits_are_set_while_leftovers_are_removed",
 ];
 
 /// The user's number: of this program's own, so that all of its processes can be told from others.

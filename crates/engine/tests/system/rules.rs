@@ -9,7 +9,7 @@ use llcm_engine::capability::Capability;
 use llcm_engine::{Publish, PublishVia, Spec};
 
 use crate::containers::wait_until;
-use crate::kit::{Fixture, shell, text};
+use crate::kit::{Fixture, shell, text, while_leftovers_are_removed};
 use crate::outsider::{HOST, OUTSIDER, Outside, ip, output};
 use crate::publish::{at, local, serve, serve_spec, tcp, tcp_peer, udp, udp_peer};
 use crate::server::server;
@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("publish_rules_container_reaches_nobody", container_reaches_nobody),
     ("publish_rules_routes_are_the_containers_own", routes_are_the_containers_own),
     ("publish_rules_nothing_is_left", nothing_is_left),
+    ("publish_rules_come_while_leftovers_are_removed", come_while_leftovers_are_removed),
     ("publish_rules_forwarding_is_switched_back", forwarding_is_switched_back),
     ("publish_rules_loopback_stays_private", loopback_stays_private),
     ("publish_rules_of_docker_drop", rules_of_docker_drop),
@@ -172,6 +173,21 @@ fn nothing_is_left() {
     assert_eq!((ip("-o link show"), rules().as_str()), (before.0, ""));
     // A name that is too much like another interface's is nobody's to delete.
     it.remove_leftovers();
+}
+
+fn come_while_leftovers_are_removed() {
+    let it = Fixture::publishing(PublishVia::Nft);
+    while_leftovers_are_removed(&it, || {
+        for _ in 0..60 {
+            it.run_spec(Spec {
+                publish: vec![tcp(8080)],
+                command: shell("exec sleep 1000"),
+                ..Spec::new("a", "host")
+            });
+            assert!(succeeds(&it, "a", "test -e /sys/class/net/pub0"), "the interface of the pair is gone");
+            it.remove("a").unwrap();
+        }
+    });
 }
 
 fn forwarding_is_switched_back() {
