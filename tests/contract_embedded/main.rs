@@ -105,7 +105,7 @@ fn main() -> ExitCode {
     // Both at once: most of the time is spent waiting for what is not to arrive.
     let passed = std::thread::scope(|scope| {
         let user = scope.spawn(|| start_ordinary_user(&part));
-        let who = Who { name: "root", publish: PublishVia::Auto, ports: 38_080, without: &[] };
+        let who = Who { name: "root", publish: PublishVia::Auto, ports: 21_080, without: &[] };
         let passed = suite(&who, home.path(), linux, &part);
         let (user, said) = user.join().unwrap();
         print!("{said}");
@@ -137,7 +137,7 @@ fn as_ordinary_user(home: &Path, part: &str) -> ExitCode {
         Options { netns_dir: run_dir.join("netns"), run_dir: run_dir.join("net"), ..Options::default() };
     // Limits are not an ordinary user's to set, where control groups are root's.
     let without = &["containers::limits_arrive"];
-    let who = Who { name: "an ordinary user", publish: PublishVia::Proxy, ports: 38_090, without };
+    let who = Who { name: "an ordinary user", publish: PublishVia::Proxy, ports: 21_090, without };
     let passed = suite(&who, home, linux, part);
     rootless.end().unwrap();
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,10 +1,11 @@
 //! Watching containers through the engine's own events.
 //!
-//! The engine tells events from the moment on when it answers, so a connection that was lost means a gap, whatever the
-//! reason: the first thing told after each connection is that everything is to be looked at.
+//! A connection that was lost means a gap, whatever the reason: the first thing told after each connection is that everything
+//! is to be looked at. Docker answers before it begins to tell (moby, `getEvents` flushes the head first), so it is asked
+//! for what has happened since before the request: what ends between its answer and its beginning is told, too.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use llcm_names::{EngineName, InstallationId, Owner};
@@ -44,13 +45,11 @@ impl DockerWatch {
 
     /// Connects, in the end.
     async fn connect(&mut self) {
-        let label = format!("{}={}", Owner::LABEL_INSTALLATION, self.installation);
-        let filters = serde_json::json!({ "type": ["container"], "label": [label] }).to_string();
-        let path = format!("/events?filters={}", encode(&filters));
         let installation = self.installation.clone();
         let attempt = Attempt::new("watch containers of", installation.as_str());
         loop {
             tokio::time::sleep_until(self.not_before).await;
+            let path = events_since(SystemTime::now(), &self.installation);
             let asked = self.client.call(attempt, |_| self.client.get(&path)).await;
             match asked {
                 Ok(output) => {
@@ -104,6 +103,14 @@ impl ContainerWatch for DockerWatch {
     }
 }
 
+/// The request for what happens to the containers of an installation from a time on: Unix time, seconds and nanoseconds.
+fn events_since(since: SystemTime, installation: &InstallationId) -> String {
+    let label = format!("{}={installation}", Owner::LABEL_INSTALLATION);
+    let filters = serde_json::json!({ "type": ["container"], "label": [label] }).to_string();
+    let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("/events?since={}.{:09}&filters={}", since.as_secs(), since.subsec_nanos(), encode(&filters))
+}
+
 /// What a message of the engine's tells; `None`: nothing that matters here (commands, signals, other objects).
 fn event(message: &Value) -> Option<ContainerEvent> {
     let attributes: BTreeMap<String, String> = message
@@ -141,6 +148,14 @@ mod tests {
         attributes.extend(more.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())));
         let actor = serde_json::json!({ "ID": "0abc", "Attributes": attributes });
         event(&serde_json::json!({ "Type": "container", "Action": action, "Actor": actor }))
+    }
+
+    #[test]
+    fn nothing_between_the_request_and_its_answer_is_missed() {
+        let since = UNIX_EPOCH + Duration::new(1_700_000_000, 5_000_000);
+        let path = events_since(since, &InstallationId::from_bits(0xabc));
+        assert!(path.starts_with("/events?since=1700000000.005000000&filters="), "{path}");
+        assert!(path.contains("llcm.installation%3D00000abc"), "{path}");
     }
 
     #[test]

@@ -14,15 +14,30 @@ use play::{Act, Engine, Heard, ok, version};
 const IMAGE: &str = r#"{"Id":"sha256:1","Config":{"Cmd":["/bin/sh"],"Entrypoint":null,"Env":null}}"#;
 const ABSENT: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 27\r\n\r\n{\"message\":\"No such image\"}";
 
+/// For engines that answer, and for those that fall silent.
+const PATIENT: Duration = Duration::from_secs(30);
+const IMPATIENT: Duration = Duration::from_secs(1);
+
 async fn connect(engine: &Engine) -> DriverResult<DockerContainers> {
+    connect_within(engine, PATIENT, PATIENT).await
+}
+
+async fn connect_within(
+    engine: &Engine,
+    request: Duration,
+    pull_silence: Duration,
+) -> DriverResult<DockerContainers> {
     let mut options = DockerOptions::new(engine.socket(), engine.home().join("helper"));
-    let (request, pull_silence) = (Duration::from_millis(300), Duration::from_millis(300));
     options.deadlines = Deadlines { request, pull_silence, ..Deadlines::default() };
     DockerContainers::connect(&options).await
 }
 
 /// Fetches an image from an engine that does not have it, and answers to the request for it like this.
 async fn pull(acts: Vec<Act>) -> (DriverResult<ImageView>, Vec<ProgressEvent>) {
+    pull_within(PATIENT, acts).await
+}
+
+async fn pull_within(silence: Duration, acts: Vec<Act>) -> (DriverResult<ImageView>, Vec<ProgressEvent>) {
     let mut looks = vec![Act::Say(ABSENT.to_owned()), Act::Say(ok(IMAGE))].into_iter();
     let mut acts = Some(acts);
     let engine = Engine::start(move |request| match request {
@@ -31,7 +46,7 @@ async fn pull(acts: Vec<Act>) -> (DriverResult<ImageView>, Vec<ProgressEvent>) {
         _ => vec![looks.next().expect("it is looked at twice")],
     });
     let heard = Heard::default();
-    let driver = connect(&engine).await.expect("the version is answered");
+    let driver = connect_within(&engine, PATIENT, silence).await.expect("the version is answered");
     let image = driver.ensure_image("a/b:1", PullPolicy::IfMissing, &heard).await;
     (image, heard.events())
 }
@@ -63,11 +78,11 @@ async fn an_engine_that_does_not_answer_is_given_up() {
     for said in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"] {
         let said = said.to_owned();
         let engine = Engine::start(move |_| vec![Act::Say(said.clone()), Act::Hang]);
-        let error = connect(&engine).await.unwrap_err();
+        let error = connect_within(&engine, IMPATIENT, IMPATIENT).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
         assert!(error.message.contains("did not answer within"), "{error}");
     }
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < PATIENT);
 }
 
 #[tokio::test]
@@ -125,7 +140,8 @@ async fn an_error_in_the_middle_of_a_pull_is_an_error() {
 async fn a_pull_that_falls_silent_is_given_up() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let message = b"{\"status\":\"Waiting\"}\r\n".to_vec();
-    let (image, events) = pull(vec![Act::Say(head.to_owned()), Act::Chunk(message), Act::Hang]).await;
+    let (image, events) =
+        pull_within(IMPATIENT, vec![Act::Say(head.to_owned()), Act::Chunk(message), Act::Hang]).await;
     assert_eq!(image.unwrap_err().kind, ErrorKind::Unavailable);
     assert_eq!(events.len(), 1);
 }
@@ -205,7 +221,7 @@ async fn an_archive_that_is_not_whole_is_an_error() {
     for end in [vec![], vec![Act::Hang]] {
         let (half, end) = (half.clone(), end.clone());
         let engine = with_image(false, move || chunks(&half).into_iter().chain(end.clone()).collect());
-        let driver = connect(&engine).await.unwrap();
+        let driver = connect_within(&engine, PATIENT, IMPATIENT).await.unwrap();
         assert_eq!(driver.save_image("a", &file, &()).await.unwrap_err().kind, ErrorKind::Unavailable);
     }
     let whole = bytes.clone();

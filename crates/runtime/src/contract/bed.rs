@@ -292,14 +292,14 @@ pub(super) fn refused<T: std::fmt::Debug>(
     }
 }
 
-/// Waits until a condition holds, at most ten seconds.
+/// Waits until a condition holds, at most thirty seconds: the kernel takes apart namespaces one after the other.
 pub(super) async fn eventually<F>(what: &str, mut holds: impl FnMut() -> F) -> Result<(), Stop>
 where
     F: Future<Output = Result<bool, Stop>>,
 {
-    let deadline = tokio::time::Instant::now() + seconds(10);
+    let deadline = tokio::time::Instant::now() + seconds(30);
     while !holds().await? {
-        ensure!(tokio::time::Instant::now() < deadline, "{what}: not within ten seconds");
+        ensure!(tokio::time::Instant::now() < deadline, "{what}: not within thirty seconds");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     Ok(())

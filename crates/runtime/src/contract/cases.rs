@@ -15,7 +15,7 @@ use super::{
 };
 
 /// How long one case may take, clean-up not included.
-pub const CASE_TIMEOUT: Duration = seconds(60);
+pub const CASE_TIMEOUT: Duration = seconds(120);
 
 type Run = for<'b> fn(&'b mut Bed<'_>) -> Pin<Box<dyn Future<Output = Checked> + Send + 'b>>;
 

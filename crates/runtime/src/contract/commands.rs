@@ -135,7 +135,7 @@ pub(super) async fn following_ends_with_the_container(bed: &mut Bed<'_>) -> Chec
     let mut first = Streams { enough: Some(line.len()), ..Streams::default() };
     let read = logs.logs(&spec.owner, &spec.name, options, &mut first);
     let late = || "a reader who has enough is not let go".to_owned();
-    tokio::time::timeout(seconds(10), read).await.map_err(|_| late())??;
+    tokio::time::timeout(seconds(30), read).await.map_err(|_| late())??;
     ensure!(first.stdout.contains(&line), "the first output is {:?}", first.stdout);
 
     let mut all = Streams::default();

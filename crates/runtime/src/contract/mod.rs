@@ -104,7 +104,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host with the image, three data centers in a line, two high ports, and half a CPU to give.
+    /// A host with the image, three data centers in a line, two high ports of which the kernel gives none to those who
+    /// connect, and half a CPU to give.
     #[must_use]
     pub fn with_image(image: &str) -> Self {
         Self {
@@ -112,7 +113,7 @@ impl Host {
             missing_image: "llcm-contract-no-such-image:none".to_owned(),
             first_line: None,
             topology: line_of_three(),
-            free_ports: [port(38_080), port(38_081)],
+            free_ports: [port(21_080), port(21_081)],
             cpu: CpuLimit { period_us: Some(100_000), quota_us: Some(50_000), cpuset: Some("0".to_owned()) },
         }
     }

@@ -73,7 +73,7 @@ async fn drivers_that_fail_or_hang_fail_the_suite() {
         failed.iter().any(|(name, _)| *name == "networks::a_port_of_a_removed_container_can_be_detached")
     );
     let failed = failed_with(Fault::hang(Operation::Start).always(), "containers::create_and_start").await;
-    assert_eq!(failed[0].1, "hangs: not done after 60 s");
+    assert_eq!(failed[0].1, "hangs: not done after 120 s");
     let failed = failed_with(Fault::fail(Operation::Remove).always(), "containers::states").await;
     assert!(failed[0].1.contains("remove container"), "{failed:?}");
 }

@@ -11,8 +11,8 @@ use crate::{ContainerChange, ContainerEvent, ContainerSpec, ContainerState, Cont
 async fn begin(bed: &Bed<'_>) -> Result<Box<dyn ContainerWatch>, Stop> {
     let watch = bed.containers().watch(&bed.owner.installation);
     let mut watch = watch.ok_or_else(|| Stop::NotSeen("the driver has no watch".to_owned()))?;
-    let first = tokio::time::timeout(seconds(10), watch.next()).await;
-    let first = first.map_err(|_| "a watch does not begin within ten seconds".to_owned())?;
+    let first = tokio::time::timeout(seconds(30), watch.next()).await;
+    let first = first.map_err(|_| "a watch does not begin within thirty seconds".to_owned())?;
     ensure_eq!(first, Some(ContainerEvent::Resync), "the first event of a watch");
     Ok(watch)
 }
@@ -39,8 +39,8 @@ async fn told(
         }
         Err(Stop::Failed("the watch is over".to_owned()))
     };
-    let waited = tokio::time::timeout(seconds(10), waiting).await;
-    waited.unwrap_or_else(|_| Err(Stop::Failed(format!("{what}: not told within ten seconds"))))
+    let waited = tokio::time::timeout(seconds(30), waiting).await;
+    waited.unwrap_or_else(|_| Err(Stop::Failed(format!("{what}: not told within thirty seconds"))))
 }
 
 fn cannot(what: &str) -> Stop {
