@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use clap::ValueEnum as _;
 use llcm_driver_linux::LinuxNetwork;
-use llcm_lifecycle::installation::installation_id;
+use llcm_lifecycle::installation::{hold, installation_id};
 use llcm_lifecycle::{LifecycleError, Orchestrator, Parts, SystemClock, SystemIds};
 use llcm_names::InstallationId;
 use llcm_runtime::{Backend, simulated};
@@ -63,8 +63,12 @@ pub(crate) async fn open(config: &Config, ground: &Ground) -> anyhow::Result<Com
     Ok(Composed { orchestrator, backend, installation, engine: engine.to_owned() })
 }
 
-/// Ends containers that no engine will know of. Their instances are shown without them, as degraded.
+/// Ends containers that no engine will know of. Their instances are shown without them, as degraded. Not those of a server
+/// that runs: what it is just making or removing is not lost.
 async fn end_lost(config: &Config, installation: &InstallationId) -> anyhow::Result<()> {
+    let data_dir = config.data_dir.clone();
+    let _held =
+        tokio::task::spawn_blocking(move || hold(&data_dir)).await?.map_err(|error| anyhow!(told(&error)))?;
     for lost in engines::lost(&config.data_dir, installation).await? {
         let name = lost.name().to_owned();
         log::warn!(

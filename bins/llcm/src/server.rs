@@ -1,8 +1,10 @@
 //! A server, from listening to the last reply.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use llcm_access::{AuditLog, TokenFile};
@@ -16,6 +18,10 @@ use crate::compose::{self, Composed};
 use crate::config::Config;
 use crate::ground::Ground;
 use crate::tls;
+
+/// How long an address may be a program's that a killed server was just starting: it has the server's sockets until it
+/// executes.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// A server that is ready to run.
 #[derive(Debug)]
@@ -45,7 +51,7 @@ impl Server {
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for listen in &config.listen {
-            let listener = TcpListener::bind(listen.address).with_context(|| {
+            let listener = bind(listen.address).await.with_context(|| {
                 format!(
                     "cannot listen on {}: choose another address with --listen ADDRESS:PORT",
                     listen.address
@@ -160,4 +166,17 @@ fn url(scheme: &str, address: &SocketAddr) -> String {
         });
     }
     format!("{scheme}://{address}")
+}
+
+/// Listens, also where somebody else does for a moment more.
+async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let end = Instant::now() + MOMENT;
+    loop {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < end => {
+                tokio::time::sleep(MOMENT / 50).await;
+            }
+            bound => return bound,
+        }
+    }
 }

@@ -256,6 +256,7 @@ impl Core {
         let mut events = Vec::new();
         {
             let mut memory = instance.memory();
+            memory.changes += 1;
             for record in records {
                 match &record {
                     Record::State { state, .. } => {

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use llcm_names::{ContainerName, EngineName, InstanceId};
 use llcm_runtime::{
-    ContainerState, ContainerView, DriverError, DriverResult, ErrorKind, ExecOutcome, ExecSpec, LogOptions,
-    OutputSink,
+    ContainerView, DriverError, DriverResult, ErrorKind, ExecOutcome, ExecSpec, LogOptions, OutputSink,
 };
 
 use crate::core::Core;
 use crate::error::{ErrorCode, LifecycleError, code_of};
 use crate::instance::Instance;
 use crate::plan::{ContainerPlan, InstanceDocument};
-use crate::request::{InstanceState, InstanceView};
+use crate::request::InstanceView;
 use crate::{engines, watching};
 
 /// Containers that engines are asked about at the same time.
@@ -26,10 +25,10 @@ pub(crate) async fn instance(
     id: InstanceId,
 ) -> Result<Option<InstanceView>, LifecycleError> {
     let Some(instance) = core.instance(id) else { return Ok(None) };
-    let mut missing = false;
     if instance.state().is_live() {
         let owner = instance.owner();
         let containers = &instance.plan.containers;
+        let changes = instance.memory().changes;
         let seen: Vec<_> = stream::iter(containers)
             .map(|container| inspect(core, &instance, container))
             .buffered(AT_ONCE)
@@ -42,26 +41,23 @@ pub(crate) async fn instance(
             ours.insert(name.clone(), view.state);
             management.extend(view.management_address.map(|address| (name.clone(), address)));
         }
-        let runs = |container: &ContainerPlan| {
-            ours.get(&container.spec.name).is_some_and(|state| *state == ContainerState::Running)
-        };
-        missing = !containers.iter().all(runs);
         let before = {
             let mut memory = instance.memory();
-            memory.management = management;
-            std::mem::replace(&mut memory.seen, ours.clone())
+            let before = memory.seen.clone();
+            if memory.changes == changes {
+                memory.management = management;
+                memory.seen.clone_from(&ours);
+            } else {
+                memory.management.extend(management);
+            }
+            before
         };
         // Seen here before it was told.
         let changed = containers.iter().map(|container| &container.spec.name);
         let changed = changed.filter(|name| before.get(*name) != ours.get(*name)).cloned();
         watching::look_at(core, &instance, changed);
     }
-    let mut view = instance.view();
-    if view.state == InstanceState::Running && missing {
-        view.state = InstanceState::Degraded;
-        view.reasons = watching::reasons(&instance.plan, &instance.memory());
-    }
-    Ok(Some(view))
+    Ok(Some(instance.view_now()))
 }
 
 async fn inspect<'a>(

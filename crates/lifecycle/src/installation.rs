@@ -11,6 +11,7 @@ use llcm_names::InstallationId;
 
 use crate::clock::IdSource;
 use crate::error::{ErrorCode, LifecycleError};
+use crate::patience;
 use crate::store::StoreError;
 
 /// The file that holds it.
@@ -58,11 +59,11 @@ impl Drop for Held {
 /// replaces its store or removes what it has made. It is the file with the id that is locked, for it outlives the store.
 ///
 /// # Errors
-/// `StoreFailed` when another process has it, or there is no id.
+/// `StoreFailed` when another process has it for longer than a second, or there is no id.
 pub fn hold(data_dir: &Path) -> Result<Held, LifecycleError> {
     let path = data_dir.join(FILE);
     let file = File::open(&path).map_err(|error| fail("open", &path, &error))?;
-    match file.try_lock() {
+    match patience::take(|| file.try_lock(), |error| matches!(error, TryLockError::WouldBlock)) {
         Ok(()) => Ok(Held(file)),
         Err(TryLockError::WouldBlock) => {
             let path = data_dir.display().to_string();

@@ -14,7 +14,7 @@ use crate::journal::InstanceRecord;
 use crate::known::it_has;
 use crate::plan::{ContainerPlan, InstancePlan};
 use crate::request::{InstanceState, InstanceView};
-use crate::watching::Watched;
+use crate::watching::{Watched, reasons};
 
 mod view;
 
@@ -46,6 +46,9 @@ pub(crate) struct Memory {
     pub(crate) record: InstanceRecord,
     /// What the engine last said of each container.
     pub(crate) seen: BTreeMap<EngineName, ContainerState>,
+    /// How often those who work on the instance have changed what is known of it. Whoever only looks at it, beside
+    /// them, does not put what it saw before in the place of what they know by now.
+    pub(crate) changes: u64,
     /// The engine's own addresses of containers, as last told.
     pub(crate) management: BTreeMap<EngineName, String>,
     /// Steps done and in all, of what goes on now.
@@ -73,6 +76,7 @@ impl Instance {
             memory: Mutex::new(Memory {
                 record,
                 seen: BTreeMap::new(),
+                changes: 0,
                 management: BTreeMap::new(),
                 progress: (0, 0),
                 activity: String::new(),
@@ -120,6 +124,19 @@ impl Instance {
 
     /// What clients see.
     pub(crate) fn view(&self) -> InstanceView {
-        view::view(self)
+        view::view(self, &self.memory())
+    }
+
+    /// What clients see who have had its containers looked at just now: a running one that lacks some is degraded, though
+    /// nobody may have written that down yet.
+    pub(crate) fn view_now(&self) -> InstanceView {
+        let memory = self.memory();
+        let mut view = view::view(self, &memory);
+        let runs = |state: Option<ContainerState>| state == Some(ContainerState::Running);
+        if view.state == InstanceState::Running && !view.containers.iter().all(|it| runs(it.state)) {
+            view.state = InstanceState::Degraded;
+            view.reasons = reasons(&self.plan, &memory);
+        }
+        view
     }
 }

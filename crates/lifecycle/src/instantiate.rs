@@ -61,6 +61,8 @@ pub(crate) async fn begin(
         ])
         .await?;
     let instance = Arc::new(Instance::new(InstanceRecord::new(planned), service));
+    // Taken before anybody can find it, so that no take-down comes first.
+    let operation = Arc::clone(&instance.operation).try_lock_owned().expect("nobody else knows of it");
     let forgotten = {
         let mut state = core.state();
         state.counters = counters;
@@ -71,8 +73,6 @@ pub(crate) async fn begin(
     core.writer.write_later(forgotten);
     drop(allocation);
 
-    // Taken before the task runs, so that no take-down comes first.
-    let operation = Arc::clone(&instance.operation).lock_owned().await;
     let view = request.view.clone();
     core.spawn(create(Arc::clone(&core), instance, request, operation, turn));
     Ok(view)

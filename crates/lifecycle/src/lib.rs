@@ -98,6 +98,7 @@ mod open;
 pub mod orchestrator;
 pub mod package;
 pub mod parts;
+mod patience;
 pub mod plan;
 pub mod recovery;
 pub mod request;

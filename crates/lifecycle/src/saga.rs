@@ -293,7 +293,9 @@ async fn left_of(core: &Core, instance: &Instance) -> (Vec<String>, Vec<DriverEr
         .collect();
     let mut left: Vec<_> = seen.keys().map(|name| format!("container {name}")).collect();
     if all_told {
-        instance.memory().seen = seen;
+        let mut memory = instance.memory();
+        memory.changes += 1;
+        memory.seen = seen;
     }
     let mut errors = containers.errors;
     match objects {

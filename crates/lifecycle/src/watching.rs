@@ -326,6 +326,7 @@ pub(crate) fn reasons(plan: &InstancePlan, memory: &Memory) -> Vec<String> {
 pub(crate) fn taken_over(core: &Core, instance: &Instance, found: Found) -> Vec<Record> {
     let mut records = Vec::new();
     let mut memory = instance.memory();
+    memory.changes += 1;
     for container in &instance.plan.containers {
         let name = &container.spec.name;
         let known = memory.record.containers.get(name).cloned();

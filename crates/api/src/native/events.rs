@@ -24,10 +24,18 @@ pub(super) async fn stream(state: Data<ApiState>) -> HttpResponse {
         loop {
             let connected = tokio::select! {
                 biased;
-                event = events.recv() => match event {
-                    Ok(event) => lines.send(&event).await,
-                    Err(RecvError::Lagged(count)) => lines.send(&json!({"event": "missed", "count": count})).await,
-                    Err(RecvError::Closed) => false,
+                event = events.recv() => {
+                    let line = match event {
+                        Ok(event) => json!(event),
+                        Err(RecvError::Lagged(count)) => json!({"event": "missed", "count": count}),
+                        Err(RecvError::Closed) => break,
+                    };
+                    // A client that does not read any more does not keep the server from stopping.
+                    tokio::select! {
+                        biased;
+                        sent = lines.send(&line) => sent,
+                        () = state.closing().cancelled() => false,
+                    }
                 },
                 _ = heartbeat.tick() => lines.beat().await,
                 () = lines.closed() => false,

@@ -8,12 +8,11 @@ use crate::plan::{ContainerPlan, LinkPlan};
 use crate::request::{ContainerStatus, InstanceState, InstanceView, LinkStatus, ManagementStatus};
 use crate::watching::reasons;
 
-pub(super) fn view(instance: &Instance) -> InstanceView {
+pub(super) fn view(instance: &Instance, memory: &Memory) -> InstanceView {
     let plan = &instance.plan;
-    let memory = instance.memory();
     let record = &memory.record;
     // The addresses of an interface are those that its port gets, static ones and those of its links.
-    let containers = plan.containers.iter().map(|container| container_status(container, &memory)).collect();
+    let containers = plan.containers.iter().map(|container| container_status(container, memory)).collect();
     InstanceView {
         id: instance.id,
         service_id: instance.service_id(),
@@ -24,7 +23,7 @@ pub(super) fn view(instance: &Instance) -> InstanceView {
         progress: memory.progress,
         activity: memory.activity.clone(),
         errors: record.errors.clone(),
-        reasons: if record.state == InstanceState::Degraded { reasons(plan, &memory) } else { Vec::new() },
+        reasons: if record.state == InstanceState::Degraded { reasons(plan, memory) } else { Vec::new() },
         retry: record.retry.filter(|_| record.state == InstanceState::Stuck),
         warnings: plan.warnings.clone(),
         containers,

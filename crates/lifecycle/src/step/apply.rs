@@ -56,7 +56,9 @@ async fn perform(
             let planned = find(instance, step, container)?;
             let engine = engines::of(core, instance, planned)?;
             *point = engine.create(&planned.spec).await.map_err(|error| engine.told(error))?;
-            instance.memory().seen.insert(container.clone(), ContainerState::Created);
+            let mut memory = instance.memory();
+            memory.changes += 1;
+            memory.seen.insert(container.clone(), ContainerState::Created);
             Ok(())
         }
         Step::StartContainer { container } => {

@@ -72,10 +72,13 @@ fn consistent(path: &Path) -> Result<Contents, StoreError> {
     let shown = path.display().to_string();
     let end = Instant::now() + PATIENCE;
     loop {
+        // Asked before, too: the server may end while its file is read.
+        let was_in_use = matches!(FileStore::is_in_use(path), Ok(true));
         // Reading and verifying takes longer than a transaction: there is no need to wait in between.
         match examine::contents(read(path)?, &shown) {
             Err(StoreError::Damaged { .. })
-                if Instant::now() < end && matches!(FileStore::is_in_use(path), Ok(true)) => {}
+                if Instant::now() < end && (was_in_use || matches!(FileStore::is_in_use(path), Ok(true))) => {
+            }
             found => return found,
         }
     }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::installation::Held;
+use crate::patience;
 
 use super::{Change, Contents, FORMAT, Store, StoreError, Versioned, examine, migrations};
 
@@ -56,9 +57,11 @@ impl FileStore {
     /// [`StoreError::InUse`], [`StoreError::Format`], [`StoreError::Damaged`], or what the disk reports.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
-        if matches!(Self::is_in_use(path), Ok(true)) {
-            return Err(StoreError::InUse { path: shown });
-        }
+        let look = || match Self::is_in_use(path) {
+            Ok(true) => Err(StoreError::InUse { path: shown.clone() }),
+            _ => Ok(()),
+        };
+        patience::take(look, |_| true)?;
         match std::fs::read(path) {
             // Made, and nothing written yet.
             Ok(bytes) if bytes.is_empty() => {}
@@ -77,7 +80,7 @@ impl FileStore {
     }
 
     fn open_by(opener: Opener, path: String) -> Result<Self, StoreError> {
-        let database = opener().map_err(|error| opening(error, &path))?;
+        let database = open_patiently(&opener, &path)?;
         let prepared = prepare(&database);
         prepared.map_err(|error| told("write", &path, error))?;
         Ok(Self { database: Mutex::new(Some(database)), opener, path, held: None })
@@ -134,7 +137,7 @@ impl FileStore {
         let mut held = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         let database = match held.take() {
             Some(database) => database,
-            None => (self.opener)().map_err(|error| opening(error, &self.path))?,
+            None => open_patiently(&self.opener, &self.path)?,
         };
         let result = work(&database);
         if result.is_ok() {
@@ -144,11 +147,13 @@ impl FileStore {
     }
 }
 
-fn opening(error: DatabaseError, path: &str) -> StoreError {
-    match error {
+/// Who looks whether a store is in use has it for as long as the look takes.
+fn open_patiently(opener: &Opener, path: &str) -> Result<Database, StoreError> {
+    let opened = patience::take(opener, |error| matches!(error, DatabaseError::DatabaseAlreadyOpen));
+    opened.map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
         other => told("open", path, other.into()),
-    }
+    })
 }
 
 fn told(operation: &'static str, path: &str, error: redb::Error) -> StoreError {
