@@ -70,7 +70,7 @@ fn chains_steer_within_and_across_data_centers(on: On) {
     steer(&lab, "2", ("vnf1:output", &second), ("vnf0:input", far));
     let capture = Capture::begin(&lab, NAMES[1], "input", "icmp");
     // A kernel that has asked for a neighbour in vain asks again a second later.
-    until("both chains steer", 10, || hears_near() && hears_far());
+    until("both chains steer", 30, || hears_near() && hears_far());
     let past = capture.end();
     assert!(
         past.iter().all(|line| !line.contains(near)),
@@ -95,17 +95,17 @@ fn chains_steer_within_and_across_data_centers(on: On) {
         assert!(!hears_near() && !hears_far(), "without filters");
     }
     let server = lab.serve(&["--heal"]);
-    until("both chains steer again", 10, || hears_near() && hears_far());
+    until("both chains steer again", 30, || hears_near() && hears_far());
     links_work();
 
     // One end's process is killed: its packets take no other way, and it is chained again when it is back.
     let pid = lab.pid(NAMES[2]);
     assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
-    until("it runs again", 20, || {
+    until("it runs again", 30, || {
         lab.find_pid(NAMES[2]).is_some_and(|now| now != pid) && is_running(&server, &id)
     });
     give(&lab, NAMES[2], "input", &format!("{near}/24"));
-    until("both chains steer after the container is back", 10, || hears_near() && hears_far());
+    until("both chains steer after the container is back", 30, || hears_near() && hears_far());
 
     llcm(&lab, &["chain", "rm", "--cookie", "1"]);
     assert!(!hears_near(), "without its chains");

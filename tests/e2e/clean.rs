@@ -92,7 +92,7 @@ fn everything_goes_without_the_store_and_nothing_else(on: On) {
         assert_eq!(lab.leftovers_of_containers(), Vec::<String>::new());
     }
     assert_eq!(namespaces(&lab, &installation), 0);
-    until("the kernel has taken the devices apart", 5, || devices(&lab) == before);
+    until("the kernel has taken the devices apart", 30, || devices(&lab) == before);
     let rules = lab.run(&["nft", "list", "ruleset"]);
     assert!(!text(&rules).contains(&installation), "{}", text(&rules));
 

@@ -103,13 +103,32 @@ fn state(server: &Server<'_>, id: &str) -> String {
     found.map_or("gone", |it| it["state"].as_str().unwrap()).to_owned()
 }
 
-/// The server answers at once what does not need the engine.
+/// An instance in the list once it runs or is stuck. One that is stuck is soon taken down again by itself, and is neither
+/// for as long as that takes.
+fn settled(server: &Server<'_>, id: &str) -> Value {
+    let mut found = Value::Null;
+    until("it runs or is stuck", 30, || {
+        let list = server.get("/api/llcm/v1/instances?ended=true");
+        found = list.as_array().unwrap().iter().find(|it| it["id"] == id).cloned().unwrap_or_default();
+        let state = found["state"].as_str().unwrap_or("gone");
+        assert!(["running", "stuck", "unwinding"].contains(&state), "{found}");
+        state != "unwinding"
+    });
+    found
+}
+
+/// The server answers at once what does not need the engine: asked again where the machine was busy, for what waits for
+/// the engine takes two seconds each time.
 fn answers_at_once(server: &Server<'_>) {
-    let begun = Instant::now();
-    server.get("/api/llcm/v1/instances");
-    server.get("/packages");
-    server.get("/api/llcm/v1/health");
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let ask = || {
+        let begun = Instant::now();
+        server.get("/api/llcm/v1/instances");
+        server.get("/packages");
+        server.get("/api/llcm/v1/health");
+        begun.elapsed()
+    };
+    let took: Vec<Duration> = (0..3).map(|_| ask()).collect();
+    assert!(took.iter().any(|it| *it < Duration::from_millis(1900)), "{took:?}");
 }
 
 fn requests_have_ended(server: &Server<'_>) -> bool {
@@ -142,16 +161,15 @@ fn a_daemon_that_hangs_in_the_middle() {
         assert!(hears(), "what runs goes on");
         // It ends, one way or the other: it was made already, or it fails and nobody knows what is left.
         until("the request ends", 40, || requests_have_ended(&server));
-        let now = state(&server, &id);
-        println!("stopped after {millis} ms: {now}");
-        assert!(["running", "stuck"].contains(&now.as_str()), "{now}");
+        let now = settled(&server, &id);
+        println!("stopped after {millis} ms: {}", now["state"]);
         answers_at_once(&server);
         // One that is asked for meanwhile fails, too, with a word about the engine.
         let reply = server.post("/api/llcm/v1/instances", &format!(r#"{{"service": "{service}"}}"#));
         assert_eq!(reply.status, 503, "{reply:?}");
         assert!(reply.body.to_string().contains("no answer within"), "{reply:?}");
         daemon.signal("-CONT");
-        if now == "running" {
+        if now["state"] == "running" {
             server.terminate(&id);
         } else {
             until("it is taken down by itself", 40, || {
@@ -274,18 +292,15 @@ fn a_daemon_that_answers_everything_with_500() {
         std::thread::sleep(Duration::from_millis(millis));
         proxy.broken.store(true, Ordering::SeqCst);
         until("the request ends", 40, || requests_have_ended(&server));
-        let now = state(&server, &id);
-        println!("broken after {millis} ms: {now}");
-        assert!(["running", "stuck"].contains(&now.as_str()), "{now}");
+        let now = settled(&server, &id);
+        println!("broken after {millis} ms: {}", now["state"]);
         answers_at_once(&server);
-        if now == "stuck" {
-            let list = server.get("/api/llcm/v1/instances");
-            let stuck = list.as_array().unwrap().iter().find(|it| it["id"] == *id).unwrap();
-            assert!(stuck["errors"].to_string().contains("lost its mind"), "{stuck}");
-            assert_ne!(stuck["retry"], Value::Null, "{stuck}");
+        if now["state"] == "stuck" {
+            assert!(now["errors"].to_string().contains("lost its mind"), "{now}");
+            assert_ne!(now["retry"], Value::Null, "{now}");
         }
         proxy.broken.store(false, Ordering::SeqCst);
-        if now == "running" {
+        if now["state"] == "running" {
             server.terminate(&id);
         } else {
             until("it is taken down by itself", 40, || {

@@ -36,7 +36,7 @@ fn everything_goes_on_and_the_next_server_has_it(on: On) {
     let server = lab.serve(&[]);
     let service = server.upload(&package);
     let instance = instantiate_timed(&server, &service, &format!("two VNFs in different places, {on:?}"));
-    until("the port answers", 10, || answers(&lab));
+    until("the port answers", 30, || answers(&lab));
     let before = native::instance(&server, &instance);
     assert_eq!(before["state"], "running", "{before}");
     assert_ne!(container(&before, "vnf0")["datacenter"], container(&before, "vnf1")["datacenter"]);
@@ -51,9 +51,9 @@ fn everything_goes_on_and_the_next_server_has_it(on: On) {
 
     same_as_before(&server, &instance, &before);
     assert_eq!(exec(&server, &instance, "vnf1", "hostname").trim(), "vnf1.vdu01.0");
-    until("the port answers again", 5, || answers(&lab));
+    until("the port answers again", 30, || answers(&lab));
     let ticks = self::ticks(&lab);
-    until("the start script goes on", 5, || self::ticks(&lab) > ticks);
+    until("the start script goes on", 30, || self::ticks(&lab) > ticks);
     a_new_instance_stands_beside_it(&server, &service);
 
     // Killed once more, and those that follow are killed while they start.
@@ -84,13 +84,13 @@ fn everything_goes_on_and_the_next_server_has_it(on: On) {
 
 /// Asks the web server at its published port; whether it was the right one that answered.
 fn answers(lab: &Lab) -> bool {
-    let out = lab.run(&["curl", "-sf", "--max-time", "2", URL]);
+    let out = lab.run(&["curl", "-sf", "--max-time", "10", URL]);
     out.status.success() && String::from_utf8_lossy(&out.stdout).trim() == "vnf0.vdu01.0"
 }
 
 fn while_nobody_serves(lab: &Lab, ticks: usize) {
     assert!(!lab.run(&["curl", "-s", "http://127.0.0.1:5000/"]).status.success(), "the server is gone");
-    until("the start script goes on without a server", 5, || self::ticks(lab) > ticks + 5);
+    until("the start script goes on without a server", 30, || self::ticks(lab) > ticks + 5);
     match lab.on {
         // By the kernel, or by Docker.
         On::Embedded | On::Docker => assert!(answers(lab), "the port answers without a server"),
@@ -122,8 +122,8 @@ fn a_new_instance_stands_beside_it(server: &Server<'_>, service: &str) {
     let instance = native::instance(server, &second);
     assert_eq!(instance["ssiid"], 1, "{instance}");
     assert!(pings(lab, "mn.vnf0.vdu01.1", &[&address(&instance, "vnf1", "input")]));
-    let out = || lab.run(&["curl", "-sf", "--max-time", "2", "http://127.0.0.1:9080/"]);
-    until("its port answers", 10, || String::from_utf8_lossy(&out().stdout).trim() == "vnf0.vdu01.1");
+    let out = || lab.run(&["curl", "-sf", "--max-time", "10", "http://127.0.0.1:9080/"]);
+    until("its port answers", 30, || String::from_utf8_lossy(&out().stdout).trim() == "vnf0.vdu01.1");
     server.terminate(&second);
     assert!(answers(lab), "the adopted one is as it was");
 }
@@ -133,7 +133,7 @@ fn end_process(lab: &Lab, container: &str) {
     let pid = lab.pid(container);
     assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
     let process = Path::new("/proc").join(&pid);
-    until("the process ends", 5, || {
+    until("the process ends", 30, || {
         let state = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
         state.is_empty() || state.contains(") Z ")
     });
@@ -203,9 +203,10 @@ impl Pings {
         println!("{last} pings in {} ms over the kill and the next start", lasted.as_millis());
         let lost: Vec<_> = (1..=last).filter(|number| !numbers.contains(number)).collect();
         assert!(lost.is_empty(), "lost: {lost:?} of {last}\n{said}");
-        // That of the last one may have been on its way.
+        // Those of the last ones may have been on their way, which where the process behind a slow link waits for its
+        // turn is longer than the link is slow. What was lost from the kill on would be many more.
         let sent = said.lines().find_map(|line| line.split_once(" packets transmitted")).unwrap().0;
-        assert!(sent.parse::<usize>().unwrap() <= last + 1, "{said}");
+        assert!(sent.parse::<usize>().unwrap() <= last + 4, "{said}");
         // Nothing stood still either: at a rate of 20, most have been sent.
         assert!(last as u128 * 100 > lasted.as_millis(), "{last} in {lasted:?}");
     }

@@ -129,9 +129,18 @@ impl Model {
             .map(|container| container["engine_name"].as_str().unwrap().to_owned())
             .collect();
         let lab = server.lab;
-        assert_eq!(lab.containers(), containers, "{when}: containers");
-        let running: BTreeSet<String> = lab.running().into_iter().map(|seen| seen.name).collect();
-        assert_eq!(running, containers, "{when}: running containers");
+        // What the killed server had asked Docker for may be made only now; it is found and removed a moment later.
+        let begun = Instant::now();
+        loop {
+            let seen = lab.containers();
+            let running: BTreeSet<String> = lab.running().into_iter().map(|seen| seen.name).collect();
+            if seen == containers && running == containers {
+                break;
+            }
+            let in_vain = format!("{when}: containers {seen:?}, running {running:?}, listed {containers:?}");
+            assert!(begun.elapsed() < Duration::from_secs(30), "{in_vain}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
         assert_eq!(directories(lab), services, "{when}: directories of packages");
         assert_eq!(ports(lab), 3 * containers.len(), "{when}: ports in the data centers");
         let requests = server.get("/api/llcm/v1/requests");

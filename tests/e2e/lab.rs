@@ -175,7 +175,7 @@ impl Lab {
         *self.server.lock().unwrap() = Some(child.id());
         let mut server = Server { lab: self, child, data: self.data() };
         server.keep_output();
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         while server.lab.run(&["curl", "-sf", "http://127.0.0.1:5000/api/llcm/v1/health"]).status.code()
             != Some(0)
         {
@@ -317,12 +317,12 @@ impl Server<'_> {
         }
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         while self.child.try_wait().unwrap().is_none() {
             if Instant::now() > end {
                 self.child.kill().unwrap();
                 self.child.wait().unwrap();
-                assert!(std::thread::panicking(), "llcm serve did not end within 20 s of SIGTERM");
+                assert!(std::thread::panicking(), "llcm serve did not end within 60 s of SIGTERM");
             }
             std::thread::sleep(Duration::from_millis(10));
         }

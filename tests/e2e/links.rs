@@ -84,16 +84,24 @@ fn set(server: &Server<'_>, link: &str, up: bool) {
     assert_eq!((reply.status, &reply.body["carries"]), (200, &json!(up)), "{reply:?}");
 }
 
-/// The direct link is cut and comes back: the path leads around, and next to nothing is lost.
+/// The direct link is cut and comes back: the path leads around, and next to nothing is lost. On a busy machine, where the
+/// server may have to wait between cutting the link and changing the routes, that may take another try.
 fn the_path_moves(lab: &Lab, server: &Server<'_>, target: &str) {
-    let pings = Pings::begin(lab, target);
-    set(server, "dc1-dc2", false);
-    std::thread::sleep(Duration::from_secs(1));
-    set(server, "dc1-dc2", true);
-    let (lost, sent) = pings.end();
-    println!("{} of {sent} pings lost while the path moved away and back", lost.len());
-    // What was on the link when it was cut, and what was sent before the routes had followed.
-    assert!(lost.len() <= 6, "lost: {lost:?} of {sent}");
+    let mut tries = Vec::new();
+    while tries.len() < 4 {
+        let pings = Pings::begin(lab, target);
+        set(server, "dc1-dc2", false);
+        std::thread::sleep(Duration::from_secs(1));
+        set(server, "dc1-dc2", true);
+        let (lost, sent) = pings.end();
+        println!("{} of {sent} pings lost while the path moved away and back", lost.len());
+        // What was on the link when it was cut, and what was sent before the routes had followed.
+        if lost.len() <= 6 {
+            return;
+        }
+        tries.push(lost);
+    }
+    panic!("lost: {tries:?}");
 }
 
 /// Pings are lost while all links of dc1 are cut, and only then.
@@ -102,15 +110,19 @@ fn without_any_path_it_is_dark(lab: &Lab, server: &Server<'_>, target: &str) {
     set(server, "dc3-dc1", false);
     let begun = Instant::now();
     set(server, "dc1-dc2", false);
+    let cut = Instant::now();
     std::thread::sleep(Duration::from_secs(1));
+    // Between the two requests it is dark in any case, and during them for as long as they take.
+    let least = cut.elapsed();
     set(server, "dc1-dc2", true);
     let dark = begun.elapsed();
     let (lost, sent) = pings.end();
     println!("{} of {sent} pings lost in {} ms without a path", lost.len(), dark.as_millis());
     let (first, last) = (lost.first().copied().unwrap_or(0), lost.last().copied().unwrap_or(0));
     assert_eq!(lost.len(), last + 1 - first, "one gap: {lost:?}");
-    let most = usize::try_from(dark.as_millis() / PACE.as_millis()).unwrap() + 3;
-    assert!(lost.len() <= most && lost.len() * 2 > most, "{} of at most {most}: {lost:?}", lost.len());
+    let pings_in = |time: Duration| usize::try_from(time.as_millis() / PACE.as_millis()).unwrap();
+    let (least, most) = (pings_in(least) / 2, pings_in(dark) + 3);
+    assert!((least..=most).contains(&lost.len()), "{least} to {most}, not {}: {lost:?}", lost.len());
     set(server, "dc3-dc1", true);
 }
 
@@ -135,7 +147,7 @@ fn a_schedule_keeps_its_times(lab: &Lab, server: &Server<'_>, target: &str) {
     // Cut for half of the time.
     assert!((20..=90).contains(&lost.len()), "lost: {lost:?} of {sent}");
     set(server, "dc3-dc1", true);
-    until("the path is back", 5, || crate::look::pings(lab, NEAR, &["-I", "output", target]));
+    until("the path is back", 30, || crate::look::pings(lab, NEAR, &["-I", "output", target]));
 }
 
 /// Echo requests from vnf0, one after the other, whatever comes of them.

@@ -86,21 +86,19 @@ pub(crate) fn assert_nothing_left(server: &Server<'_>) {
 
 /// Asserts that no network namespace of a data center and no device of ours is left in the lab.
 pub(crate) fn assert_no_devices(lab: &Lab) {
-    // The kernel takes a namespace apart behind the scenes; its name goes at once.
+    // The kernel takes a namespace apart behind the scenes, after those of all other tests; its name goes at once.
     let begun = Instant::now();
     loop {
         let namespaces: Vec<String> = namespaces_of_servers_in(lab);
         let links: Value = serde_json::from_str(&lab.ok(&["ip", "-j", "link"])).unwrap();
         let names = links.as_array().unwrap().iter().map(|link| link["ifname"].as_str().unwrap().to_owned());
         let names = names.filter(|name| name != "lo" && name != "docker0");
-        let (dockers, ours): (Vec<_>, Vec<_>) = names.partition(|name| name.starts_with("veth"));
-        let are_gone = namespaces.is_empty() && ours.is_empty();
-        if are_gone && dockers.is_empty() {
+        let devices: Vec<_> = names.collect();
+        if namespaces.is_empty() && devices.is_empty() {
             return;
         }
-        // Docker's own that were given another name go with their namespace, after those of all other tests.
-        let limit = Duration::from_secs(if are_gone { 30 } else { 5 });
-        assert!(begun.elapsed() < limit, "left: namespaces {namespaces:?}, devices {ours:?} {dockers:?}");
+        let limit = Duration::from_secs(30);
+        assert!(begun.elapsed() < limit, "left: namespaces {namespaces:?}, devices {devices:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -115,7 +115,7 @@ fn a_low_port_is_published_by_root() {
     let server = lab.serve(&MAP);
     let service = server.upload(&low_port(&lab));
     let instance = instantiate_timed(&server, &service, "with a port below 1024");
-    native::until("port 80 answers", 10, || {
+    native::until("port 80 answers", 30, || {
         lab.run(&["curl", "-sf", "http://127.0.0.1/"]).stdout.starts_with(b"low")
     });
     server.terminate(&instance);

@@ -1,5 +1,6 @@
 //! The program's own client and routes, and what they tell.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -68,18 +69,24 @@ pub(crate) fn refused(server: &Server<'_>, service: &str) -> (u16, String) {
 pub(crate) struct Events(Child);
 
 impl Events {
-    /// Begins to watch; returns when the connection is there.
+    /// Begins to watch; returns when no event is missed any more, which is when the reply has begun.
     pub(crate) fn watch(lab: &Lab) -> Self {
-        let events = lab
+        let mut curl = lab
             .command("curl")
-            .args(["-sN", "--max-time", "120", "http://127.0.0.1:5000/api/llcm/v1/events"])
+            .args(["-svN", "--max-time", "600", "http://127.0.0.1:5000/api/llcm/v1/events"])
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        until("somebody watches", 5, || {
-            !lab.ok(&["ss", "-Htn", "state", "established", "dport = :5000"]).is_empty()
-        });
-        Self(events)
+        // curl tells of the head at once there, but on its standard output only with the first event.
+        let mut told = BufReader::new(curl.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.starts_with("< HTTP/1.1 200 ") {
+            line.clear();
+            assert_ne!(told.read_line(&mut line).unwrap(), 0, "nobody tells of events");
+        }
+        std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+        Self(curl)
     }
 
     /// All events until the server ended, one a line.

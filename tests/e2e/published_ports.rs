@@ -59,7 +59,7 @@ fn the_second_instance_publishes_a_thousand_higher(on: On) {
 }
 
 fn wait_until_taken(server: &crate::lab::Server<'_>, service: &str) -> crate::lab::Reply {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while server.lab.ok(&["ss", "-Hltn", "sport = :10080"]).is_empty() {
         assert!(std::time::Instant::now() < end, "nc does not listen");
         std::thread::sleep(std::time::Duration::from_millis(20));

@@ -38,7 +38,7 @@ impl Registry {
             .spawn()
             .unwrap();
         let registry = Self(child);
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(30);
         while !lab.run(&["curl", "-sf", &format!("http://{REGISTRY}/v2/")]).status.success() {
             assert!(Instant::now() < end, "the registry does not answer");
             std::thread::sleep(Duration::from_millis(20));

@@ -55,13 +55,13 @@ fn a_slow_link_survives_the_server_and_its_own_process(on: On) {
     let link = "/api/llcm/v1/links/dc1-dc2";
     let changed = server.curl(&["-X", "PATCH", "--data", "{\"delay\": \"1ms\"}"], link);
     assert_eq!(changed.status, 200, "{changed:?}");
-    until("the link is fast", 5, || rtt(&lab, &target) < 20.0);
+    until("the link is fast", 30, || rtt(&lab, &target) < 20.0);
 
     if !has_netem() {
         let helper = helpers(&lab);
         assert_eq!(helper.len(), 1, "{helper:?}");
         assert!(Command::new("kill").args(["-KILL", &helper[0]]).status().unwrap().success());
-        until("the link is made anew", 20, || pings(&lab, NEAR, &["-I", "output", &target]));
+        until("the link is made anew", 30, || pings(&lab, NEAR, &["-I", "output", &target]));
         assert_ne!(helpers(&lab), helper);
         let anew = server.get("/api/llcm/v1/links").to_string();
         assert!(anew.contains("tbf, delay line"), "its limit, too: {anew}");
@@ -69,7 +69,7 @@ fn a_slow_link_survives_the_server_and_its_own_process(on: On) {
     }
     server.terminate(&instance);
     assert_nothing_left(&server);
-    until("no process is left behind the links", 15, || helpers(&lab).is_empty());
+    until("no process is left behind the links", 30, || helpers(&lab).is_empty());
     server.stop();
 }
 

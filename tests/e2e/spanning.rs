@@ -95,8 +95,8 @@ fn commands_and_logs_and_scripts_in_both(server: &Server<'_>, id: &str, number: 
         assert_eq!(said.trim(), host);
         // Docker gives a container a terminal: with a prompt before the line, and another end of it.
         let line = format!("log of {host}");
-        until("the log has the line", 5, || logs(server, id, vnf).lines().any(|it| it.trim_end() == line));
-        until("the start script has ended", 5, || {
+        until("the log has the line", 30, || logs(server, id, vnf).lines().any(|it| it.trim_end() == line));
+        until("the start script has ended", 30, || {
             let instance = native::instance(server, id);
             let script = &container(&instance, vnf)["scripts"][0];
             script["ended_at"] != Value::Null

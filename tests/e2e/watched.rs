@@ -66,7 +66,7 @@ fn a_process_that_is_killed_is_shown_and_healed_on_request(on: On) {
     let wiring = wired(&lab, FAR);
 
     kill(&lab, FAR);
-    until("it is degraded", 5, || listed(&server, &id)["state"] == "degraded");
+    until("it is degraded", 30, || listed(&server, &id)["state"] == "degraded");
     let seen = listed(&server, &id);
     assert!(reason(&seen).contains(&format!("container {FAR} has exited")), "{seen}");
     assert_eq!(container(&seen, "vnf1")["state"]["state"], "exited", "{seen}");
@@ -77,16 +77,19 @@ fn a_process_that_is_killed_is_shown_and_healed_on_request(on: On) {
     // The next server shows the same; as it was told to heal, it does.
     let server = lab.serve(&["--heal"]);
     for round in 0..2 {
-        until("it runs again", 20, || listed(&server, &id)["state"] == "running");
+        until("it runs again", 30, || listed(&server, &id)["state"] == "running");
         assert!(pings(&lab, NEAR, &ask), "round {round}");
         assert_eq!(wired(&lab, FAR), wiring, "the same interfaces, round {round}");
-        until("its start script runs again", 5, || {
+        until("its start script runs again", 30, || {
             lab.sh(FAR, "cat /tmp/begun 2>/dev/null || true").contains("begun")
         });
         assert_eq!(listed(&server, &id)["reasons"], Value::Array(Vec::new()));
         if round == 0 {
+            let killed = lab.pid(FAR);
             kill(&lab, FAR);
-            until("it is seen", 5, || listed(&server, &id)["state"] != "running");
+            // Another process runs soon: perhaps before anybody has looked.
+            let is_another = || lab.find_pid(FAR).is_some_and(|pid| pid != killed);
+            until("it is seen", 30, || listed(&server, &id)["state"] != "running" || is_another());
         }
     }
     server.terminate(&id);
@@ -107,11 +110,11 @@ fn what_others_do_with_dockers_own_client_is_seen_and_answered() {
 
     // Paused: a kernel would answer for it, but its ports are down.
     lab.docker(&["pause", FAR]);
-    until("it is degraded", 5, || is("degraded"));
+    until("it is degraded", 30, || is("degraded"));
     assert!(reason(&listed(&server, &id)).contains("is paused"), "{}", listed(&server, &id));
     assert!(!pings(&lab, NEAR, &ask), "a paused container answers");
     lab.docker(&["unpause", FAR]);
-    until("it runs", 5, || is("running"));
+    until("it runs", 30, || is("running"));
     assert!(pings(&lab, NEAR, &ask));
 
     // Restarted: plugged in again, as it was.
@@ -119,12 +122,12 @@ fn what_others_do_with_dockers_own_client_is_seen_and_answered() {
         let pid = lab.pid(name);
         let old = wired(&lab, name);
         lab.docker(&["restart", "--time", "1", name]);
-        until("another process runs", 10, || {
+        until("another process runs", 30, || {
             lab.docker(&["inspect", "-f", "{{.State.Pid}}", name]).trim() != pid
         });
-        until("it answers", 10, || pings(&lab, NEAR, &ask));
+        until("it answers", 30, || pings(&lab, NEAR, &ask));
         assert_eq!(wired(&lab, name), old, "{name}");
-        until("it runs", 5, || is("running"));
+        until("it runs", 30, || is("running"));
     }
     assert_eq!(wired(&lab, FAR), wiring);
 
@@ -134,19 +137,19 @@ fn what_others_do_with_dockers_own_client_is_seen_and_answered() {
     lab.docker(&["pause", NEAR]);
     let server = lab.serve(&[]);
     let is = |state: &str| listed(&server, &id)["state"] == state;
-    until("it is plugged in again", 10, || wired(&lab, FAR) == wiring);
+    until("it is plugged in again", 30, || wired(&lab, FAR) == wiring);
     assert!(is("degraded"), "{}", listed(&server, &id));
     lab.docker(&["unpause", NEAR]);
-    until("it answers", 10, || pings(&lab, NEAR, &ask));
-    until("it runs", 5, || is("running"));
+    until("it answers", 30, || pings(&lab, NEAR, &ask));
+    until("it runs", 30, || is("running"));
 
     // Removed: missing; the next server, told to heal, makes it anew.
     lab.docker(&["rm", "--force", FAR]);
-    until("it is degraded", 5, || is("degraded"));
+    until("it is degraded", 30, || is("degraded"));
     assert!(reason(&listed(&server, &id)).contains(&format!("container {FAR} is missing")));
     server.kill();
     let server = lab.serve(&["--heal"]);
-    until("it is there again", 20, || listed(&server, &id)["state"] == "running");
+    until("it is there again", 30, || listed(&server, &id)["state"] == "running");
     assert_eq!(wired(&lab, FAR), wiring);
     assert!(pings(&lab, NEAR, &ask));
     server.terminate(&id);

@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Rig, down, push, run, upload, view};
+use common::{Rig, down, push, retried_on_request, run, upload, view};
 use futures_util::future::join_all;
 use llcm_lifecycle::request::{Accepted, InstanceState, RequestStatus};
 use llcm_lifecycle::{Dialect, DialectSettings, ErrorCode, Orchestrator, Settings};
@@ -168,7 +168,7 @@ async fn what_goes_wrong_is_a_warning_and_a_request() {
 
 #[tokio::test]
 async fn nothing_new_is_made_beside_what_cannot_be_stopped() {
-    let rig = Rig::with(settings(true, true));
+    let rig = Rig::with(Settings { retry: retried_on_request().retry, ..settings(true, true) });
     let llcm = rig.open().await;
     let old = run(&llcm, &push(&llcm, &demo_chain()).await).await;
     rig.world.add_fault(Fault::fail(Operation::Remove).target("mn.vnf1*").message("it does not go"));

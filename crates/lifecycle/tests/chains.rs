@@ -182,7 +182,7 @@ async fn until(what: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it comes to pass");
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it comes to pass");
 }
 
 /// A server killed before and after the driver's work of adding and of removing: with the next one, what is written

@@ -3,7 +3,7 @@
 mod common;
 
 use common::two::{OTHER, backend, calls_of, dc, engine, engines_called, in_turns, open, open_quick};
-use common::{Rig, down, push, run, up, view};
+use common::{Rig, down, push, retried_on_request, run, up, view};
 use llcm_lifecycle::request::{InstanceState, InstanceView, ServiceRef};
 use llcm_lifecycle::{ErrorCode, LifecycleError, Settings};
 use llcm_names::EngineName;
@@ -193,7 +193,7 @@ async fn a_failure_at_any_call_leaves_nothing_in_either_engine() {
 async fn an_undo_that_fails_in_one_engine_is_told_with_its_name_and_tried_again() {
     for undo in [Operation::Remove, Operation::ListContainers] {
         for name in ["sim", OTHER] {
-            let rig = Rig::new();
+            let rig = Rig::with(retried_on_request());
             let llcm = open_quick(&rig).await;
             let service = push(&llcm, &every_step()).await;
             let instance = run(&llcm, &service).await;

@@ -25,7 +25,7 @@ async fn until(llcm: &Arc<Orchestrator>, what: impl Fn(&Orchestrator) -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it comes to pass");
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it comes to pass");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Rig, down, push, run, up, view};
+use common::{Rig, down, push, retried_on_request, run, up, view};
 use llcm_lifecycle::request::{InstanceState, RequestStatus, ServiceRef};
 use llcm_lifecycle::{ErrorCode, Settings};
 use llcm_runtime::simulated::{Call, Fault, Latency, Operation, Script};
@@ -128,7 +128,7 @@ async fn an_undo_that_fails_leaves_a_stuck_instance_that_can_be_terminated_again
     for undo in
         [Operation::Remove, Operation::RemoveInstance, Operation::ListContainers, Operation::ListNetwork]
     {
-        let rig = Rig::new();
+        let rig = Rig::with(retried_on_request());
         let llcm = rig.open_quick().await;
         let service = push(&llcm, &every_step()).await;
         rig.world.add_fault(Fault::fail(Operation::Attach).on_call(3).message("no such device"));
@@ -156,7 +156,7 @@ async fn an_undo_that_fails_leaves_a_stuck_instance_that_can_be_terminated_again
 
 #[tokio::test]
 async fn a_take_down_goes_on_after_errors() {
-    let rig = Rig::new();
+    let rig = Rig::with(retried_on_request());
     let llcm = rig.open_quick().await;
     let service = push(&llcm, &every_step()).await;
     let instance = run(&llcm, &service).await;

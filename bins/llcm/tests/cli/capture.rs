@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use llcm_testkit::process::copy_program;
 use serde_json::{Value, json};
 
 use crate::fake::{Answer, serve};
@@ -30,9 +30,9 @@ fn server(dropped: &[Option<u64>], goes_on: bool) -> String {
 
 /// `llcm capture` at a link, with this script in the place of tcpdump.
 fn capture(url: &str, dir: &Path, tcpdump: &str, args: &[&str]) -> Command {
-    let path = dir.join("tcpdump");
-    fs::write(&path, format!("#!/bin/sh\n{tcpdump}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = dir.join("script");
+    fs::write(&script, format!("#!/bin/sh\n{tcpdump}\n")).unwrap();
+    copy_program(&script, &dir.join("tcpdump"));
     let mut command = command(&["capture", "--link", "backbone"]);
     command.args(args).env("LLCM_SERVER", url).env("PATH", format!("{}:/usr/bin:/bin", dir.display()));
     command

@@ -157,7 +157,10 @@ fn what_cannot_be_removed_is_told_and_tried_again() {
          - {operation: remove, target: mn.server.du.0, kind: failed}\n",
     )
     .unwrap();
-    let server = Server::start(&dir.path().join("data"), &["--simulated-script", script.to_str().unwrap()]);
+    // By itself it would be tried again, with success, while the commands below are being started.
+    let later = ["--retry-first", "3600", "--retry-longest", "3600"];
+    let flags = [&["--simulated-script", script.to_str().unwrap()], &later[..]].concat();
+    let server = Server::start(&dir.path().join("data"), &flags);
     let error = server.llcm(&["up", &package]).expect_error(1);
     assert!(error.contains("not all of it could be removed: `llcm down "), "{error}");
     assert!(server.llcm(&["ps"]).expect(0).contains("stuck"));

@@ -13,10 +13,11 @@ use llcm_lifecycle::{Dialect, Settings};
 use llcm_runtime::simulated::{Fault, Latency, Operation, Script};
 use llcm_testkit::demo_chain;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::access::{token, tokens};
 use crate::common::{Reply, Server};
-use crate::wire::{Client, Running, until};
+use crate::wire::{Client, Gate, Running, until};
 
 fn log(dir: &Path) -> AuditLog {
     AuditLog::in_dir(dir, AuditOptions::default())
@@ -143,10 +144,11 @@ async fn what_cannot_be_written_down_is_not_done() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_written_down_before_it_is_done_and_when_the_client_hangs_up() {
-    let latency = Latency::fixed(std::time::Duration::from_millis(500));
-    let server = audited(Script::default().taking(Operation::Start, latency), ApiSettings::default()).await;
+    let server = audited(Script::default(), ApiSettings::default()).await;
     assert_eq!(server.post("/packages", demo_chain().build()).await.status, 201);
     let running = Running::start(&server);
+    // The client is gone before there is anything to be replied.
+    let gate = Gate::closed(&server, Operation::Start);
     let mut client = Client::connect(&running).await;
     client.write("POST /instantiations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}").await;
     let orchestrator = server.state.orchestrator();
@@ -159,16 +161,14 @@ async fn it_is_written_down_before_it_is_done_and_when_the_client_hangs_up() {
     let ended = events(&server).pop().unwrap();
     assert_eq!(short(&ended), "loopback POST /instantiations ? client-gone instance,request,service");
     assert_eq!(ended.objects["instance"], [orchestrator.instances(false)[0].id.to_string()]);
+    gate.open();
     running.stop().await;
 }
 
 /// What has its number or name only once it is made: a chain, a link without a name.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_that_hung_up_has_made_is_written_down_with_its_name() {
-    let latency = Latency::fixed(std::time::Duration::from_millis(500));
-    let script =
-        Script::default().taking(Operation::EnsureChain, latency).taking(Operation::Prepare, latency);
-    let server = audited(script, ApiSettings::default()).await;
+    let server = audited(Script::default(), ApiSettings::default()).await;
     assert_eq!(server.post("/packages", demo_chain().build()).await.status, 201);
     let made = server.post("/instantiations", "{}").await.json();
     let chains = format!("/api/llcm/v1/instances/{}/chains", made["service_instance_uuid"].as_str().unwrap());
@@ -179,6 +179,7 @@ async fn what_a_client_that_hung_up_has_made_is_written_down_with_its_name() {
         ("/api/llcm/v1/links", r#"{"ends": ["dc1", "dc2"]}"#, Operation::Prepare, "link", "dc1-dc2.2"),
     ] {
         server.world.forget_calls();
+        let gate = Gate::closed(&server, operation);
         let mut client = Client::connect(&running).await;
         let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}", body.len());
         client.write(&format!("{head}\r\n\r\n{body}")).await;
@@ -186,7 +187,10 @@ async fn what_a_client_that_hung_up_has_made_is_written_down_with_its_name() {
         // The line in the log comes before anything is done: a client that hangs up then has begun nothing.
         until("it is being made", || server.world.calls().iter().any(|call| call.operation == operation))
             .await;
-        drop(client);
+        // The server has noticed that the client hangs up when it does so, too; only then it is made.
+        client.stream.shutdown().await.unwrap();
+        assert_eq!(client.rest().await, "");
+        gate.open();
         until("it has an end", || last().ended_at.is_some()).await;
         assert_eq!(last().code.as_deref(), Some("client-gone"));
         assert_eq!(last().objects.get(kind), Some(&vec![id.to_owned()]), "{:?}", last());
@@ -201,14 +205,20 @@ async fn impatient_clients_are_written_down_with_what_they_began() {
     let server = audited(Script::default().taking(Operation::Create, latency), ApiSettings::default()).await;
     assert_eq!(server.post("/packages", demo_chain().build()).await.status, 201);
     let running = Running::start(&server);
-    for number in 0..40 {
-        let mut client = Client::connect(&running).await;
-        client.write("POST /instantiations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}").await;
-        tokio::time::sleep(std::time::Duration::from_micros(number * 250)).await;
-    }
     let orchestrator = server.state.orchestrator();
     let made =
         || -> BTreeSet<String> { orchestrator.instances(true).iter().map(|it| it.id.to_string()).collect() };
+    for number in 0..40 {
+        let before = made().len();
+        let mut client = Client::connect(&running).await;
+        client.write("POST /instantiations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}").await;
+        if number < 30 {
+            tokio::time::sleep(std::time::Duration::from_micros(number * 250)).await;
+        } else {
+            // However slow the disk is that it is written down on first: some have begun something.
+            until("something more is being made", || made().len() > before).await;
+        }
+    }
     until("all lines have ends, with all instances", || {
         // In this order: what is made later than it is looked for in the log would be missing there.
         let made = made();
@@ -218,7 +228,7 @@ async fn impatient_clients_are_written_down_with_what_they_began() {
         asked.iter().all(|it| it.ended_at.is_some()) && noted.collect::<BTreeSet<_>>() == made
     })
     .await;
-    assert!(made().len() > 5, "{} of 40", made().len());
+    assert!(made().len() >= 10, "{} of 40", made().len());
     running.stop().await;
 }
 

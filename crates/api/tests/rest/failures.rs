@@ -1,9 +1,12 @@
 //! Failures of the life-cycle as replies: status, code and message, and what is left.
 
+use std::time::Duration;
+
 use crate::common::Server;
 use crate::transcript::Transcript;
 use actix_web::http::Method;
 use llcm_api::ApiSettings;
+use llcm_lifecycle::{Backoff, Settings};
 use llcm_runtime::ErrorKind;
 use llcm_runtime::simulated::{Fault, Operation, Script};
 use llcm_testkit::{PackageBuilder, demo_chain};
@@ -73,7 +76,10 @@ async fn a_container_that_does_not_start() {
 
 #[tokio::test]
 async fn a_container_that_cannot_be_removed_is_stuck_until_it_can() {
-    let server = scripted(Script::default()).await;
+    // It is tried again on request only: however long the requests below take, what they find is the same.
+    let hour = Duration::from_secs(3600);
+    let server =
+        Server::set(Settings { retry: Backoff { first: hour, longest: hour }, ..Settings::default() }).await;
     server.post("/packages", demo_chain().build()).await;
     assert_eq!(server.post("/instantiations", "{}").await.status, 201);
     server

@@ -4,15 +4,18 @@ use std::time::{Duration, Instant};
 
 use llcm_api::{Access, ApiSettings};
 use llcm_lifecycle::Settings;
-use llcm_runtime::simulated::{Latency, Operation, Script};
+use llcm_runtime::simulated::{Operation, Script};
 use llcm_testkit::demo_chain;
 
 use crate::common::Server;
-use crate::wire::{Client, Running, until};
+use crate::wire::{Client, Gate, Running, until};
+
+/// What takes moments may take this long on a busy machine.
+const BUSY: Duration = Duration::from_secs(30);
 
 fn quick() -> ApiSettings {
     ApiSettings {
-        header_timeout: Duration::from_millis(600),
+        header_timeout: Duration::from_secs(1),
         body_timeout: Duration::from_millis(600),
         upload_idle: Duration::from_millis(600),
         upload_deadline: Duration::from_millis(1500),
@@ -24,25 +27,30 @@ async fn server(settings: ApiSettings) -> Server {
     Server::with(Script::default(), settings).await
 }
 
-/// A limit was kept: not at once, and not much later than it says.
+/// A limit was kept: not at once, and not much later than it says, as far as a busy machine lets one tell. `begun` is
+/// before the server can have begun to count.
 fn assert_took(begun: Instant, limit: Duration) {
     let took = begun.elapsed();
-    assert!(took >= limit.mul_f32(0.8) && took < limit + Duration::from_secs(4), "{took:?} for {limit:?}");
+    assert!(took >= limit.mul_f32(0.8) && took < BUSY, "{took:?} for {limit:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_does_not_come_is_not_waited_for() {
     let server = server(quick()).await;
     let running = Running::start(&server);
+    let mut longest = Duration::ZERO;
     for head in ["", "GET /packages HTTP/1.1\r\nHost: local", "GET /packages HTTP/1.1\r\nHost: localhost\r\n"]
     {
-        let mut client = Client::connect(&running).await;
         let begun = Instant::now();
+        let mut client = Client::connect(&running).await;
         client.write(head).await;
         let reply = client.rest().await;
         assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 408 "), "{head}: {reply}");
-        assert_took(begun, Duration::from_millis(600));
+        assert!(begun.elapsed() < BUSY, "{head}: {:?}", begun.elapsed());
+        longest = longest.max(begun.elapsed());
     }
+    // The library counts from a time that is up to half a second old, and older on a busy machine.
+    assert!(longest > Duration::from_millis(400), "{longest:?}");
     running.stop().await;
 }
 
@@ -59,7 +67,7 @@ async fn a_head_that_comes_byte_by_byte_is_not_waited_for_either() {
         let begun = Instant::now();
         let head = "GET /packages HTTP/1.1\r\nX: ".bytes().chain(std::iter::repeat(b'x'));
         let mut ended = false;
-        for byte in head.take(200) {
+        for byte in head.take(600) {
             use tokio::io::AsyncWriteExt as _;
             if client.stream.write_all(&[byte]).await.is_err() {
                 ended = true;
@@ -69,7 +77,7 @@ async fn a_head_that_comes_byte_by_byte_is_not_waited_for_either() {
         }
         assert!(ended, "the server listens to it for {:?}; after {first:?}", begun.elapsed());
         // What is kept alive may be idle for five seconds.
-        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < BUSY, "{:?}", begun.elapsed());
     }
     running.stop().await;
 }
@@ -86,15 +94,15 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
         ),
         ("POST /packages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\nPK", "upload-timeout"),
     ] {
-        let mut client = Client::connect(&running).await;
         let begun = Instant::now();
+        let mut client = Client::connect(&running).await;
         client.write(request).await;
         let reply = client.reply().await;
         assert!(reply.starts_with("HTTP/1.1 408 ") && reply.contains(code), "{request}: {reply}");
         assert_took(begun, Duration::from_millis(600));
         // Nor is the rest of it, once it is answered.
         client.rest().await;
-        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < BUSY, "{:?}", begun.elapsed());
     }
     server.assert_empty().await;
     running.stop().await;
@@ -112,7 +120,7 @@ async fn a_body_that_nobody_reads_does_not_hold_the_connection() {
             .await;
         assert!(client.reply().await.starts_with("HTTP/1.1 "), "{head}");
         client.rest().await;
-        assert!(begun.elapsed() < Duration::from_secs(8), "{head}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < BUSY, "{head}: {:?}", begun.elapsed());
     }
     running.stop().await;
 }
@@ -121,8 +129,8 @@ async fn a_body_that_nobody_reads_does_not_hold_the_connection() {
 async fn an_upload_that_trickles_ends_at_its_deadline() {
     let server = server(quick()).await;
     let running = Running::start(&server);
-    let mut client = Client::connect(&running).await;
     let begun = Instant::now();
+    let mut client = Client::connect(&running).await;
     client.write("POST /packages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\nPK").await;
     let (mut reader, mut writer) = client.stream.into_split();
     let trickle = tokio::spawn(async move {
@@ -184,9 +192,11 @@ async fn connections_beyond_the_limit_wait_until_one_ends() {
 async fn too_many_instantiations_come_back_later_and_too_many_instances_do_not() {
     let lifecycle =
         Settings { instantiations: 1, instantiation_queue: 0, max_instances: 2, ..Settings::default() };
-    let slow = Script::default().taking(Operation::Start, Latency::fixed(Duration::from_millis(700)));
-    let server = Server::build(slow, ApiSettings::default(), lifecycle, |_| Access::default()).await;
+    let server =
+        Server::build(Script::default(), ApiSettings::default(), lifecycle, |_| Access::default()).await;
     assert_eq!(server.post("/packages", demo_chain().build()).await.status, 201);
+    // The first one is being made until the others are refused.
+    let gate = Gate::closed(&server, Operation::Start);
     let first = server.post("/api/llcm/v1/instances", "{\"service\": \"latest\"}").await;
     assert_eq!(first.status, 202);
     for uri in ["/instantiations", "/api/v3/requests"] {
@@ -194,6 +204,7 @@ async fn too_many_instantiations_come_back_later_and_too_many_instances_do_not()
         assert_eq!((reply.status, reply.json()["code"].as_str()), (429, Some("too-busy")), "{uri}");
         assert_eq!(reply.header("retry-after"), Some("5"));
     }
+    gate.open();
     let orchestrator = server.state.orchestrator();
     let running = |count: usize| {
         let instances = orchestrator.instances(true);

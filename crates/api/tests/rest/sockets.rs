@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::common::Server;
-use crate::wire::{Client, Running, until};
+use crate::wire::{Client, Gate, Running, until};
 use llcm_api::ApiSettings;
 use llcm_runtime::simulated::{Latency, Operation, Script};
 use llcm_testkit::demo_chain;
@@ -104,8 +104,10 @@ async fn a_client_that_hangs_up_in_an_instantiation_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_waits_for_requests_in_flight_and_ends_what_has_no_end() {
-    let server = slow().await;
+    let server = Server::start().await;
+    assert_eq!(server.post("/packages", demo_chain().build()).await.status, 201);
     let running = Running::start(&server);
+    let gate = Gate::closed(&server, Operation::Start);
     let mut events = Client::connect(&running).await;
     events.write("GET /api/llcm/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     let mut stream = events.reply().await;
@@ -113,22 +115,25 @@ async fn stopping_waits_for_requests_in_flight_and_ends_what_has_no_end() {
     let mut client = Client::connect(&running).await;
     client.write("POST /instantiations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}").await;
     while !stream.contains("{\"event\":\"state\"") {
-        stream = events.reply().await;
-        assert!(!stream.is_empty(), "the events ended early");
+        let more = events.reply().await;
+        assert!(!more.is_empty(), "the events ended early");
+        stream.push_str(&more);
     }
     let address = running.address;
-    let stopped = tokio::spawn(async move {
-        let begun = Instant::now();
-        running.stop().await;
-        begun.elapsed()
-    });
+    let stopped = tokio::spawn(running.stop());
+    while !stream.ends_with("0\r\n\r\n") {
+        let more = events.reply().await;
+        assert!(!more.is_empty(), "the events have no end");
+        stream.push_str(&more);
+    }
+    // No container starts yet.
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert!(!stopped.is_finished(), "stopped before the request was done");
+    gate.open();
     let reply = client.reply().await;
     assert!(reply.starts_with("HTTP/1.1 201 "), "{reply}");
-    let end = events.rest().await;
-    assert!(end.ends_with("\r\n0\r\n\r\n") || end == "0\r\n\r\n", "{end}");
-    // The containers had only begun to start, which takes them 300 ms.
-    let took = tokio::time::timeout(Duration::from_secs(20), stopped).await.unwrap().unwrap();
-    assert!(took > Duration::from_millis(150), "stopped before the request was done: {took:?}");
+    assert_eq!(events.rest().await, "");
+    tokio::time::timeout(Duration::from_secs(30), stopped).await.unwrap().unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
 }
 
@@ -144,12 +149,17 @@ async fn slow() -> Server {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_does_not_wait_for_idle_connections() {
     let server = Server::start().await;
-    let running = Running::start(&server);
-    let mut client = Client::connect(&running).await;
-    client.write("GET /api/llcm/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-    assert!(client.reply().await.contains("{\"status\":\"ok\"}"));
-    let begun = Instant::now();
-    running.stop().await;
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    assert_eq!(client.rest().await, "", "the connection is closed");
+    let mut took = Vec::new();
+    // They are kept for five seconds otherwise; a busy machine gets another try.
+    while took.iter().all(|it| *it > Duration::from_secs(3)) {
+        assert!(took.len() < 3, "{took:?}");
+        let running = Running::start(&server);
+        let mut client = Client::connect(&running).await;
+        client.write("GET /api/llcm/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        assert!(client.reply().await.contains("{\"status\":\"ok\"}"));
+        let begun = Instant::now();
+        running.stop().await;
+        took.push(begun.elapsed());
+        assert_eq!(client.rest().await, "", "the connection is closed");
+    }
 }

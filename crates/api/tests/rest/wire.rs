@@ -1,10 +1,11 @@
 //! A server on a socket, and a client that writes what it is told to.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use llcm_api::{Listener, listen, serve};
+use llcm_runtime::simulated::{Call, Observer, Operation, When};
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -13,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::common::Server;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -74,6 +75,38 @@ impl Client {
         let mut bytes = Vec::new();
         tokio::time::timeout(PATIENCE, self.stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// Holds the calls of one operation back, right before their effect, until it is opened: what a test does meanwhile is
+/// done before, however long it takes. For tests on a runtime with several threads.
+pub(crate) struct Gate {
+    operation: Operation,
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub(crate) fn closed(server: &Server, operation: Operation) -> Arc<Self> {
+        let gate = Arc::new(Self { operation, is_open: Mutex::new(false), opened: Condvar::new() });
+        server.world.observe(Some(Arc::clone(&gate) as Arc<dyn Observer>));
+        gate
+    }
+
+    pub(crate) fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+}
+
+impl Observer for Gate {
+    fn at(&self, call: &Call, when: When) {
+        if call.operation == self.operation && when == When::Before {
+            // Not for ever: a runtime is not dropped before its threads are free, which a failed test would wait for.
+            let wait =
+                || self.opened.wait_timeout_while(self.is_open.lock().unwrap(), PATIENCE, |open| !*open);
+            drop(tokio::task::block_in_place(wait).unwrap());
+        }
     }
 }
 

@@ -6,11 +6,14 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use llcm_lifecycle::installation::installation_id;
 use llcm_lifecycle::request::{InstanceView, RequestView, ServiceRef, ServiceView, Upload};
 use llcm_lifecycle::store::memory::MemoryStore;
-use llcm_lifecycle::{Clock, Dialect, IdSource, LifecycleError, Orchestrator, Parts, Settings, Timestamp};
+use llcm_lifecycle::{
+    Backoff, Clock, Dialect, IdSource, LifecycleError, Orchestrator, Parts, Settings, Timestamp,
+};
 use llcm_names::{InstallationId, InstanceId, PackageHash};
 use llcm_runtime::Backend;
 use llcm_runtime::simulated::{self, World};
@@ -21,6 +24,12 @@ use uuid::Uuid;
 pub(crate) mod late;
 pub(crate) mod twice;
 pub(crate) mod two;
+
+/// What is stuck stays so until somebody asks for its end: a test that looks at it in between takes its time.
+pub(crate) fn retried_on_request() -> Settings {
+    let hour = Duration::from_secs(3600);
+    Settings { retry: Backoff { first: hour, longest: hour }, ..Settings::default() }
+}
 
 /// Every look at it is a millisecond later.
 #[derive(Debug, Default)]
