@@ -19,6 +19,10 @@ use crate::protocol::{Reply, Request, receive, send};
 /// How long the helper may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often a question is asked, since whoever is asked may just be ending: who was connected, who is connected to then, who
+/// is started then, and once more.
+const ATTEMPTS: usize = 4;
+
 /// A helper that is asked over its socket, and started where there is none.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -75,37 +79,43 @@ impl Client {
     }
 
     fn done(&self, request: &Request, descriptors: &[OwnedFd]) -> Result<(), LineError> {
+        match self.ask(request, descriptors, true)? {
+            Some(reply) => expect_done(reply),
+            None => Err(LineError::Helper("none runs".to_owned())),
+        }
+    }
+
+    fn ask_one_that_runs(&self, request: &Request) -> Result<Option<Reply>, LineError> {
+        self.ask(request, &[], false)
+    }
+
+    /// Asks the helper that runs. `None`: none does, and none was to be started.
+    fn ask(
+        &self,
+        request: &Request,
+        descriptors: &[OwnedFd],
+        start: bool,
+    ) -> Result<Option<Reply>, LineError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         // One that has nothing to do ends, maybe at this moment: what is connected may be gone, and so may the one that is
-        // found then; one that is started just now stays. A question may be asked twice: the answer is the same.
-        for attempt in 0..2 {
+        // connected to then, which was just going; one that is started stays. A question may be asked twice: the answer is
+        // the same.
+        for _ in 0..ATTEMPTS {
             if connection.is_none() {
                 *connection = self.connect()?;
             }
             if connection.is_none() {
-                break;
+                if !start {
+                    return Ok(None);
+                }
+                *connection = Some(self.start()?);
             }
-            match exchange(&mut connection, request, descriptors) {
-                Ok(reply) => return expect_done(reply),
-                Err(error) => log::debug!("attempt {attempt}: {error}"),
+            match exchange(&mut connection, request, descriptors)? {
+                Some(reply) => return Ok(Some(reply)),
+                None => log::debug!("the delay line's process has ended"),
             }
         }
-        *connection = match self.connect()? {
-            Some(stream) => Some(stream),
-            None => Some(self.start()?),
-        };
-        expect_done(exchange(&mut connection, request, descriptors)?)
-    }
-
-    fn ask_one_that_runs(&self, request: &Request) -> Result<Option<Reply>, LineError> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        if connection.is_some()
-            && let Ok(reply) = exchange(&mut connection, request, &[])
-        {
-            return Ok(Some(reply));
-        }
-        *connection = self.connect()?;
-        if connection.is_none() { Ok(None) } else { exchange(&mut connection, request, &[]).map(Some) }
+        Err(LineError::Helper("it has ended each time it was asked".to_owned()))
     }
 
     fn connect(&self) -> Result<Option<UnixStream>, LineError> {
@@ -168,24 +178,26 @@ fn connect(path: &Path) -> io::Result<Option<UnixStream>> {
     }
 }
 
-/// Asks and hears the answer; a connection on which that fails is given up.
+/// Asks and hears the answer; a connection on which that fails is given up. `None`: the helper has ended.
 fn exchange(
     connection: &mut Option<UnixStream>,
     request: &Request,
     descriptors: &[OwnedFd],
-) -> Result<Reply, LineError> {
-    let Some(stream) = connection else { return Err(LineError::Helper("no connection".to_owned())) };
+) -> Result<Option<Reply>, LineError> {
+    let Some(stream) = connection else { return Ok(None) };
     let answer = send(stream, request, descriptors).and_then(|()| receive::<Reply>(stream));
+    if let Ok(Some((reply, _))) = answer {
+        return Ok(Some(reply));
+    }
+    *connection = None;
     match answer {
-        Ok(Some((reply, _))) => Ok(reply),
-        Ok(None) => {
-            *connection = None;
-            Err(LineError::Helper("it has ended".to_owned()))
-        }
-        Err(error) => {
-            *connection = None;
-            Err(said("ask", &error))
-        }
+        Ok(_) => Ok(None),
+        Err(error) => match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+                Ok(None)
+            }
+            _ => Err(said("ask", &error)),
+        },
     }
 }
 
@@ -205,3 +217,6 @@ fn unexpected(reply: &Reply) -> LineError {
 fn said(what: &str, error: &io::Error) -> LineError {
     LineError::Helper(format!("{what}: {error}"))
 }
+
+#[cfg(test)]
+mod tests;

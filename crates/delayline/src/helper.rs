@@ -11,16 +11,18 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::Impairment;
 use crate::error::LineError;
 use crate::lines::Lines;
 use crate::protocol::{DESCRIPTORS, Reply, Request, receive, send};
@@ -74,13 +76,45 @@ fn play() -> Result<(), LineError> {
     // Two for each link; who needs more than is allowed is told when a link is put.
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    serve(&listener, &Arc::new(Lines::start()?))
+    serve(&listener, &Arc::new(Service::new(Lines::start()?)))
 }
 
-/// Serves until there has been no link for a while.
-fn serve(listener: &UnixListener, lines: &Arc<Lines>) -> Result<(), LineError> {
+/// What everybody is answered from who connects.
+struct Service {
+    lines: Lines,
+    /// Whether links can still be put. Who puts one holds it all the while.
+    open: RwLock<bool>,
+}
+
+impl Service {
+    fn new(lines: Lines) -> Self {
+        Self { lines, open: RwLock::new(true) }
+    }
+
+    /// Puts a link; `None` when it is too late for that.
+    fn put(
+        &self,
+        name: &str,
+        taps: [OwnedFd; DESCRIPTORS],
+        impairments: [Impairment; 2],
+    ) -> Option<Result<(), LineError>> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.then(|| self.lines.put(name, taps, impairments))
+    }
+
+    /// Ends it unless there is a link: `false`.
+    fn close(&self) -> bool {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        *open = !self.lines.is_empty();
+        !*open
+    }
+}
+
+/// Serves until there has been no link for a while. Nobody can connect after that, whoever else has the listening socket;
+/// those who have, and were not accepted, see when this process ends that it has.
+fn serve(listener: &UnixListener, service: &Arc<Service>) -> Result<(), LineError> {
     let mut idle = 0;
-    while idle < PATIENCE {
+    while idle < PATIENCE || !service.close() {
         let mut waited = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
         let ready = match poll(&mut waited, Some(&LOOK)) {
             Ok(count) => count > 0,
@@ -88,31 +122,36 @@ fn serve(listener: &UnixListener, lines: &Arc<Lines>) -> Result<(), LineError> {
             Err(error) => return Err(io::Error::from(error).into()),
         };
         // Its links are worth more than one who calls: what there are no means for is tried again.
-        if ready && attend(listener, lines).is_err() {
+        if ready && attend(listener, service).is_err() {
             std::thread::sleep(PAUSE);
         }
-        idle = if ready || !lines.is_empty() { 0 } else { idle + 1 };
+        idle = if ready || !service.lines.is_empty() { 0 } else { idle + 1 };
     }
-    Ok(())
+    Ok(shutdown(listener, Shutdown::Both).map_err(io::Error::from)?)
 }
 
 /// Lets a thread answer who has connected.
-fn attend(listener: &UnixListener, lines: &Arc<Lines>) -> io::Result<()> {
+fn attend(listener: &UnixListener, service: &Arc<Service>) -> io::Result<()> {
     let (stream, _) = listener.accept()?;
-    let lines = lines.clone();
+    let service = service.clone();
     std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         // Who was connected has ended, or speaks another language: either way it is over.
-        let _ = answer(&stream, &lines);
+        let _ = answer(&stream, &service);
     })?;
     Ok(())
 }
 
-fn answer(stream: &UnixStream, lines: &Lines) -> io::Result<()> {
+fn answer(stream: &UnixStream, service: &Service) -> io::Result<()> {
+    let lines = &service.lines;
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
     while let Some((request, descriptors)) = receive::<Request>(stream)? {
         let done = match request {
             Request::Put { name, impairments } => match <[_; DESCRIPTORS]>::try_from(descriptors) {
-                Ok(taps) => lines.put(&name, taps, impairments).map(|()| Reply::Done),
+                Ok(taps) => match service.put(&name, taps, impairments) {
+                    Some(put) => put.map(|()| Reply::Done),
+                    // As good as ended: another one is started.
+                    None => return Ok(()),
+                },
                 Err(_) => Err(LineError::Helper("a link has two devices".to_owned())),
             },
             Request::Set { name, impairments } => lines.set(&name, impairments).map(|()| Reply::Done),
@@ -128,3 +167,6 @@ fn answer(stream: &UnixStream, lines: &Lines) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,9 @@ fn a_helper_keeps_moving_frames_when_its_starter_is_gone() {
     let second = keeper();
     assert_eq!(second.list().unwrap()[0].impairments, [delayed(10 * MS); 2]);
     second.set("a-b", [delayed(2 * MS); 2]).unwrap();
-    assert!(one_way(&a, &b) < 9 * MS);
+    // This machine may be busy, and delay all but one of them.
+    let least = (0..9).map(|_| one_way(&a, &b)).min().unwrap();
+    assert!((2 * MS - MS / 2..9 * MS).contains(&least), "{least:?}");
     let unknown = second.set("other", [delayed(MS); 2]).unwrap_err();
     assert!(unknown.to_string().contains("other"), "{unknown}");
     // The devices go with their namespaces, the link with them, and then the helper.

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use llcm_netlink::{fdb, link};
-use llcm_runtime::{DriverResult, SegmentSpec};
+use llcm_netlink::{Device, fdb, link};
+use llcm_runtime::{DriverResult, ErrorKind, PortSpec, SegmentSpec};
 
+use crate::datacenter::Datacenter;
 use crate::installation::{Installation, State};
 use crate::names::port_device;
 use crate::port::join;
@@ -27,10 +28,7 @@ impl Installation {
         for end in &spec.ends {
             let Some(port) = state.records.ports().get(&end.port) else { continue };
             let Some(dc) = datacenters.get(&end.datacenter) else { continue };
-            let name = port_device(port.id);
-            if let Some(near) = dc.overlay.call("find port", &name, |socket| link::find(socket, &name))? {
-                join(port, dc, near.device(), state.view().segments_of(port))?;
-            }
+            join_present(port, dc, |near| join(port, dc, near, state.view().segments_of(port)))?;
         }
         let wires = state.view().wires_of(spec);
         self.wire(state, &wires)
@@ -72,6 +70,29 @@ impl Installation {
     }
 }
 
+/// Joins a port to its segments if its device is there. It goes with its container, at any time: when it has gone since it
+/// was looked up there is nothing to join, or another one.
+fn join_present(
+    port: &PortSpec,
+    dc: &Datacenter,
+    mut join: impl FnMut(Device) -> DriverResult<()>,
+) -> DriverResult<()> {
+    let name = port_device(port.id);
+    let find = || dc.overlay.call("find port", &name, |socket| link::find(socket, &name));
+    let mut found = find()?.map(|info| info.device());
+    while let Some(near) = found {
+        let joined = join(near);
+        match &joined {
+            Err(error) if error.kind == ErrorKind::NotFound => found = find()?.map(|info| info.device()),
+            _ => return joined,
+        }
+        if found == Some(near) {
+            return joined;
+        }
+    }
+    Ok(())
+}
+
 /// Lets a segment's tunnels forget addresses that its data centers have no more: whoever was learned there would not be
 /// reached until that is forgotten, minutes later, and what goes to all would go there, too.
 fn forget_others(segment: &SegmentSpec, datacenters: &Datacenters) -> DriverResult<()> {
@@ -89,3 +110,6 @@ fn forget_others(segment: &SegmentSpec, datacenters: &Datacenters) -> DriverResu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

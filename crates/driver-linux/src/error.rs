@@ -31,8 +31,11 @@ pub(crate) fn refused(error: &NetlinkError, operation: &'static str, target: &st
 impl<T> Context<T> for io::Result<T> {
     fn during(self, operation: &'static str, target: &str) -> DriverResult<T> {
         self.map_err(|error| {
-            let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-            explained(kind_of(errno), operation, target, &error.to_string())
+            let kind = match error.raw_os_error() {
+                None if error.kind() == io::ErrorKind::TimedOut => ErrorKind::Unavailable,
+                number => kind_of(number.map(Errno::from_raw_os_error)),
+            };
+            explained(kind, operation, target, &error.to_string())
         })
     }
 }
@@ -78,6 +81,13 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::Denied);
         assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
         assert!(error.to_string().starts_with("make network namespace llcm-00000000-dc1: "), "{error}");
+    }
+
+    #[test]
+    fn what_took_too_long_may_be_tried_again() {
+        let slow = io::Error::new(io::ErrorKind::TimedOut, "somebody has it");
+        let error = Err::<(), _>(slow).during("lock", "it").unwrap_err();
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Unavailable, "somebody has it"));
     }
 
     #[test]

@@ -13,15 +13,17 @@
 //! Docker drops what it does not know of everybody's packets, but for what the chain accepts that it keeps for others,
 //! `DOCKER-USER`. With translation, it gets a rule for each direction, marked with the table's name.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
 use ipnetwork::Ipv4Network;
 use llcm_names::{InstallationId, PortId};
+use llcm_netlink::forwarding::{self, Switch};
 use llcm_netlink::nf_tables::{
-    self, Base, Batch, Direction, ESTABLISHED, Expression, Hook, RELATED, Verdict,
+    self, Base, Batch, Direction, ESTABLISHED, Expression, Hook, MarkedRule, RELATED, Verdict,
 };
-use llcm_netlink::{Device, NetlinkError, Socket, forwarding, link, netns, route};
+use llcm_netlink::{Device, NetlinkError, Socket, link, netns, route};
 use llcm_runtime::{DriverError, DriverResult, ErrorKind, HostPort, HostSide, PortSpec};
 
 use crate::error::Context;
@@ -115,11 +117,9 @@ pub(crate) fn open(installation: &InstallationId, spec: &PortSpec, host: HostPor
         }
     }
     let table = table(installation, spec.id);
-    let write = || -> io::Result<bool> {
-        let mut socket = Socket::open_netfilter()?;
-        let chains = nf_tables::chains(&mut socket)?;
+    let write = forwarding::change(|socket, chains| {
         let mut batch = rules(&table, name, host, zone(spec.id));
-        let marked = nf_tables::marked_rules(&mut socket)?;
+        let marked = nf_tables::marked_rules(socket)?;
         if host.nat && !marked.iter().any(|rule| rule.mark == table) {
             let accept = Expression::Verdict(Verdict::Accept);
             for (door, _) in chains.iter().filter(|(_, chain)| chain == DOCKERS_DOOR) {
@@ -130,17 +130,13 @@ pub(crate) fn open(installation: &InstallationId, spec: &PortSpec, host: HostPor
             }
         }
         let there = |chain: &str| chains.iter().any(|(of, it)| *of == table && it == chain);
-        let switch_on = host.nat && !forwarding::is_on()?;
-        if switch_on && !there(forwarding::WAS_OFF) {
+        let is_off = host.nat && !forwarding::is_on()?;
+        if is_off && !there(forwarding::WAS_OFF) {
             batch.add_chain(&table, forwarding::WAS_OFF, None);
         }
-        batch.commit(&mut socket)?;
-        Ok(switch_on)
-    };
-    if write().during("set rules for", name)? {
-        forwarding::switch(true).during("switch on forwarding for", name)?;
-    }
-    Ok(())
+        Ok(Some((batch, if is_off { Switch::On } else { Switch::Stays })))
+    });
+    write.during("set rules for", name)
 }
 
 /// Takes back what [`open`] did for a port; one that is no port of the host has nothing.
@@ -156,29 +152,37 @@ pub(crate) fn close_all(installation: &InstallationId) -> DriverResult<()> {
 }
 
 fn remove_where(doomed: impl Fn(&str) -> bool) -> io::Result<()> {
-    // Without nf_tables, or without the privilege, there were never any.
-    let Ok(mut socket) = Socket::open_netfilter() else { return Ok(()) };
-    let Ok(chains) = nf_tables::chains(&mut socket) else { return Ok(()) };
-    let mut tables: Vec<&str> =
-        chains.iter().map(|(table, _)| table.as_str()).filter(|it| doomed(it)).collect();
-    tables.sort_unstable();
-    tables.dedup();
-    for table in tables {
-        // Again for each: the one before may have handed something over.
-        let chains = nf_tables::chains(&mut socket)?;
+    let read = || -> Result<_, NetlinkError> {
+        let mut socket = Socket::open_netfilter()?;
+        Ok((nf_tables::chains(&mut socket)?, nf_tables::marked_rules(&mut socket)?))
+    };
+    let (chains, marked) = match read() {
+        // Without nf_tables, or without the privilege, there were never any.
+        Err(error) if error.is_out_of_reach() => return Ok(()),
+        read => read?,
+    };
+    let names = chains.into_iter().map(|(table, _)| table).chain(marked.into_iter().map(|rule| rule.mark));
+    let tables: BTreeSet<String> = names.filter(|name| doomed(name)).collect();
+    tables.iter().try_for_each(|table| remove(table, nf_tables::marked_rules))
+}
+
+/// Removes a table, and the rules in tables of others that are marked with its name. `marked` lists those of everybody.
+fn remove(
+    table: &str,
+    mut marked: impl FnMut(&mut Socket) -> Result<Vec<MarkedRule>, NetlinkError>,
+) -> io::Result<()> {
+    forwarding::change(|socket, chains| {
         let mut batch = Batch::default();
-        if forwarding::hand_over(&mut batch, table, &chains) {
-            forwarding::switch(false)?;
+        let mut switch = Switch::Stays;
+        let is_there = chains.iter().any(|(owner, _)| owner == table);
+        if is_there {
+            switch = forwarding::hand_over(&mut batch, table, chains);
+            batch.delete_table(table);
         }
-        batch.delete_table(table);
-        let marked = nf_tables::marked_rules(&mut socket)?;
-        marked.iter().filter(|rule| rule.mark == *table).for_each(|rule| batch.delete_rule(rule));
-        match batch.commit(&mut socket) {
-            Err(error) if !error.is_absent() => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(())
+        let marked: Vec<_> = marked(socket)?.into_iter().filter(|rule| rule.mark == table).collect();
+        marked.iter().for_each(|rule| batch.delete_rule(rule));
+        Ok((is_there || !marked.is_empty()).then_some((batch, switch)))
+    })
 }
 
 /// The zone of a port: of 16 bits, never 0, which is that of everything else. Two ports that share one are
@@ -215,3 +219,6 @@ fn rules(table: &str, name: &str, host: HostPort, zone: u16) -> Batch {
     batch.add_rule(table, "forward", &[to, drop]);
     batch
 }
+
+#[cfg(test)]
+mod tests;

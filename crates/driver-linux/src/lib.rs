@@ -56,6 +56,8 @@ mod removal;
 mod routing;
 mod segment;
 mod shaping;
+#[cfg(test)]
+mod tests;
 mod traffic;
 mod trial;
 mod underlay;

@@ -7,11 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use llcm_netlink::netns::{throw_away, visit};
 use llcm_netlink::{NetlinkError, Socket};
 use llcm_runtime::{DriverResult, ErrorKind};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, UnmountFlags, fsconfig_create, fsmount,
@@ -19,6 +20,12 @@ use rustix::mount::{
 };
 
 use crate::error::Context;
+use crate::pause::pause;
+
+/// How long others may take to share the directory of namespaces, which are a few calls of the kernel's, and how often it
+/// is looked whether they have.
+const LOCKED: Duration = Duration::from_secs(20);
+const LOCK_PACE: Duration = Duration::from_millis(2);
 
 /// An open network namespace with a netlink socket in it.
 #[derive(Debug)]
@@ -199,19 +206,53 @@ impl NetnsDir {
     }
 
     /// Makes the directory and a shared mount of it, so that namespaces made here are seen, and can be
-    /// removed, in the mount namespaces of other programs.
+    /// removed, in the mount namespaces of other programs. Of several who do it at once each waits for the others, `ip netns`
+    /// among them: a second mount over the first would hide what is in it.
+    ///
+    /// # Errors
+    /// `Unavailable` when somebody else keeps the directory locked for 20 seconds.
     pub(crate) fn prepare(&self) -> DriverResult<()> {
         let share = || -> io::Result<()> {
             fs::create_dir_all(&self.0)?;
-            let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
-            match mount_change(&self.0, shared) {
-                Err(Errno::INVAL) => {
-                    mount_bind_recursive(&self.0, &self.0)?;
-                    Ok(mount_change(&self.0, shared)?)
-                }
-                other => Ok(other?),
-            }
+            let directory = File::open(&self.0)?;
+            lock(&directory)?;
+            let shared = self.share();
+            // Closing would not do: a program that another thread is just starting has the descriptor, too, and with it
+            // the lock.
+            let unlocked = flock(&directory, FlockOperation::Unlock);
+            shared?;
+            Ok(unlocked?)
         };
         share().during("prepare directory", &self.0.display().to_string())
     }
+
+    fn share(&self) -> io::Result<()> {
+        let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+        match mount_change(&self.0, shared) {
+            Err(Errno::INVAL) => {
+                mount_bind_recursive(&self.0, &self.0)?;
+                Ok(mount_change(&self.0, shared)?)
+            }
+            other => Ok(other?),
+        }
+    }
 }
+
+/// Takes the lock of a directory of namespaces, as `ip netns` does.
+fn lock(directory: &File) -> io::Result<()> {
+    let end = Instant::now() + LOCKED;
+    loop {
+        match flock(directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => pause(LOCK_PACE),
+            Err(Errno::WOULDBLOCK) => {
+                let message = format!("another program has kept it locked for {} s", LOCKED.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
+            Err(Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! Brings the filters of devices to what the wiring says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use llcm_names::DcName;
 use llcm_netlink::tc::{self, Action, Filter, Hook, Match};
-use llcm_netlink::{Device, NetlinkError, Socket, link};
+use llcm_netlink::{Device, LinkInfo, NetlinkError, Socket, link};
 use llcm_runtime::DriverResult;
 
 use crate::datacenter::Datacenter;
@@ -36,6 +36,8 @@ struct Layer {
 const OF_CHAINS: RangeInclusive<u16> = 1..=9_999;
 /// Those of the other filters, likewise. Programs before there were chains had them where chains are now.
 const OF_RULES: RangeInclusive<u16> = 10_000..=60_000;
+/// How often filters are set for devices that have gone by then.
+const ATTEMPTS: usize = 8;
 /// The loopback device of every namespace, which is down in those of data centers: what is sent out there is lost. A
 /// kernel need not have an action that drops.
 const NOWHERE: Device = Device(1);
@@ -58,7 +60,7 @@ impl Patches {
         let key = (wire.datacenter.clone(), wire.device.clone(), wire.hook);
         let known = self.0.remove(&key);
         let mut socket = datacenter.overlay.socket();
-        let patched = exchange(&mut socket, wire, known).during("patch", &wire.device)?;
+        let patched = exchange(&mut socket, wire, known, link::find).during("patch", &wire.device)?;
         if let Some(patched) = patched {
             self.0.insert(key, patched);
         }
@@ -66,17 +68,41 @@ impl Patches {
     }
 }
 
-/// Exchanges the filters of a wire's device. `None` when there is no such device.
+/// Exchanges the filters of a wire's device. `None` when there is no such device. Devices of ports go with their
+/// containers, at any time: when one has gone since it was looked up, by `find`, all are looked up again.
 fn exchange(
     socket: &mut Socket,
     wire: &Wire,
-    known: Option<Patched>,
+    mut known: Option<Patched>,
+    mut find: impl FnMut(&mut Socket, &str) -> Result<Option<LinkInfo>, NetlinkError>,
 ) -> Result<Option<Patched>, NetlinkError> {
-    let Some(info) = link::find(socket, &wire.device)? else { return Ok(None) };
-    let device = info.device();
+    let mut attempts = 1;
+    let mut seen = Names::look(socket, wire, &mut find)?;
+    while let Some(device) = seen.get(&wire.device) {
+        let error = match set(socket, wire, device, &seen, known.take()) {
+            Err(error) if error.is_absent() && attempts < ATTEMPTS => error,
+            other => return other.map(Some),
+        };
+        let now = Names::look(socket, wire, &mut find)?;
+        if now == seen {
+            return Err(error);
+        }
+        seen = now;
+        attempts += 1;
+    }
+    Ok(None)
+}
+
+/// Sets the filters of a wire's device, as devices have been seen.
+fn set(
+    socket: &mut Socket,
+    wire: &Wire,
+    device: Device,
+    seen: &Names,
+    known: Option<Patched>,
+) -> Result<Patched, NetlinkError> {
     let known = known.filter(|known| known.device == device);
-    let mut names = Names::default();
-    let [chains, rules] = [names.resolve(socket, &wire.chains)?, names.resolve(socket, &wire.rules)?];
+    let [chains, rules] = [seen.resolve(&wire.chains), seen.resolve(&wire.rules)];
     let found = match &known {
         Some(known) => known.chains.priority.into_iter().chain(known.rules.priority).collect(),
         None => tc::priorities(socket, device, wire.hook)?,
@@ -89,7 +115,7 @@ fn exchange(
     // What chains take no more goes on by rules that are up to date.
     let rules = exchange_layer(socket, at, OF_RULES, &found, known_rules, rules)?;
     let chains = exchange_layer(socket, at, OF_CHAINS, &found, known_chains, chains)?;
-    Ok(Some(Patched { device, chains, rules }))
+    Ok(Patched { device, chains, rules })
 }
 
 /// Exchanges the filters of one kind. `found`: the priorities at which the device has filters.
@@ -127,36 +153,45 @@ fn exchange_layer(
     Ok(Layer { priority, filters })
 }
 
-/// The devices of names that were looked up.
-#[derive(Default)]
+/// The devices of all names in a wire, as they were looked up.
+#[derive(Debug, PartialEq, Eq)]
 struct Names(BTreeMap<String, Option<Device>>);
 
 impl Names {
-    fn find(&mut self, socket: &mut Socket, name: &str) -> Result<Option<Device>, NetlinkError> {
-        if let Some(found) = self.0.get(name) {
-            return Ok(*found);
+    fn look(
+        socket: &mut Socket,
+        wire: &Wire,
+        find: &mut impl FnMut(&mut Socket, &str) -> Result<Option<LinkInfo>, NetlinkError>,
+    ) -> Result<Self, NetlinkError> {
+        let mut names = BTreeSet::from([wire.device.as_str()]);
+        for rule in wire.chains.iter().chain(&wire.rules) {
+            names.insert(&rule.target);
+            if let Match::From(name) = &rule.matches {
+                names.insert(name);
+            }
         }
-        let found = link::find(socket, name)?.map(|info| info.device());
-        self.0.insert(name.to_owned(), found);
-        Ok(found)
+        let look = |name: &str| Ok((name.to_owned(), find(socket, name)?.map(|info| info.device())));
+        names.into_iter().map(look).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn get(&self, name: &str) -> Option<Device> {
+        self.0.get(name).copied().flatten()
     }
 
     /// Filters for rules, without those that have to wait for their devices.
-    fn resolve(&mut self, socket: &mut Socket, rules: &[Rule]) -> Result<Vec<Filter>, NetlinkError> {
-        let mut filters = Vec::new();
-        for rule in rules {
+    fn resolve(&self, rules: &[Rule]) -> Vec<Filter> {
+        let filter = |rule: &Rule| {
             let from_is_there = match &rule.matches {
-                Match::From(name) => self.find(socket, name)?.is_some(),
+                Match::From(name) => self.get(name).is_some(),
                 Match::All | Match::To(_) | Match::Words(_) => true,
             };
-            let target = self.find(socket, &rule.target)?.or(rule.or_lose.then_some(NOWHERE));
-            if let Some(target) = target
-                && from_is_there
-            {
-                let action = if rule.copy { Action::Copy(target) } else { Action::Redirect(target) };
-                filters.push(Filter { matches: rule.matches.clone(), action });
-            }
-        }
-        Ok(filters)
+            let target = self.get(&rule.target).or(rule.or_lose.then_some(NOWHERE))?;
+            let action = if rule.copy { Action::Copy(target) } else { Action::Redirect(target) };
+            from_is_there.then(|| Filter { matches: rule.matches.clone(), action })
+        };
+        rules.iter().filter_map(filter).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

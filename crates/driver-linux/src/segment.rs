@@ -155,7 +155,11 @@ pub(crate) fn cut_frames(datacenters: &Datacenters, cuts: bool, all: bool) -> Dr
         }
         let devices = site.overlay.call("list devices of", site.overlay.name(), link::list)?;
         for device in devices.iter().filter(|it| it.kind == "vxlan") {
-            set_cutting(site, device, cuts)?;
+            match set_cutting(site, device, cuts) {
+                // It went with its segment meanwhile.
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                set => set?,
+            }
         }
     }
     Ok(())

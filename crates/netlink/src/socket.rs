@@ -63,6 +63,15 @@ impl NetlinkError {
         matches!(self.errno(), Some(Errno::NODEV | Errno::NOENT | Errno::SRCH | Errno::ADDRNOTAVAIL))
     }
 
+    /// Whether the kernel has nothing of the kind at all, or not for this program.
+    pub fn is_out_of_reach(&self) -> bool {
+        use rustix::io::Errno;
+        let denied = matches!(self.errno(), Some(Errno::PERM | Errno::ACCESS));
+        // Of a part of netlink that is not there `EINVAL` is said.
+        let unknown = [Errno::OPNOTSUPP, Errno::PROTONOSUPPORT, Errno::AFNOSUPPORT, Errno::INVAL];
+        denied || self.errno().is_some_and(|errno| unknown.contains(&errno))
+    }
+
     /// Whether the kernel says that the object is there already.
     pub fn is_present(&self) -> bool {
         self.errno() == Some(rustix::io::Errno::EXIST)

@@ -62,7 +62,7 @@ impl Ends {
         let address = SocketAddr::from(([10, 0, 0, if end == 0 { 1 } else { 2 }], 7));
         let socket =
             netns::visit(self.namespaces[end].as_fd(), || UdpSocket::bind(address)).unwrap().unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         socket.connect(SocketAddr::from(([10, 0, 0, if end == 0 { 2 } else { 1 }], 7))).unwrap();
         socket
     }

@@ -8,7 +8,7 @@ use llcm_runtime::{ChainEnd, ChainSpec, FrameMatch, NetworkDriver, SegmentKind};
 use llcm_topology::LinkProperties;
 
 use crate::bed::{Bed, E_LINE, Instance, Plug, dc, exec_ok, line, namespaces, segment_id, topology};
-use crate::sniff::{Sniffer, numbered, send};
+use crate::sniff::{Sniffer, numbered, send, stop_all};
 
 fn chain(instance: &Instance, id: u32, from: (u32, &str), to: (u32, &str), matches: &str) -> ChainSpec {
     let end = |(port, name): (u32, &str)| ChainEnd { port: PortId::new(port), datacenter: dc(name) };
@@ -121,7 +121,7 @@ async fn each_frame_goes_where_the_match_says() {
                 bed.network().chains().unwrap().ensure_chain(&spec).await.unwrap();
                 let [chained, rest] = [to, usual].map(|name| Sniffer::start(&bed.netns(name)));
                 send(&bed.netns(from), &frames);
-                let (chained, rest) = (chained.stop(), rest.stop());
+                let [chained, rest] = stop_all([chained, rest]);
                 let matches: FrameMatch = text.parse().unwrap();
                 let numbered = (0_u16..).zip(&frames);
                 let (taken, left): (Vec<_>, Vec<_>) = numbered.partition(|(_, frame)| matches.admits(frame));
@@ -145,23 +145,6 @@ async fn nothing_is_lost_when_chains_come_and_go() {
     attach(&mut bed, 1, "dc1", "a", &[1]).await;
     attach(&mut bed, 2, "dc3", "b", &[1]).await;
     bed.reaches("a", "10.0.0.2");
-    let mut ping = Command::new("ip");
-    ping.args([
-        "netns",
-        "exec",
-        &bed.netns("a"),
-        "ping",
-        "-n",
-        "-q",
-        "-i",
-        "0.002",
-        "-c",
-        "1500",
-        "-W",
-        "1",
-        "10.0.0.2",
-    ]);
-    let mut ping = ping.stdout(Stdio::piped()).spawn().unwrap();
     let specs = [
         ChainSpec {
             bidirectional: true,
@@ -172,20 +155,25 @@ async fn nothing_is_lost_when_chains_come_and_go() {
             ..chain(&instance, 9, (1, "dc1"), (2, "dc3"), "dl_type=0x0800,nw_proto=6,tp_dst=80")
         },
     ];
+    let netns = bed.netns("a");
+    let ping = "netns exec NETNS ping -n -q -i 0.002 -c 1500 -W 20 10.0.0.2".replace("NETNS", &netns);
     let mut rounds = 0;
-    while ping.try_wait().unwrap().is_none() {
-        let chains = bed.network().chains().unwrap();
-        for spec in &specs {
-            chains.ensure_chain(spec).await.unwrap();
+    // A busy machine has done few when the first pings are over.
+    while rounds < 4 {
+        let mut ping = Command::new("ip").args(ping.split(' ')).stdout(Stdio::piped()).spawn().unwrap();
+        while ping.try_wait().unwrap().is_none() {
+            let chains = bed.network().chains().unwrap();
+            for spec in &specs {
+                chains.ensure_chain(spec).await.unwrap();
+            }
+            for spec in &specs {
+                chains.remove_chain(&instance.owner, spec.id).await.unwrap();
+            }
+            rounds += 1;
         }
-        for spec in &specs {
-            chains.remove_chain(&instance.owner, spec.id).await.unwrap();
-        }
-        rounds += 1;
+        let said = String::from_utf8(ping.wait_with_output().unwrap().stdout).unwrap();
+        assert!(said.contains("1500 received"), "{rounds} rounds: {said}");
     }
-    let said = String::from_utf8(ping.wait_with_output().unwrap().stdout).unwrap();
-    assert!(rounds > 3, "{rounds}");
-    assert!(said.contains("1500 received"), "{rounds} rounds: {said}");
 }
 
 /// An E-Line that a program made before there were chains: its filter has the priority that those of chains have now.

@@ -25,7 +25,7 @@ async fn attach(bed: &mut Bed, port: u32, site: &str, segments: &[u32]) -> Strin
 /// Whether an echo request with so much data, which must not be cut into fragments, is answered.
 fn pings(bed: &Bed, from: &str, to: u32, size: &str) -> bool {
     let to = format!("10.0.0.{to}");
-    let argv = ["ping", "-n", "-M", "do", "-s", size, "-c", "2", "-i", "0.2", "-W", "1", &to];
+    let argv = ["ping", "-n", "-M", "do", "-s", size, "-c", "2", "-i", "0.2", "-W", "20", &to];
     exec(&bed.netns(from), &argv).status.success()
 }
 

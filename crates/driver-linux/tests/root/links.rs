@@ -6,7 +6,7 @@ use llcm_runtime::{NetworkDriver, SegmentKind};
 use llcm_topology::LinkProperties;
 
 use crate::bed::{Bed, exec, line, run, topology};
-use crate::traffic::{PLAIN, blast, pair};
+use crate::traffic::{PLAIN, blast_together, pair};
 
 #[tokio::test]
 async fn a_links_bandwidth_holds_for_all_segments_together() {
@@ -16,17 +16,21 @@ async fn a_links_bandwidth_holds_for_all_segments_together() {
     };
     pair(&mut bed, 1, 1500).await;
     pair(&mut bed, 2, 1500).await;
+    bed.reaches("c10", "10.0.0.2");
+    bed.reaches("c20", "10.0.0.2");
     let names = [10, 11, 20, 21].map(|port| bed.netns(&format!("c{port}")));
-    let time = Duration::from_secs(3);
-    let alone = blast(&names[0], &names[1], time);
-    let (first, second) = std::thread::scope(|scope| {
-        let first = scope.spawn(|| blast(&names[0], &names[1], time));
-        let second = scope.spawn(|| blast(&names[2], &names[3], time));
-        (first.join().unwrap(), second.join().unwrap())
-    });
-    println!("alone {alone:.1} Mb/s, together {first:.1} + {second:.1} Mb/s of 50");
-    assert!((38.0..50.5).contains(&alone), "{alone} Mb/s alone");
-    assert!((38.0..50.5).contains(&(first + second)), "{first} + {second} Mb/s together");
+    let pairs = [[names[0].as_str(), &names[1]], [&names[2], &names[3]]];
+    for together in [&pairs[..1], &pairs] {
+        // Never more than that; less only when the machine did not let it.
+        let all = (0..6).any(|_| {
+            let rates = blast_together(together, Duration::from_secs(3));
+            let sum: f64 = rates.iter().sum();
+            println!("{rates:.1?} Mb/s, together {sum:.1} of 50");
+            assert!(sum < 50.5, "{rates:?} Mb/s");
+            sum > 38.0
+        });
+        assert!(all, "the link is not used");
+    }
     let links = bed.network().links().await.unwrap();
     assert_eq!(links.len(), 1);
     assert!(links[0].up, "{links:?}");
@@ -42,7 +46,7 @@ async fn packets_of_the_links_size_pass_unfragmented() {
         pair(&mut bed, number, mtu).await;
         let size = (mtu - 28).to_string();
         let from = bed.netns(&format!("c{}", number * 10));
-        let output = exec(&from, &["ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", &size, "10.0.0.2"]);
+        let output = exec(&from, &["ping", "-n", "-c", "1", "-W", "20", "-M", "do", "-s", &size, "10.0.0.2"]);
         assert!(output.status.success(), "mtu {mtu}: {output:?}\n{}", bed.describe());
     }
     let underlay = format!("{}.ul", bed.dc_netns("dc1"));
@@ -118,11 +122,11 @@ async fn a_small_link_fragments_what_may_be_fragmented() {
     pair(&mut bed, 1, 1500).await;
     bed.reaches("c10", "10.0.0.2");
     let output =
-        exec(&bed.netns("c10"), &["ping", "-n", "-c", "2", "-W", "1", "-s", "1372", "-M", "do", "10.0.0.2"]);
+        exec(&bed.netns("c10"), &["ping", "-n", "-c", "2", "-W", "20", "-s", "1372", "-M", "do", "10.0.0.2"]);
     assert!(output.status.success(), "{output:?}\n{}", bed.describe());
     let output = exec(
         &bed.netns("c10"),
-        &["ping", "-n", "-c", "2", "-W", "1", "-s", "1472", "-M", "dont", "10.0.0.2"],
+        &["ping", "-n", "-c", "2", "-W", "20", "-s", "1472", "-M", "dont", "10.0.0.2"],
     );
     assert!(output.status.success(), "{output:?}\n{}", bed.describe());
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use llcm_names::{IfName, InstallationId, Owner, PortId};
 use llcm_netlink::link_kind::add_bridge;
 use llcm_netlink::{Socket, link, netns};
-use llcm_runtime::{ErrorKind, ManagementSpec, NetworkDriver, SegmentKind};
+use llcm_runtime::{ErrorKind, ManagementSpec, Neighbour, NetworkDriver, PortSpec, SegmentKind};
 
 use crate::bed::{Bed, E_LINE, Instance, Plug, dc, exec, exec_ok, run, single};
 
@@ -296,16 +296,20 @@ async fn the_first_packet_of_a_port_arrives_while_others_keep_the_kernel_busy() 
     let Some(mut bed) = Bed::new(&single()).await else { return };
     let instance = bed.instance(0);
     bed.ensure(&instance, 1, SegmentKind::ELan, &[(1, "dc1"), (2, "dc1")]).await;
-    bed.container("c1");
+    let c1 = bed.container("c1");
     let c2 = bed.container("c2");
-    bed.attach(&instance, &Plug { port: 1, container: "c1", ..PLUG }).await;
+    let first = Plug { port: 1, container: "c1", ..PLUG };
+    bed.attach(&instance, &first).await;
     let second = Plug { port: 2, container: "c2", address: "10.0.0.2/24", ..PLUG };
+    // They know each other, so that the first packet is the ping: nobody repeats it when it is lost.
+    let neighbour = Neighbour { address: [10, 0, 0, 1].into(), mac: bed.port(&instance, &first).mac };
+    let spec = PortSpec { neighbours: vec![neighbour], ..bed.port(&instance, &second) };
+    run("ip", &["-n", &c1, "neigh", "add", "10.0.0.2", "lladdr", &spec.mac.to_string(), "dev", "data"]);
     let others = Others::busy();
     let mut lost = 0;
     for _ in 0..20 {
-        bed.attach(&instance, &second).await;
-        // A request that is lost is repeated after a second.
-        let output = exec(&c2, &["ping", "-n", "-c", "1", "-W", "0.9", "10.0.0.1"]);
+        bed.network().attach(&spec, &bed.point("c2")).await.unwrap();
+        let output = exec(&c2, &["ping", "-n", "-c", "1", "-W", "20", "10.0.0.1"]);
         lost += u32::from(!output.status.success());
         bed.network().detach(&instance.owner, &dc("dc1"), PortId::new(2)).await.unwrap();
     }

@@ -117,7 +117,7 @@ async fn no_packet_is_lost_while_paths_change() {
             "-c",
             &pings.to_string(),
         ])
-        .args(["-W", "2", "10.0.1.2"])
+        .args(["-W", "20", "10.0.1.2"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -6,7 +6,7 @@ use llcm_names::MacAddr;
 use llcm_runtime::{NetworkDriver, SegmentKind, TreeRole};
 
 use crate::bed::{Bed, E_LINE, Plug, line};
-use crate::sniff::{Sniffer, numbered, send};
+use crate::sniff::{Sniffer, numbered, send, stop_all};
 
 const TREE: u32 = 3;
 
@@ -72,14 +72,14 @@ async fn check(far: &str) {
         }
     }
     // Broadcast, unknown and known receivers: once at everybody who is to hear it, never anywhere else.
-    let sniffers: Vec<_> = (2..=7).map(|port| Sniffer::start(&bed.netns(&format!("c{port}")))).collect();
+    let sniffers = [2, 3, 4, 5, 6, 7].map(|port| Sniffer::start(&bed.netns(&format!("c{port}"))));
     let own = mac(&bed, "c1");
     let unknown = [2, 0, 0, 0, 0, 0x99];
     let known = [3, 5].map(|port| mac(&bed, &format!("c{port}")));
     let frames =
         [[0xff; 6], unknown, known[0], known[1]].into_iter().zip(0..).map(|(to, n)| frame(n, to, own));
     send(&bed.netns("c1"), &frames.collect::<Vec<_>>());
-    let heard: BTreeMap<u32, _> = (2..=7).zip(sniffers.into_iter().map(Sniffer::stop)).collect();
+    let heard: BTreeMap<u32, _> = (2..=7).zip(stop_all(sniffers)).collect();
     let flooded = BTreeMap::from([(0, 1), (1, 1)]);
     for (port, known) in [(2, None), (3, Some(2)), (4, None), (5, Some(3))] {
         let mut expected = flooded.clone();

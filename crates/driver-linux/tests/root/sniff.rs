@@ -17,7 +17,7 @@ s.bind(('data', 0))
 print('ready', flush=True)
 last = False
 while True:
-    ready = select.select([s] if last else [s, sys.stdin], [], [], 0.3 if last else None)[0]
+    ready = select.select([s] if last else [s, sys.stdin], [], [], 1 if last else None)[0]
     if s in ready:
         frame, address = s.recvfrom(65536)
         if address[2] != socket.PACKET_OUTGOING and frame[-6:-2] == bytes.fromhex('b1acc0de'):
@@ -51,9 +51,8 @@ impl Sniffer {
         Self { child }
     }
 
-    /// How often each numbered frame was heard.
-    pub(crate) fn stop(mut self) -> BTreeMap<u16, usize> {
-        drop(self.child.stdin.take());
+    /// How often each numbered frame was heard, once nothing came for a second.
+    fn end(mut self) -> BTreeMap<u16, usize> {
         let mut heard = BTreeMap::new();
         for line in BufReader::new(self.child.stdout.take().unwrap()).lines() {
             *heard.entry(line.unwrap().parse().unwrap()).or_default() += 1;
@@ -69,6 +68,12 @@ impl Drop for Sniffer {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// What each has heard, all of them until the same time.
+pub(crate) fn stop_all<const N: usize>(mut sniffers: [Sniffer; N]) -> [BTreeMap<u16, usize>; N] {
+    sniffers.iter_mut().for_each(|sniffer| drop(sniffer.child.stdin.take()));
+    sniffers.map(Sniffer::end)
 }
 
 /// A frame with its number at the end.

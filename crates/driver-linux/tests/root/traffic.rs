@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::sync::{Barrier, OnceLock};
 use std::time::{Duration, Instant};
 
 use llcm_runtime::NetworkDriver;
@@ -55,27 +56,49 @@ fn uninterrupted<T>(mut call: impl FnMut() -> std::io::Result<T>) -> T {
     }
 }
 
-/// Sends as fast as it goes for a time; returns received megabits per second.
-pub(crate) fn blast(from: &str, to: &str, time: Duration) -> f64 {
+/// What nothing takes that still works, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A connection from one namespace to 10.0.0.2 in another.
+fn connection([from, to]: [&str; 2]) -> [TcpStream; 2] {
     let listener = within(to, || TcpListener::bind("0.0.0.0:5001").unwrap());
     let address = "10.0.0.2:5001".parse().unwrap();
-    let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(5));
-    let mut stream = within(from, || uninterrupted(connect));
-    stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
-    let (mut accepted, _) = uninterrupted(|| listener.accept());
-    accepted.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let stream = within(from, || uninterrupted(|| TcpStream::connect_timeout(&address, PATIENCE)));
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let (accepted, _) = uninterrupted(|| listener.accept());
+    accepted.set_read_timeout(Some(PATIENCE)).unwrap();
+    [stream, accepted]
+}
+
+/// Sends as fast as it goes from the first of each pair to the second, to all in the same time; returns megabits per second
+/// that arrived in that time.
+pub(crate) fn blast_together(pairs: &[[&str; 2]], time: Duration) -> Vec<f64> {
+    let connections: Vec<_> = pairs.iter().map(|pair| connection(*pair)).collect();
+    let (ready, began) = (Barrier::new(2 * pairs.len()), OnceLock::new());
+    let begin = || {
+        ready.wait();
+        *began.get_or_init(Instant::now)
+    };
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let chunk = vec![7; 64 * 1024];
-            let end = Instant::now() + time;
-            while Instant::now() < end {
-                stream.write_all(&chunk).unwrap();
-            }
-        });
-        let (start, mut bytes, mut buffer) = (Instant::now(), 0_u32, vec![0; 256 * 1024]);
-        while let length @ 1.. = uninterrupted(|| accepted.read(&mut buffer)) {
-            bytes += u32::try_from(length).unwrap();
-        }
-        f64::from(bytes) * 8.0 / 1e6 / start.elapsed().as_secs_f64()
+        let spawn = |[mut stream, mut accepted]: [TcpStream; 2]| {
+            scope.spawn(move || {
+                let chunk = vec![7; 64 * 1024];
+                let end = begin() + time;
+                while Instant::now() < end {
+                    stream.write_all(&chunk).unwrap();
+                }
+            });
+            scope.spawn(move || {
+                let (end, mut bytes, mut buffer) = (begin() + time, 0.0, vec![0; 256 * 1024]);
+                while let length @ 1.. = uninterrupted(|| accepted.read(&mut buffer)) {
+                    if Instant::now() <= end {
+                        bytes += f64::from(u32::try_from(length).unwrap());
+                    }
+                }
+                bytes * 8.0 / 1e6 / time.as_secs_f64()
+            })
+        };
+        let receiving: Vec<_> = connections.into_iter().map(spawn).collect();
+        receiving.into_iter().map(|one| one.join().unwrap()).collect()
     })
 }

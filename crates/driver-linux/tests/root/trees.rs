@@ -3,6 +3,7 @@
 use llcm_runtime::{NetworkDriver, SegmentKind, TreeRole};
 
 use crate::bed::{Bed, Plug, line, single};
+use crate::segments::{received, received_in_the_end};
 
 /// Attaches ends of (port, data center, role), all on one E-Tree.
 async fn plant(bed: &mut Bed, ends: &[(u32, &str, TreeRole)]) {
@@ -69,24 +70,21 @@ async fn frames_of_leaves_arrive_once_at_each_root() {
         (4, "dc3", TreeRole::Leaf),
     ];
     plant(&mut bed, &ends).await;
-    let count = |name: &str| -> u64 {
-        let path = "/sys/class/net/data/statistics/rx_packets";
-        crate::bed::exec_ok(&bed.netns(name), &["cat", path]).trim().parse().unwrap()
-    };
-    let names = ["c2", "c3", "c4"];
-    let before = names.map(count);
+    let names = ["c2", "c3", "c4"].map(|name| bed.netns(name));
+    let before = names.each_ref().map(|name| received(name));
     let script = "import socket\ns = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\ns.bind(('data', 0))\n\
                   s.send(b'\\xff' * 6 + bytes.fromhex('02000000000188b5') + bytes(46))";
     crate::bed::exec_ok(&bed.netns("c1"), &["python3", "-c", script]);
-    let after = names.map(count);
-    assert_eq!(after, [before[0] + 1, before[1] + 1, before[2]], "{}", bed.describe());
+    let wanted = [before[0] + 1, before[1] + 1, before[2]];
+    let after = [0, 1, 2].map(|index| received_in_the_end(&names[index], wanted[index]));
+    assert_eq!(after, wanted, "{}", bed.describe());
 }
 
 /// Whatever a leaf sends, no other leaf hears: to all, to groups, to receivers that nobody knows and to those that
 /// everybody knows. Roots hear it once, but for what is for another root alone.
 #[tokio::test]
 async fn no_frame_of_a_leaf_gets_to_another() {
-    use crate::sniff::{Sniffer, numbered, send};
+    use crate::sniff::{Sniffer, numbered, send, stop_all};
     use llcm_names::MacAddr;
     use std::collections::BTreeMap;
 
@@ -124,10 +122,10 @@ async fn no_frame_of_a_leaf_gets_to_another() {
             })
             .collect();
         let others: Vec<u32> = (1..=6).filter(|port| *port != from).collect();
-        let sniffers: Vec<_> =
-            others.iter().map(|port| Sniffer::start(&bed.netns(&format!("c{port}")))).collect();
+        let others: [u32; 5] = others.try_into().unwrap();
+        let sniffers = others.map(|port| Sniffer::start(&bed.netns(&format!("c{port}"))));
         send(&bed.netns(&format!("c{from}")), &frames);
-        let heard: BTreeMap<_, _> = others.into_iter().zip(sniffers.into_iter().map(Sniffer::stop)).collect();
+        let heard: BTreeMap<_, _> = others.into_iter().zip(stop_all(sniffers)).collect();
         for leaf in leaves.into_iter().filter(|leaf| *leaf != from) {
             assert_eq!(heard[&leaf], BTreeMap::new(), "c{from} to c{leaf}\n{}", bed.describe());
         }

@@ -12,7 +12,7 @@ use llcm_topology::{LinkProperties, Topology};
 use tokio::sync::Mutex;
 
 use crate::bed::{Bed, E_LINE, Plug, exec, run, single, topology};
-use crate::traffic::{PLAIN, blast, pair, within};
+use crate::traffic::{PLAIN, blast_together, pair, within};
 
 /// One after the other.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -70,10 +70,22 @@ fn replies(ping: Child) -> Vec<Reply> {
         .collect()
 }
 
-fn fastest(bed: &Bed, from: &str, to: &str) -> f64 {
-    let replies = replies(ping(bed, from, to, 30, "0.01"));
-    assert_eq!(replies.len(), 30, "{replies:?}\n{}", bed.describe());
-    replies.iter().map(|reply| reply.rtt).fold(f64::INFINITY, f64::min)
+/// The fastest of 30 pings; where it is not below what is wanted, of 30 more, for a machine can be busy that long.
+fn fastest(bed: &Bed, from: &str, to: &str, below: f64) -> f64 {
+    let mut fastest = f64::INFINITY;
+    for _ in 0..5 {
+        let replies = replies(ping(bed, from, to, 30, "0.01"));
+        assert_eq!(replies.len(), 30, "{replies:?}\n{}", bed.describe());
+        fastest = replies.iter().map(|reply| reply.rtt).fold(fastest, f64::min);
+        if fastest < below {
+            break;
+        }
+    }
+    fastest
+}
+
+fn blast(from: &str, to: &str, time: Duration) -> f64 {
+    blast_together(&[[from, to]], time)[0]
 }
 
 /// A third data center behind the second, on an E-Line with the first: 10.0.1.1 in c30, 10.0.1.2 in c31.
@@ -102,7 +114,7 @@ async fn delays_add_up_over_hops() {
         bed.network().prepare(&chain(delay_us.into())).await.unwrap();
         for (hops, from, to) in [(1, "c10", "10.0.0.2"), (2, "c30", "10.0.1.2")] {
             let wanted = f64::from(delay_us) / 1000.0 * 2.0 * f64::from(hops);
-            let fastest = fastest(&bed, from, to);
+            let fastest = fastest(&bed, from, to, wanted + 0.6);
             println!("{hops} hops of {delay_us} us: {fastest} ms of {wanted}");
             assert!((wanted - 0.2..wanted + 0.6).contains(&fastest), "{fastest} ms instead of {wanted}");
         }
@@ -118,14 +130,22 @@ async fn each_direction_is_delayed_on_its_own_and_deviates_within_bounds() {
     wanted.links[0].b.egress = PLAIN;
     let Some(mut bed) = Bed::new(&wanted).await else { return };
     pair(&mut bed, 1, 1500).await;
-    let seen = replies(ping(&bed, "c10", "10.0.0.2", 100, "0.02"));
-    assert_eq!(seen.len(), 100);
-    let mut times: Vec<f64> = seen.iter().map(|reply| reply.rtt).collect();
-    times.sort_by(f64::total_cmp);
-    println!("20 ± 5 ms: {:.1} to {:.1}, median {:.1}", times[0], times[99], times[50]);
-    // Of a hundred even draws one is in the lowest tenth, but for 1 run in 37,000; none is below.
-    assert!((14.9..16.6).contains(&times[0]), "{times:?}");
-    assert!(times[99] > 24.0, "{times:?}");
+    // A busy machine can delay each of a hundred, and only ever makes them slower.
+    let mut least = f64::INFINITY;
+    for _ in 0..5 {
+        let seen = replies(ping(&bed, "c10", "10.0.0.2", 100, "0.02"));
+        assert_eq!(seen.len(), 100);
+        let mut times: Vec<f64> = seen.iter().map(|reply| reply.rtt).collect();
+        times.sort_by(f64::total_cmp);
+        println!("20 ± 5 ms: {:.1} to {:.1}, median {:.1}", times[0], times[99], times[50]);
+        assert!(times[0] > 14.9 && times[99] > 24.0, "{times:?}");
+        least = least.min(times[0]);
+        // Of a hundred even draws one is in the lowest tenth, but for 1 run in 37,000.
+        if least < 16.6 {
+            break;
+        }
+    }
+    assert!(least < 16.6, "{least}");
 }
 
 #[tokio::test]
@@ -177,9 +197,9 @@ async fn changes_take_effect_at_once_and_lose_nothing() {
     let steps = [limited(0), limited(30_000), limited(10_000), delayed(40_000), delayed(0), PLAIN];
     let mut before = PLAIN;
     for after in steps {
-        // A busy machine may take its time: one of five changes has to be quick, none may lose anything.
+        // A busy machine may take its time: one of ten changes has to be quick, none may lose anything.
         let mut quickest = f64::INFINITY;
-        for _ in 0..5 {
+        for _ in 0..10 {
             bed.network().prepare(&topology(&["dc1", "dc2"], &[])).await.unwrap();
             bed.network().prepare(&two(before)).await.unwrap();
             quickest = quickest.min(change(&bed, before, after).await);
@@ -237,7 +257,7 @@ async fn losses_come_and_go_under_a_stream() {
     let rate = stream.await.unwrap();
     println!("{rate:.0} Mbit/s");
     assert!(rate > 5.0, "{rate}");
-    let fastest = fastest(&bed, "c10", "10.0.0.2");
+    let fastest = fastest(&bed, "c10", "10.0.0.2", 6.0);
     assert!((3.9..6.0).contains(&fastest), "{fastest}");
 }
 
@@ -254,7 +274,7 @@ async fn what_waits_in_a_link_arrives_though_others_take_its_place() {
     bed.reaches("c10", "10.0.0.2");
     let bind = |container: &str| within(&bed.netns(container), || UdpSocket::bind("0.0.0.0:7").unwrap());
     let (from, to) = (bind("c10"), bind("c11"));
-    to.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+    to.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let arrive = tokio::task::spawn_blocking(move || {
         let mut buffer = [0; 1500];
         for number in 0..120 {
@@ -280,7 +300,7 @@ async fn what_threads_of_a_program_delayed_goes_on_with_the_next_program() {
     bed.restart();
     // Threads end with their program, and the devices with them; the next one makes them again.
     bed.network().prepare(&two(delayed(5000))).await.unwrap();
-    let fastest = fastest(&bed, "c10", "10.0.0.2");
+    let fastest = fastest(&bed, "c10", "10.0.0.2", 11.0);
     assert!((9.9..11.0).contains(&fastest), "{fastest}");
 }
 
@@ -301,5 +321,5 @@ async fn all_is_emulated_where_there_are_means() {
     // Who speaks first does not have to ask for the other end's hardware address.
     let underlay = format!("{}.ul", bed.dc_netns("dc1"));
     assert!(run("ip", &["-n", &underlay, "neigh"]).contains("PERMANENT"));
-    assert!(exec(&underlay, &["ping", "-n", "-c", "1", "-W", "1", "127.0.0.1"]).status.success());
+    assert!(exec(&underlay, &["ping", "-n", "-c", "1", "-W", "20", "127.0.0.1"]).status.success());
 }

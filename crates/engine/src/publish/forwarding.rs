@@ -44,6 +44,10 @@ pub(super) fn is_allowed(engine: &str) -> io::Result<bool> {
         let sender = netns::visit(near.as_fd(), || UdpSocket::bind((from, PORT)))??;
         receiver.set_read_timeout(Some(PATIENCE))?;
         for _ in 0..ATTEMPTS {
+            // Whoever switches forwarding off for the host, since nobody needs it yet, does so for all interfaces.
+            for name in &names {
+                fs::write(format!("/proc/sys/net/ipv4/conf/{name}/forwarding"), "1")?;
+            }
             // Rules may refuse it by an answer instead of silence, which the next sending then tells.
             let sent = sender.send_to(b"llcm", (to, PORT));
             let arrived = receiver.recv_from(&mut [0; 8]);
@@ -62,8 +66,7 @@ pub(super) fn is_allowed(engine: &str) -> io::Result<bool> {
     result
 }
 
-/// A namespace, which lives as long as the file, behind a pair of interfaces; what comes from it is forwarded
-/// whatever the switch says. Gives its address, too.
+/// A namespace, which lives as long as the file, behind a pair of interfaces. Gives its address, too.
 fn end(host: &mut Socket, name: &str) -> io::Result<(File, Ipv4Addr)> {
     let namespace = netns::throw_away(|| File::open("/proc/thread-self/ns/net"))??;
     if let Some(left) = link::find(host, name)? {
@@ -71,7 +74,6 @@ fn end(host: &mut Socket, name: &str) -> io::Result<(File, Ipv4Addr)> {
     }
     let peer = Peer { name: "t0", netns: Some(namespace.as_fd()), mac: None };
     add_veth(host, name, 0, 1500, &peer)?;
-    fs::write(format!("/proc/sys/net/ipv4/conf/{name}/forwarding"), "1")?;
     let (above, below) = free(host, 0)?;
     raise(host, name, above)?;
     netns::visit(namespace.as_fd(), || -> io::Result<()> {
@@ -100,4 +102,41 @@ fn raise(socket: &mut Socket, name: &str, own: Ipv4Addr) -> io::Result<Device> {
     link::change(socket, found.device(), &link::Change { up: Some(true), ..link::Change::default() })?;
     address::add(socket, found.device(), pair(own)?)?;
     Ok(found.device())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_host_that_switches_it_off_meanwhile_forwards_all_the_same() {
+        if !rustix::process::geteuid().is_root() {
+            assert!(!std::env::var("LLCM_REQUIRE_SYSTEM_TESTS").is_ok_and(|it| it == "1"), "needs root");
+            println!("a_host_that_switches_it_off_meanwhile_forwards_all_the_same needs root: skipped");
+            return;
+        }
+        let over = AtomicBool::new(false);
+        let allowed = netns::throw_away(|| {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    // For the first of the attempts; a busy machine might lose the others, too.
+                    let mut last = None;
+                    while !over.load(Ordering::Relaxed) && last.is_none_or(|last| Instant::now() < last) {
+                        if last.is_none() && fs::exists("/proc/sys/net/ipv4/conf/lttestfar").unwrap() {
+                            last = Some(Instant::now() + PATIENCE);
+                        }
+                        fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+                        fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                });
+                let allowed = is_allowed("test");
+                over.store(true, Ordering::Relaxed);
+                allowed
+            })
+        });
+        assert!(allowed.unwrap().unwrap());
+    }
 }

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use llcm_netlink::Socket;
+use llcm_netlink::forwarding::{self, Switch};
 use llcm_netlink::nf_tables::{self, Batch};
-use llcm_netlink::{NetlinkError, Socket, forwarding};
 
 use super::bind::bind;
 use super::pair::{self, Names};
@@ -228,41 +229,43 @@ impl Ports {
     /// `wanted`: there are ports for other machines; `others`: rules can serve them.
     fn write(&self, ports: &[(Publish, Ipv4Addr)], wanted: bool, others: bool) -> io::Result<()> {
         let table = &self.names.table;
-        let read = || -> Result<_, NetlinkError> {
-            let mut socket = Socket::open_netfilter()?;
-            let chains = nf_tables::chains(&mut socket)?;
-            Ok((socket, chains))
+        let has = |chains: &[(String, String)], wanted: &str| {
+            chains.iter().any(|(owner, chain)| owner == table && chain == wanted)
         };
-        let (mut socket, chains) = match read() {
-            // A kernel without nf_tables has no rules to remove.
-            Err(_) if ports.is_empty() => return Ok(()),
-            read => read?,
-        };
-        let has = |wanted: &str| chains.iter().any(|(owner, chain)| owner == table && chain == wanted);
-        let mut batch = match ports {
-            [] if !has(PORTS) => return Ok(()),
-            [] => Batch::default(),
-            ports => rules::batch(table, &self.names.prefix, ports, others),
-        };
-        // Forwarding is switched back by the last engine that needs it; the empty chain goes from one to the next.
-        let switch_on = others && !forwarding::is_on()?;
-        let mut switch_off = false;
-        if switch_on {
-            batch.add_chain(table, forwarding::WAS_OFF, None);
-        } else if !wanted && has(forwarding::WAS_OFF) {
-            switch_off = forwarding::hand_over(&mut batch, table, &chains);
-            if !ports.is_empty() {
-                batch.delete_chain(table, forwarding::WAS_OFF);
+        if ports.is_empty() {
+            let read = || nf_tables::chains(&mut Socket::open_netfilter()?);
+            // Nobody waits for others who has nothing to remove: on a kernel without nf_tables, or as a program that may
+            // not see the rules, for example.
+            let chains = match read() {
+                Err(error) if error.is_out_of_reach() => return Ok(()),
+                read => read?,
+            };
+            if !has(&chains, PORTS) {
+                return Ok(());
             }
         }
-        if ports.is_empty() {
-            batch.delete_table(table);
-        }
-        if switch_off {
-            forwarding::switch(false)?;
-        }
-        batch.commit(&mut socket)?;
-        if switch_on { forwarding::switch(true) } else { Ok(()) }
+        forwarding::change(|_, chains| {
+            let mut batch = match ports {
+                [] if !has(chains, PORTS) => return Ok(None),
+                [] => Batch::default(),
+                ports => rules::batch(table, &self.names.prefix, ports, others),
+            };
+            // Forwarding is switched back by the last engine that needs it; the empty chain goes from one to the next.
+            let mut switch = Switch::Stays;
+            if others && !forwarding::is_on()? {
+                batch.add_chain(table, forwarding::WAS_OFF, None);
+                switch = Switch::On;
+            } else if !wanted && has(chains, forwarding::WAS_OFF) {
+                switch = forwarding::hand_over(&mut batch, table, chains);
+                if !ports.is_empty() {
+                    batch.delete_chain(table, forwarding::WAS_OFF);
+                }
+            }
+            if ports.is_empty() {
+                batch.delete_table(table);
+            }
+            Ok(Some((batch, switch)))
+        })
     }
 
     fn problem(&self, spec: &Spec, error: &EngineError) {
@@ -305,3 +308,6 @@ impl Ruled {
         Ok(allowed)
     }
 }
+
+#[cfg(test)]
+mod tests;
