@@ -123,7 +123,7 @@ impl ContainerDriver for EngineContainers {
         let attempt = Attempt::new("remove container", name.as_str());
         if self.is_damaged(attempt, owner, name)? {
             let text = name.to_string();
-            return self.call(attempt, move |engine| engine.remove(&text)).await;
+            return self.call(attempt, move |engine| engine.remove_damaged(&text).map(drop)).await;
         }
         if self.owned(attempt, owner, name).await?.is_none() {
             return Ok(());
@@ -172,7 +172,7 @@ impl ContainerDriver for EngineContainers {
         self.call(attempt, |engine| {
             // Nobody asks for those by an instance.
             for damaged in engine.damaged().iter().filter(|it| it.labels.is_none()) {
-                engine.remove(&damaged.name)?;
+                engine.remove_damaged(&damaged.name)?;
             }
             if engine.list()?.is_empty() && engine.damaged().is_empty() {
                 engine.remove_leftovers();

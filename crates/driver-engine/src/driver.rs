@@ -44,14 +44,7 @@ impl EngineContainers {
     pub fn new(engine: Arc<Engine>, options: EngineOptions, sources: Vec<Arc<dyn ImageSource>>) -> Self {
         let map = options.image_map.into_iter();
         let map = map.map(|(asked, taken)| (normal_reference(&asked), taken)).collect();
-        let driver = Self { engine, image_map: Arc::new(map), sources: sources.into() };
-        // What a killed program was fetching.
-        if let Err(error) = std::fs::remove_dir_all(driver.scratch())
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            log::warn!("{}: {error}", driver.scratch().display());
-        }
-        driver
+        Self { engine, image_map: Arc::new(map), sources: sources.into() }
     }
 
     /// The engine.
@@ -67,11 +60,6 @@ impl EngineContainers {
     /// What an image name stands for.
     pub(crate) fn meant<'a>(&'a self, reference: &'a str) -> &'a str {
         self.image_map.get(&normal_reference(reference)).map_or(reference, String::as_str)
-    }
-
-    /// Where images are put until they are loaded; emptied when a driver is made.
-    pub(crate) fn scratch(&self) -> PathBuf {
-        self.engine.state_dir().join("fetched")
     }
 
     /// Calls the engine on a thread that may block. The call goes on to its end when the caller gives up.

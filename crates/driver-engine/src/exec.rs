@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use llcm_engine::{EngineError, Session};
@@ -23,6 +23,9 @@ const CHUNK: usize = 16 << 10;
 const LAST_READS: usize = 128;
 /// How long each of them may take.
 const LAST_WAIT: Duration = Duration::from_millis(20);
+/// How long those of a terminal may take together. It ends with the last process that has it open, mostly the command, so
+/// this is for what others, left in the background, do not close.
+const TERMINAL_WAIT: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl Exec for EngineContainers {
@@ -84,24 +87,40 @@ async fn follow(mut session: Session, terminal: bool, sink: &mut dyn OutputSink)
             return Ok(ExecOutcome { exit_code: None });
         }
     }
-    // What it had written is there by now.
-    for (reader, stream) in [(&mut output, OutputStream::Stdout), (&mut errors, OutputStream::Stderr)] {
-        for _ in 0..LAST_READS {
-            let Some(bytes) = reader.last().await? else { break };
-            if !sink.write(OutputChunk { stream, bytes }).await {
-                break;
-            }
-        }
+    for (reader, stream) in [(output, OutputStream::Stdout), (errors, OutputStream::Stderr)] {
+        rest(reader, stream, sink).await?;
     }
     Ok(ExecOutcome { exit_code: code.map(i64::from) })
 }
 
+/// Hands on what an output has left after the command's end.
+async fn rest(mut reader: Reader, stream: OutputStream, sink: &mut dyn OutputSink) -> io::Result<()> {
+    let end = Instant::now() + reader.last_wait;
+    for _ in 0..LAST_READS {
+        // What a pipe has left is there; a terminal's has to come through its thread.
+        let wait = end.saturating_duration_since(Instant::now()).max(LAST_WAIT);
+        let bytes = match tokio::time::timeout(wait, reader.next()).await {
+            Ok(bytes) => bytes?,
+            Err(_elapsed) => break,
+        };
+        if bytes.is_empty() || !sink.write(OutputChunk { stream, bytes }).await {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// One of a command's outputs.
-struct Reader(Option<Receiver>);
+struct Reader {
+    pipe: Option<Receiver>,
+    /// How long what the command has written may take to come after its end.
+    last_wait: Duration,
+}
 
 impl Reader {
     fn new(file: Option<File>) -> io::Result<Self> {
-        file.map(Receiver::from_file).transpose().map(Self)
+        let pipe = file.map(Receiver::from_file).transpose()?;
+        Ok(Self { pipe, last_wait: LAST_WAIT })
     }
 
     /// The output of a terminal, by a thread that copies it: there is no other way to wait for one that is safe.
@@ -112,23 +131,23 @@ impl Reader {
             let _ = io::copy(&mut master, &mut writer);
         };
         std::thread::Builder::new().name("terminal".to_owned()).spawn(copy)?;
-        Receiver::from_owned_fd(reader.into()).map(|receiver| Self(Some(receiver)))
+        Ok(Self { pipe: Some(Receiver::from_owned_fd(reader.into())?), last_wait: TERMINAL_WAIT })
     }
 
     fn is_open(&self) -> bool {
-        self.0.is_some()
+        self.pipe.is_some()
     }
 
     /// The next bytes; none at the end.
     async fn next(&mut self) -> io::Result<Vec<u8>> {
-        let Some(pipe) = &self.0 else { return Ok(Vec::new()) };
+        let Some(pipe) = &self.pipe else { return Ok(Vec::new()) };
         loop {
             pipe.readable().await?;
             let mut bytes = Vec::with_capacity(CHUNK);
             match pipe.try_read_buf(&mut bytes) {
                 Ok(count) => {
                     if count == 0 {
-                        self.0 = None;
+                        self.pipe = None;
                     }
                     return Ok(bytes);
                 }
@@ -137,13 +156,57 @@ impl Reader {
             }
         }
     }
+}
 
-    /// The next bytes after the command's end; `None` when there are no more of its own.
-    async fn last(&mut self) -> io::Result<Option<Vec<u8>>> {
-        // A terminal's output takes a moment through its thread; that of a pipe is there.
-        match tokio::time::timeout(LAST_WAIT, self.next()).await {
-            Ok(bytes) => bytes.map(|bytes| Some(bytes).filter(|bytes| !bytes.is_empty())),
-            Err(_elapsed) => Ok(None),
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Taken(Vec<u8>);
+
+    #[async_trait]
+    impl OutputSink for Taken {
+        async fn write(&mut self, chunk: OutputChunk) -> bool {
+            self.0.extend(chunk.bytes);
+            true
         }
+    }
+
+    /// What is taken of an output that has a word in it when the command ends, and how long it took. A second word comes
+    /// after `late`, if at all. Somebody in the background keeps it open, if `kept`.
+    async fn left(last_wait: Duration, late: Option<Duration>, kept: bool) -> (String, Duration) {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"first ").unwrap();
+        let held = kept.then(|| writer.try_clone().unwrap());
+        let thread = std::thread::spawn(move || {
+            let Some(late) = late else { return };
+            std::thread::sleep(late);
+            writer.write_all(b"late").unwrap();
+        });
+        let reader = Reader { pipe: Some(Receiver::from_owned_fd(reader.into()).unwrap()), last_wait };
+        let (mut taken, start) = (Taken::default(), Instant::now());
+        rest(reader, OutputStream::Stdout, &mut taken).await.unwrap();
+        let waited = start.elapsed();
+        drop(held);
+        thread.join().unwrap();
+        (String::from_utf8(taken.0).unwrap(), waited)
+    }
+
+    #[tokio::test]
+    async fn what_a_terminal_has_left_is_waited_for() {
+        let late = Some(Duration::from_millis(300));
+        assert_eq!(left(TERMINAL_WAIT * 10, late, false).await.0, "first late");
+        // Not for ever: somebody in the background may keep it open.
+        let (text, waited) = left(TERMINAL_WAIT, None, true).await;
+        assert_eq!(text, "first ");
+        assert!((TERMINAL_WAIT..TERMINAL_WAIT * 5).contains(&waited), "{waited:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_pipe_has_left_is_there() {
+        assert_eq!(left(LAST_WAIT, None, true).await.0, "first ");
     }
 }

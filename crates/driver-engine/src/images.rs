@@ -106,7 +106,7 @@ async fn bring(
     meant: &str,
     progress: &dyn Progress,
 ) -> DriverResult<bool> {
-    let parent = driver.scratch();
+    let parent = driver.engine.scratch_dir();
     let made = tokio::fs::create_dir_all(&parent)
         .await
         .and_then(|()| tempfile::Builder::new().prefix("image-").tempdir_in(&parent));

@@ -8,13 +8,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
-use rustix::time::Timespec;
 
 use crate::error::{Context as _, EngineError};
+use crate::patience;
 use crate::powers::Power;
 use crate::spec::{DEFAULT_PERIOD_US, Limits};
+
+/// How long processes may take to leave a group after the container's end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the controllers of this machine are, and the group that holds those of the containers.
 #[derive(Debug, Clone, Default)]
@@ -168,19 +172,16 @@ impl Cgroups {
     pub(crate) fn remove(&self, name: &str) -> Result<(), EngineError> {
         for hierarchy in self.usable() {
             let group = hierarchy.join(&self.parent).join(name);
-            // The last process may not have left it yet when its end is known.
-            let mut left = 100_u8;
-            loop {
-                match fs::remove_dir(&group) {
-                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy && left > 0 => {
-                        left -= 1;
-                        pause();
-                    }
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(error).context("remove cgroup", &group);
-                    }
-                    _ => break,
+            // The last process may not have left it yet when its end is known: the container's, or a helper of a
+            // command in it, which has to learn of the end first. Groups of version 1 cannot be waited for.
+            let busy = |removed: &io::Result<()>| {
+                removed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
+            };
+            match patience::until(PATIENCE, busy, || fs::remove_dir(&group)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).context("remove cgroup", &group);
                 }
+                _ => {}
             }
         }
         Ok(())
@@ -335,13 +336,6 @@ fn make_dir(path: &Path) -> Result<(), EngineError> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error).context("make cgroup", path),
         _ => Ok(()),
     }
-}
-
-/// Ten milliseconds: the kernel has no way to wait for a group of version 1 to be empty.
-fn pause() {
-    let time = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
-    // A signal makes it shorter, which does no harm.
-    let _ = rustix::event::poll(&mut [], Some(&time));
 }
 
 #[cfg(test)]

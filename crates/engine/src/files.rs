@@ -4,12 +4,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Context as _, EngineError};
+use crate::patience;
 
 /// Makes a directory and its parents, readable by the owner alone; an existing one is left as it is.
 pub(crate) fn make_private_dir(path: &Path) -> Result<(), EngineError> {
@@ -96,16 +99,24 @@ impl Drop for Lock {
     }
 }
 
-/// Opens the lock file `path` and locks it until the returned lock is dropped; `None` when somebody else has
-/// it and `wait` is false.
-pub(crate) fn lock(path: &Path, wait: bool) -> Result<Option<Lock>, EngineError> {
+/// Opens the lock file `path` and locks it until the returned lock is dropped. Waits as long as somebody else has it.
+pub(crate) fn lock(path: &Path) -> Result<Lock, EngineError> {
     let file = open_lock(path)?;
-    let operation =
-        if wait { FlockOperation::LockExclusive } else { FlockOperation::NonBlockingLockExclusive };
-    match flock(&file, operation) {
-        Ok(()) => Ok(Some(Lock(file))),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(error).context("lock", path),
+    flock(&file, FlockOperation::LockExclusive).context("lock", path)?;
+    Ok(Lock(file))
+}
+
+/// As [`lock`]; `None` when somebody else has it for longer than `patience`.
+pub(crate) fn try_lock(path: &Path, patience: Duration) -> Result<Option<Lock>, EngineError> {
+    take(open_lock(path)?, path, patience)
+}
+
+/// Locks what has been opened.
+fn take(file: File, path: &Path, patience: Duration) -> Result<Option<Lock>, EngineError> {
+    let is_taken = |result: &rustix::io::Result<()>| *result == Err(Errno::WOULDBLOCK);
+    match patience::until(patience, is_taken, || flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        taken => taken.context("lock", path).map(|()| Some(Lock(file))),
     }
 }
 
@@ -123,14 +134,10 @@ fn open_lock(path: &Path) -> Result<File, EngineError> {
 /// Locks a directory itself, which needs no file and shuts nobody out who locks a file in it.
 ///
 /// # Errors
-/// `InUse` when another program has locked it.
+/// `InUse` when another program has locked it and does not go away within a second.
 pub(crate) fn lock_directory(path: &Path) -> Result<Lock, EngineError> {
     let directory = File::open(path).context("open", path)?;
-    match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock(directory)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(in_use(path)),
-        Err(error) => Err(error).context("lock", path),
-    }
+    take(directory, path, patience::MOMENT)?.ok_or_else(|| in_use(path))
 }
 
 /// Two programs want one directory.
@@ -143,5 +150,30 @@ pub(crate) fn remove_tree(path: &Path) -> Result<(), EngineError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("remove directory", path),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a program does that was just being started when the one that has the lock was killed.
+    #[test]
+    fn a_lock_that_somebody_has_for_a_moment() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("lock");
+        let held = (lock(&file).unwrap(), lock_directory(home.path()).unwrap());
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(held);
+        });
+        let lock = try_lock(&file, patience::MOMENT).unwrap();
+        let directory = lock_directory(home.path()).unwrap();
+        assert!(lock.is_some());
+        // Whoever keeps it shuts others out.
+        assert!(try_lock(&file, Duration::ZERO).unwrap().is_none());
+        assert!(matches!(lock_directory(home.path()), Err(EngineError::InUse { .. })));
+        drop((lock, directory));
+        assert!(try_lock(&file, Duration::ZERO).unwrap().is_some());
     }
 }

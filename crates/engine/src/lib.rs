@@ -56,6 +56,7 @@ mod ids;
 pub mod image;
 mod lost;
 mod namespaces;
+mod patience;
 mod powers;
 mod process;
 mod program;

@@ -33,6 +33,8 @@ mod outside;
 mod outsider;
 #[path = "system/publish.rs"]
 mod publish;
+#[path = "system/races.rs"]
+mod races;
 #[path = "system/refused.rs"]
 mod refused;
 #[path = "system/republish.rs"]
@@ -121,6 +123,7 @@ fn all() -> Vec<Test> {
         limits::TESTS,
         logs::TESTS,
         orphans::TESTS,
+        races::TESTS,
     ]
     .concat()
 }

@@ -71,6 +71,10 @@ impl Engine {
         // One that has ended, and whose parent has not taken note of it, was found, too.
         self.notice_ends();
         self.settle_ports()?;
+        let processes: Vec<_> =
+            self.containers().values().filter_map(|container| container.live().process.clone()).collect();
+        // In one program, an engine may have been closed before this one was opened.
+        self.ends.find_lost_commands(processes.iter().map(|process| &**process));
         // Only now: nobody else gives ports back while they are taken over.
         for container in self.containers().values() {
             let live = container.live();

@@ -1,7 +1,7 @@
 //! A container in memory.
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::EngineError;
@@ -28,14 +28,23 @@ pub(super) struct Live {
     pub(super) management: Option<Ipv4Addr>,
     /// Whether all that follows from its end is done; whoever looks at it tries it again.
     pub(super) settled: bool,
-    /// A removed container may still be held by a caller that waits.
-    pub(super) removed: bool,
+    pub(super) removal: Removal,
+}
+
+/// How far a container's removal is. One that is removed may still be held by callers that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removal {
+    No,
+    /// It cannot be started any more, unless the removal fails.
+    Begun,
+    /// What is there of its name, on disk and elsewhere, is another container's.
+    Done,
 }
 
 impl Live {
     /// Of one that does not run, or runs already.
     pub(super) fn new(state: State, process: Option<Arc<Process>>, management: Option<Ipv4Addr>) -> Self {
-        Self { state, process, management, settled: true, removed: false }
+        Self { state, process, management, settled: true, removal: Removal::No }
     }
 }
 
@@ -94,9 +103,5 @@ impl Container {
         let status = Status::from(&live.state);
         let (network, management) = (self.network(&live.state), live.management);
         Inspected { spec: self.kept.spec.clone(), status, network, management, log: self.log() }
-    }
-
-    pub(super) fn is(&self, directory: &Path) -> bool {
-        self.directory == directory
     }
 }

@@ -48,10 +48,18 @@ impl Engine {
         self.damaged_ones().insert(name.clone(), Damaged { name, reason, labels, directory });
     }
 
-    /// Removes a damaged container; whether there was one of that name.
-    pub(super) fn remove_damaged(&self, name: &str) -> Result<bool, EngineError> {
-        let Some(Damaged { directory, .. }) = self.damaged_ones().get(name).cloned() else {
+    /// Removes a damaged container; whether there was one of that name. One that is not damaged is left alone.
+    ///
+    /// # Errors
+    /// `System` when something cannot be removed; a further call goes on.
+    pub fn remove_damaged(&self, name: &str) -> Result<bool, EngineError> {
+        if !self.damaged_ones().contains_key(name) {
             return Ok(false);
+        }
+        let _one_at_a_time = self.removing_damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Damaged { directory, .. }) = self.damaged_ones().get(name).cloned() else {
+            // Somebody else was faster, and what is there of that name now is another one.
+            return Ok(true);
         };
         let state = read_json::<State>(&directory.join("state.json")).ok().flatten();
         if let Some(State::Running(id)) = &state

@@ -1,7 +1,8 @@
 //! Ends of containers: noticed by a thread of its own as they happen, and by every call that looks at a container.
 //!
 //! The thread waits for descriptors of processes (epoll(7)), one for each container that runs. Whoever is first, it or
-//! a call, does all that follows from an end while it holds the container's lock; the other one finds it done.
+//! a call, does all that follows from an end while it holds the container's lock; the other one finds it done. The thread
+//! reaps helpers as well (`helpers`).
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -18,7 +19,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::time::Timespec;
 
 use super::Engine;
-use super::container::{Container, Live};
+use super::container::{Container, Live, Removal};
+use super::helpers::ToReap;
 use crate::cgroup::Cgroups;
 use crate::error::{Context as _, EngineError};
 use crate::process::Process;
@@ -64,7 +66,7 @@ impl Engine {
 /// The thread; ended by dropping.
 #[derive(Debug)]
 pub(super) struct Ends {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Closed to end the thread.
     end: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
@@ -72,13 +74,15 @@ pub(super) struct Ends {
 
 /// What the thread and the engine have both.
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     cgroups: Arc<Cgroups>,
     ports: Arc<Ports>,
-    epoll: OwnedFd,
+    pub(super) epoll: OwnedFd,
     /// Containers whose end has not been noticed, by their process's descriptor. It is open as long: the container
     /// has it until then.
     running: Mutex<BTreeMap<u64, Arc<Container>>>,
+    /// Children of this program, likewise.
+    pub(super) children: Mutex<BTreeMap<u64, ToReap>>,
     subscribers: Mutex<Vec<Sender<Ended>>>,
 }
 
@@ -94,6 +98,7 @@ impl Ends {
             ports: Arc::clone(ports),
             epoll,
             running: Mutex::default(),
+            children: Mutex::default(),
             subscribers: Mutex::default(),
         });
         let work = {
@@ -136,7 +141,7 @@ impl Drop for Ends {
 }
 
 /// What the kernel and the thread call a process by.
-fn key(process: &Process) -> u64 {
+pub(super) fn key(process: &Process) -> u64 {
     u64::from(process.descriptor().as_raw_fd().unsigned_abs())
 }
 
@@ -156,7 +161,7 @@ impl Shared {
             if ended.contains(&QUIT) {
                 return;
             }
-            ended.retain(|key| !self.notice_by_key(*key));
+            ended.retain(|key| !self.reap(*key) && !self.notice_by_key(*key));
         }
     }
 
@@ -171,6 +176,10 @@ impl Shared {
 
     /// Takes in that the process of a container has ended, if it has, and does what follows from it.
     fn notice(&self, container: &Container, live: &mut Live) -> Result<(), EngineError> {
+        if live.removal == Removal::Done {
+            // All is done, and what has its name now is another one's.
+            return Ok(());
+        }
         let shown = &container.directory;
         let noticed = match live.process.clone() {
             Some(process) if process.ended(Some(Duration::ZERO)).context("look at", shown)? => {
@@ -195,7 +204,8 @@ impl Shared {
     /// Writes an end down and gives back what the container had; all of it, whatever fails.
     fn settle(&self, container: &Container, live: &mut Live) -> Result<(), EngineError> {
         let spec = &container.kept.spec;
-        let written = if live.removed { Ok(()) } else { container.write_state(&live.state) };
+        let written =
+            if live.removal == Removal::Begun { Ok(()) } else { container.write_state(&live.state) };
         let withdrawn = self.ports.withdraw(spec);
         let removed = self.cgroups.remove(&spec.name);
         let settled = written.and(withdrawn).and(removed);

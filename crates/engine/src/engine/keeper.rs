@@ -32,6 +32,9 @@ const RECORD: u64 = 16;
 /// The thread sleeps so long after each look: a container that writes without end costs a hundred looks a second.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
+/// So often a log is looked at before it is cut, at most: one that grows all the time would never be.
+const LOOKS: u32 = 16;
+
 /// Directories of containers by the kernel's number of the watch on their log.
 type Watched = Arc<Mutex<BTreeMap<i32, PathBuf>>>;
 
@@ -155,13 +158,28 @@ fn look(directory: &Path, limit: u64) -> io::Result<()> {
     if length > limit || noted > limit { rotate(directory) } else { Ok(()) }
 }
 
-/// Moves a log and its times to second files in place of what was there. What a container writes between the
-/// copy and the cut, a few microseconds, is lost.
+/// Moves a log and its times to second files in place of what was there; see [`crate::Options::log_bytes`].
 pub(super) fn rotate(directory: &Path) -> io::Result<()> {
-    let (log, times) = (directory.join("log"), directory.join(TIMES));
-    fs::copy(&log, directory.join(OLDER_LOG))?;
+    rotate_after(directory, || {})
+}
+
+/// `copied` is called each time that all there was has been copied.
+fn rotate_after(directory: &Path, mut copied: impl FnMut()) -> io::Result<()> {
+    let times = directory.join(TIMES);
+    let mut log = OpenOptions::new().read(true).write(true).open(directory.join("log"))?;
+    let older = directory.join(OLDER_LOG);
+    let mut older = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(older)?;
+    let mut length = 0;
+    for _ in 0..LOOKS {
+        length += io::copy(&mut log, &mut older)?;
+        copied();
+        // What comes between this look and the cut is lost.
+        if log.metadata()?.len() <= length {
+            break;
+        }
+    }
     // The writers append, so they go on at the new end.
-    OpenOptions::new().write(true).open(&log)?.set_len(0)?;
+    log.set_len(0)?;
     match fs::rename(&times, directory.join(OLDER_TIMES)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -216,5 +234,29 @@ mod tests {
             keeper.forget(&directory);
             fs::remove_dir_all(&directory).unwrap();
         }
+    }
+
+    #[test]
+    fn what_comes_while_a_log_is_copied_is_copied_too() {
+        let home = tempfile::tempdir().unwrap();
+        let write = |text: &str| {
+            let log = OpenOptions::new().append(true).create(true).open(home.path().join("log"));
+            log.unwrap().write_all(text.as_bytes()).unwrap();
+        };
+        let read = |name: &str| fs::read_to_string(home.path().join(name)).unwrap();
+        write("first\n");
+        fs::write(home.path().join(OLDER_LOG), "something longer from before\n").unwrap();
+        let mut late = vec!["third\n", "second\n"];
+        rotate_after(home.path(), || late.pop().into_iter().for_each(write)).unwrap();
+        assert_eq!((read(OLDER_LOG).as_str(), read("log").as_str()), ("first\nsecond\nthird\n", ""));
+        // One that grows at each look is cut all the same.
+        let mut looks = 0;
+        write("first\n");
+        rotate_after(home.path(), || {
+            looks += 1;
+            write("more\n");
+        })
+        .unwrap();
+        assert_eq!((read("log").as_str(), looks), ("", LOOKS));
     }
 }

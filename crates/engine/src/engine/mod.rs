@@ -2,8 +2,8 @@
 //!
 //! All calls block; an asynchronous program makes them on threads for that. Calls on different containers go on
 //! side by side, those on one container one after another, but for [`Engine::wait`], which does not hold others
-//! up. Two threads are the engine's own as long as it is open: one keeps logs, one notices ends. A third one, from
-//! the first published port on, is the proxy.
+//! up. Two threads are the engine's own as long as it is open: one keeps logs, one notices ends and reaps helpers. A
+//! third one, from the first published port on, is the proxy.
 
 mod admission;
 mod adopt;
@@ -11,11 +11,13 @@ mod container;
 mod damaged;
 mod ends;
 mod exec;
+mod helpers;
 mod keeper;
 mod logs;
 mod ports;
 mod run;
 mod session;
+mod stop;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -31,19 +33,22 @@ pub use session::Session;
 
 use crate::cgroup::Cgroups;
 use crate::error::{Context as _, EngineError};
-use crate::files::{Lock, in_use, lock, make_private_dir, owned, remove_tree, with_own_group, write_json};
+use crate::files::{
+    Lock, in_use, make_private_dir, owned, remove_tree, try_lock, with_own_group, write_json,
+};
 use crate::host_sockets::{HostSockets, OwnNamespace};
 use crate::ids::Ids;
 use crate::image::store::ImageStore;
 use crate::image::{HostTools, ImageLimits};
 use crate::namespaces::remove_network;
+use crate::patience;
 use crate::powers::Powers;
 use crate::program::Helper;
 use crate::publish::PublishVia;
 use crate::publish::ports::Ports;
 use crate::record::{Inspected, Kept, State, VERSION};
 use crate::spec::{Spec, check_name, check_state_path};
-use container::{Container, Live};
+use container::{Container, Live, Removal};
 
 /// How an engine works.
 #[derive(Debug, Clone)]
@@ -60,7 +65,9 @@ pub struct Options {
     /// Tools that containers of the built-in image have; `None`: only the host's own programs.
     pub host_tools: Option<HostTools>,
     /// Bytes of a container's log after which it is moved to a second file beside the first, `log.1`, in place of
-    /// what was there.
+    /// what was there. What is written at that very moment is lost: between the last look at the log's length and its
+    /// cut, which is some microseconds, unless this program has to wait for the processor there; of a container that
+    /// writes without a pause, what it writes while that is copied.
     pub log_bytes: u64,
     /// Which way ports are published.
     pub publish: PublishVia,
@@ -97,9 +104,10 @@ pub struct Engine {
     containers: Mutex<BTreeMap<String, Arc<Container>>>,
     /// Those whose files cannot be read, by name.
     damaged: Mutex<BTreeMap<String, Damaged>>,
+    /// Held while one of them is removed.
+    removing_damaged: Mutex<()>,
     /// Names of containers being made, which takes a while and must not hold others up.
     making: Mutex<BTreeSet<String>>,
-    lingering: session::Lingering,
     keeper: keeper::Keeper,
     ends: ends::Ends,
     _lock: Lock,
@@ -109,10 +117,11 @@ impl Engine {
     /// Opens the engine's directory and adopts the containers that run from earlier.
     ///
     /// The program becomes a subreaper (prctl(2), `PR_SET_CHILD_SUBREAPER`): the containers' processes become its
-    /// children, so that it is told how they end. Other orphans of its children come to it, too.
+    /// children, so that it is told how they end. Other orphans of its children come to it, too; the engine reaps those that
+    /// are commands in containers.
     ///
     /// # Errors
-    /// `InUse` when another program has the directory; `Conflict` when another user may write to it; `System` when it
+    /// `InUse` when another program has the directory and does not give it up within a second; `Conflict` when another user may write to it; `System` when it
     /// cannot be used; `Invalid` when the program is not root, not even in a user namespace (see [`crate::rootless`]), or the
     /// path cannot be used in mount options.
     pub fn open(options: Options) -> Result<Self, EngineError> {
@@ -125,8 +134,9 @@ impl Engine {
         check_state_path(&options.state_dir)?;
         let host_tools = options.host_tools.map(HostTools::resolved).transpose()?;
         let options = Options { state_dir: owned(&options.state_dir)?, host_tools, ..options };
-        let held = lock(&options.state_dir.join("lock"), false)?;
+        let held = try_lock(&options.state_dir.join("lock"), patience::MOMENT)?;
         let lock = held.ok_or_else(|| in_use(&options.state_dir))?;
+        remove_tree(&scratch_dir(&options.state_dir))?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .context("become subreaper for", &options.state_dir)?;
         let ids = Ids::read().context("read the users of", &options.state_dir)?;
@@ -151,8 +161,8 @@ impl Engine {
             powers,
             containers: Mutex::default(),
             damaged: Mutex::default(),
+            removing_damaged: Mutex::default(),
             making: Mutex::default(),
-            lingering: session::Lingering::default(),
             keeper,
             ends,
             _lock: lock,
@@ -165,6 +175,13 @@ impl Engine {
     #[must_use]
     pub fn state_dir(&self) -> &Path {
         &self.options.state_dir
+    }
+
+    /// A directory for images until they are loaded, on the file system of the store; made by who uses it. What is left
+    /// in it goes when the engine is opened.
+    #[must_use]
+    pub fn scratch_dir(&self) -> PathBuf {
+        scratch_dir(&self.options.state_dir)
     }
 
     /// What this engine can do here, and why not.
@@ -270,6 +287,9 @@ impl Engine {
     pub fn network(&self, name: &str) -> Result<PathBuf, EngineError> {
         let container = self.container(name)?;
         let mut live = container.live();
+        if live.removal != Removal::No {
+            return Err(not_found(name));
+        }
         self.notice_end(&container, &mut live)?;
         if live.process.is_none() {
             self.make_ready(&container, &mut live)?;
@@ -294,7 +314,7 @@ impl Engine {
     /// When it has ended and that cannot be written down.
     pub fn inspect(&self, name: &str) -> Result<Option<Inspected>, EngineError> {
         let Some(container) = self.containers().get(name).cloned() else { return Ok(None) };
-        self.refresh(&container).map(Some)
+        self.refresh(&container)
     }
 
     /// Describes all containers, by name.
@@ -303,7 +323,7 @@ impl Engine {
     /// When one has ended and that cannot be written down.
     pub fn list(&self) -> Result<Vec<Inspected>, EngineError> {
         let all: Vec<_> = self.containers().values().cloned().collect();
-        all.iter().map(|container| self.refresh(container)).collect()
+        all.iter().filter_map(|container| self.refresh(container).transpose()).collect()
     }
 
     /// Removes what the engine has outside of its directory and shares among containers. Call it when no
@@ -314,15 +334,15 @@ impl Engine {
         let _ = self.settle_ports();
     }
 
-    fn refresh(&self, container: &Container) -> Result<Inspected, EngineError> {
+    /// `None` when it was removed since it was looked up.
+    fn refresh(&self, container: &Container) -> Result<Option<Inspected>, EngineError> {
         let mut live = container.live();
         self.notice_end(container, &mut live)?;
-        Ok(container.inspected(&live))
+        Ok((live.removal != Removal::Done).then(|| container.inspected(&live)))
     }
 
     fn container(&self, name: &str) -> Result<Arc<Container>, EngineError> {
-        let missing = || EngineError::NotFound { kind: "container", name: name.to_owned() };
-        self.containers().get(name).cloned().ok_or_else(missing)
+        self.containers().get(name).cloned().ok_or_else(|| not_found(name))
     }
 
     /// The table is changed by single calls only, so a panic elsewhere leaves it whole.
@@ -339,4 +359,12 @@ impl Engine {
     fn containers_dir(&self) -> PathBuf {
         self.options.state_dir.join("containers")
     }
+}
+
+fn not_found(name: &str) -> EngineError {
+    EngineError::NotFound { kind: "container", name: name.to_owned() }
+}
+
+fn scratch_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("fetched")
 }

@@ -1,4 +1,4 @@
-//! Starting, waiting for, stopping and removing containers.
+//! Starting containers and waiting for them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,8 +15,8 @@ use std::time::Duration;
 use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::Signal;
 
-use super::Engine;
-use super::container::{Container, Live};
+use super::container::{Container, Live, Removal};
+use super::{Engine, not_found};
 use crate::capability::Capability;
 use crate::error::{Context as _, EngineError};
 use crate::files::write_json;
@@ -36,18 +36,19 @@ impl Engine {
     /// written to its file system is there again, and its log goes on.
     ///
     /// # Errors
-    /// `Start` with what failed inside, a program that is not there, say; `Conflict` when it runs or somebody else
-    /// has a port that it publishes.
+    /// `Start` with what failed inside, a program that is not there, say; `Conflict` when it runs, when another container has a
+    /// port that it publishes, and when somebody else on this machine has one and does not give it up within a second.
     pub fn start(&self, name: &str) -> Result<(), EngineError> {
         let container = self.container(name)?;
         if !container.kept.spec.publish.is_empty() {
             self.notice_ends();
+            self.check_ports(&container)?;
         }
         let mut live = container.live();
-        self.notice_end(&container, &mut live)?;
-        if live.removed {
-            return Err(EngineError::NotFound { kind: "container", name: name.to_owned() });
+        if live.removal != Removal::No {
+            return Err(not_found(name));
         }
+        self.notice_end(&container, &mut live)?;
         if live.process.is_some() {
             let problem = "runs already: stop it first";
             return Err(EngineError::Conflict { kind: "container", name: name.to_owned(), problem });
@@ -204,75 +205,6 @@ impl Engine {
             }
         }
     }
-
-    /// Asks a container to stop with the image's stop signal and kills it after `grace`; at once when its first
-    /// process does not handle that signal, since the kernel would not deliver it. One that does not run is fine.
-    ///
-    /// # Errors
-    /// `NotFound`, `System`.
-    pub fn stop(&self, name: &str, grace: Duration) -> Result<(), EngineError> {
-        let container = self.container(name)?;
-        let Some(process) = container.live().process.clone() else { return Ok(()) };
-        let shown = &container.directory;
-        let signal = stop_signal(&container.kept.image.config.stop_signal);
-        if !grace.is_zero() && process.handles(signal) {
-            process.signal(signal).context("stop", shown)?;
-            process.ended(Some(grace)).context("wait for", shown)?;
-        }
-        self.kill(name)
-    }
-
-    /// Kills a container and all its processes and waits for the end. One that does not run is fine.
-    ///
-    /// # Errors
-    /// `NotFound`, `System`; `Start` never.
-    pub fn kill(&self, name: &str) -> Result<(), EngineError> {
-        let container = self.container(name)?;
-        let process = container.live().process.clone();
-        // What could not be done after an earlier end is tried again.
-        let Some(process) = process else { return self.notice_end(&container, &mut container.live()) };
-        let shown = &container.directory;
-        process.signal(Signal::KILL).context("kill", shown)?;
-        if !process.ended(Some(PATIENCE)).context("wait for", shown)? {
-            return Err(EngineError::Conflict {
-                kind: "container",
-                name: name.to_owned(),
-                problem: "was killed and does not end: a process in it waits for the kernel",
-            });
-        }
-        self.notice_end(&container, &mut container.live())
-    }
-
-    /// Removes a container and all it has written; kills it first. One that is not there is fine.
-    ///
-    /// # Errors
-    /// `System` when something cannot be removed; a further call goes on.
-    pub fn remove(&self, name: &str) -> Result<(), EngineError> {
-        if self.remove_damaged(name)? {
-            return Ok(());
-        }
-        let Some(container) = self.containers().get(name).cloned() else { return Ok(()) };
-        // It cannot be started again meanwhile, and how it ends need not be written down.
-        container.live().removed = true;
-        if let Err(error) = self.kill(name) {
-            container.live().removed = false;
-            return Err(error);
-        }
-        // Held, so that nobody gives it a network meanwhile.
-        let _live = container.live();
-        self.cgroups.remove(name)?;
-        self.ports.release(&container.kept.spec)?;
-        if container.kept.spec.network.is_none() {
-            crate::namespaces::remove_network(&container.network_file())?;
-        }
-        self.keeper.forget(&container.directory);
-        crate::files::remove_tree(&container.directory)?;
-        let mut containers = self.containers();
-        if containers.get(name).is_some_and(|it| it.is(&container.directory)) {
-            containers.remove(name);
-        }
-        Ok(())
-    }
 }
 
 impl Container {
@@ -334,20 +266,5 @@ fn make_fifo(path: &PathBuf) -> Result<(), EngineError> {
     match rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
         Err(error) => Err(error).context("make FIFO", path),
-    }
-}
-
-/// By name or number; anything else means the usual one.
-fn stop_signal(text: &str) -> Signal {
-    let name = text.strip_prefix("SIG").unwrap_or(text);
-    match name {
-        "HUP" | "1" => Signal::HUP,
-        "INT" | "2" => Signal::INT,
-        "QUIT" | "3" => Signal::QUIT,
-        "KILL" | "9" => Signal::KILL,
-        "USR1" | "10" => Signal::USR1,
-        "USR2" | "12" => Signal::USR2,
-        "WINCH" | "28" => Signal::WINCH,
-        _ => Signal::TERM,
     }
 }

@@ -6,8 +6,7 @@ use std::io::{BufReader, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
@@ -24,21 +23,16 @@ use crate::helper::{ENTER, Report};
 use crate::process::Process;
 use crate::program::start_helper;
 
-/// Helpers that go on for what their processes have left in the background; reaped when another one starts.
-pub(super) type Lingering = Arc<Mutex<Vec<Child>>>;
-
 /// A process in a container. Dropping it lets the process go on, with its output read and thrown away; one with a
 /// terminal is hung up on.
 #[derive(Debug)]
 pub struct Session {
     output: Option<File>,
     errors: Option<File>,
-    /// The terminal, held until the end is known: hanging up would end the helper, which is to tell it.
+    /// The terminal: who has read enough of it has not hung up yet.
     _terminal: Option<File>,
     control: Control,
     process: Process,
-    helper: Option<Child>,
-    lingering: Lingering,
 }
 
 impl Engine {
@@ -68,7 +62,8 @@ impl Engine {
         let launch = read_json::<Launch>(&container.directory.join(LAUNCH_FILE))?;
         let cgroups = launch.map(|launch| launch.cgroups).unwrap_or_default();
         let terminal = exec.terminal;
-        let enter = Enter { pid: process.id.pid, start_time: process.id.start_time, cgroups, run, terminal };
+        let helper = terminal.then(|| self.options.helper.clone());
+        let enter = Enter { pid: process.id.pid, start_time: process.id.start_time, cgroups, run, helper };
         let shown = &container.directory;
         let (ours, theirs) = UnixStream::pair().context("make a socket for", shown)?;
         ours.set_read_timeout(Some(PATIENCE)).context("set up", shown)?;
@@ -77,7 +72,7 @@ impl Engine {
         let (program, stdin) = (&self.options.helper, Stdio::from(OwnedFd::from(theirs)));
         let helper = start_helper(program, &[OsStr::new(ENTER)], stdin, streams.theirs.0, streams.theirs.1)
             .context("start", &program.program)?;
-        let mut helper = Reaped { helper: Some(helper), lingering: Arc::clone(&self.lingering) };
+        self.ends.look_after(helper, &process).context("hold the helper for", shown)?;
         let mut request =
             serde_json::to_vec(&enter).map_err(std::io::Error::from).context("encode", shown)?;
         request.push(b'\n');
@@ -101,8 +96,6 @@ impl Engine {
             errors: streams.errors,
             control,
             process,
-            helper: helper.helper.take(),
-            lingering: Arc::clone(&self.lingering),
         })
     }
 }
@@ -156,31 +149,6 @@ impl Session {
     pub fn kill(&self) -> Result<(), EngineError> {
         self.process.signal(Signal::KILL).context("kill", Path::new("a process"))
     }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        reap(&self.lingering, self.helper.take());
-    }
-}
-
-/// A helper that is reaped in the end, whatever comes between.
-struct Reaped {
-    helper: Option<Child>,
-    lingering: Lingering,
-}
-
-impl Drop for Reaped {
-    fn drop(&mut self) {
-        reap(&self.lingering, self.helper.take());
-    }
-}
-
-/// Reaps those that have ended, and keeps the others for the next time.
-fn reap(lingering: &Lingering, helper: Option<Child>) {
-    let mut all = lingering.lock().unwrap_or_else(PoisonError::into_inner);
-    all.extend(helper);
-    all.retain_mut(|helper| matches!(helper.try_wait(), Ok(None)));
 }
 
 /// The two sides of a process's output.

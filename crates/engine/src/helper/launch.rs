@@ -80,6 +80,7 @@ pub(crate) struct Enter {
     pub(crate) start_time: u64,
     pub(crate) cgroups: Vec<PathBuf>,
     pub(crate) run: Run,
-    /// Whether standard output is a terminal, which becomes the process's own.
-    pub(crate) terminal: bool,
+    /// Where standard output is a terminal, which becomes the process's own: how the helper starts a further one, which
+    /// becomes the process.
+    pub(crate) helper: Option<Helper>,
 }

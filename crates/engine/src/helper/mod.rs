@@ -19,6 +19,7 @@ mod mounts;
 mod privileges;
 mod seccomp;
 mod second;
+mod terminal;
 pub(crate) mod user;
 
 pub(crate) use second::DEFAULT_PATH;
@@ -51,6 +52,7 @@ pub(crate) enum Report {
 pub(crate) const FIRST: &str = "first";
 pub(crate) const SECOND: &str = "second";
 pub(crate) const ENTER: &str = "enter";
+const LEAD: &str = "lead";
 pub(crate) const PAUSE: &str = "pause";
 pub(crate) const PAUSED: &str = "paused";
 pub(crate) const TRIAL: &str = "trial";
@@ -75,6 +77,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(FIRST) => first::play(&directory, &mut control),
         Some(SECOND) => second::play(&directory, &mut control),
         Some(ENTER) => enter::play(&mut control),
+        Some(LEAD) => terminal::lead(&mut control),
         Some(PAUSE) => rootless::play_pause(&directory),
         Some(PAUSED) => rootless::play_paused(&mut control),
         Some(TRIAL) => rootless::play_trial(&directory),

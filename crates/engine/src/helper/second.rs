@@ -38,7 +38,7 @@ pub(super) fn play(directory: &Path, control: &mut File) -> Result<(), EngineErr
 
 /// A run with its program and user looked up in the container.
 pub(super) struct Prepared {
-    program: PathBuf,
+    pub(super) program: PathBuf,
     environment: Vec<(OsString, OsString)>,
     working_dir: PathBuf,
     pub(super) identity: user::Identity,

@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 mod import;
 mod list;
@@ -29,7 +30,7 @@ use super::layer::{Budget, unpack};
 use super::manifest::{Described, describe, hex_of};
 use super::{HOST_IMAGE, HostTools, Image, ImageError, ImageLimits, host, normal_reference};
 use crate::error::{Context as _, EngineError};
-use crate::files::{Lock, lock, lock_shared, make_private_dir, read_json, remove_tree, write_json};
+use crate::files::{Lock, lock, lock_shared, make_private_dir, read_json, remove_tree, try_lock, write_json};
 
 /// A layer's directory is named by so many digits of its digest: all layers of a container must fit into the
 /// 4096 bytes that the kernel takes as options of a mount. 128 bits leave no second one to be found.
@@ -171,7 +172,7 @@ impl ImageStore {
 
     /// Removes what a program that was killed was unpacking, unless another one is at it now.
     pub(crate) fn sweep(&self) -> Result<(), EngineError> {
-        match lock(&self.root.join("lock"), false)? {
+        match try_lock(&self.root.join("lock"), Duration::ZERO)? {
             Some(_lock) => self.empty_staging().map(drop),
             None => Ok(()),
         }
@@ -236,7 +237,7 @@ impl ImageStore {
         if name == HOST_IMAGE {
             // It appears whole, by one rename; only making it must not happen twice at once.
             let is_made = host::is_made(&self.layers_dir(), &self.host_tools);
-            let _lock = if is_made { None } else { self.lock()? };
+            let _lock = if is_made { None } else { Some(self.lock()?) };
             return host::make(&self.layers_dir(), &self.host_tools);
         }
         let missing = || EngineError::NotFound { kind: "image", name: reference.to_owned() };
@@ -291,8 +292,8 @@ impl ImageStore {
         self.root.join("images").join(format!("{}.json", id.trim_start_matches("sha256:")))
     }
 
-    fn lock(&self) -> Result<Option<Lock>, EngineError> {
-        lock(&self.root.join("lock"), true)
+    fn lock(&self) -> Result<Lock, EngineError> {
+        lock(&self.root.join("lock"))
     }
 
     fn removal_lock(&self) -> PathBuf {

@@ -61,7 +61,7 @@ fn what_a_killed_program_was_unpacking_is_swept() {
     fs::create_dir_all(&half).unwrap();
     {
         // Somebody is at it.
-        let _lock = lock(&it.directory.path().join("store/lock"), true).unwrap();
+        let _lock = lock(&it.directory.path().join("store/lock")).unwrap();
         it.store.sweep().unwrap();
         assert!(half.is_dir());
     }

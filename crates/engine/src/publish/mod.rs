@@ -8,7 +8,7 @@
 //! Reading order: this file, `ports` (what is published now), `bind` and `proxy`; `pair`, `rules` and
 //! `forwarding` (the rules).
 
-mod bind;
+pub(crate) mod bind;
 mod forwarding;
 mod pair;
 pub(crate) mod ports;
@@ -101,7 +101,7 @@ impl Publish {
     }
 
     /// Whether both would need the same port of the same address.
-    fn clashes(&self, other: &Self) -> bool {
+    pub(crate) fn clashes(&self, other: &Self) -> bool {
         let addresses = match (self.address(), other.address()) {
             (Some(one), Some(other)) => {
                 one == other

@@ -19,12 +19,14 @@ mod trial;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context as _, EngineError};
 use crate::files::{Lock, lock_directory, make_private_dir, owned, read_json, write_json};
+use crate::patience;
 use crate::process::{Process, ProcessId};
 use crate::program::Helper;
 
@@ -35,6 +37,11 @@ pub(crate) use trial::{play as play_trial, play_inside as play_trial_inside};
 /// The file that names the pause process, in the state directory.
 const FILE: &str = "rootless.json";
 const VERSION: u32 = 1;
+
+/// How long a thread may take that was joined.
+const DYING: Duration = Duration::from_millis(500);
+/// How long other processes in the namespaces may take to end.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// How namespaces are entered.
 #[derive(Debug, Clone)]
@@ -106,8 +113,7 @@ pub struct Rootless {
 /// [`possible`]); `InUse` when another program has the directory; `Conflict` when another user may write to it. After another
 /// error the program may be in new namespaces already, which end with it: do not go on.
 pub fn enter(options: &RootlessOptions) -> Result<Rootless, EngineError> {
-    let tasks = Path::new("/proc/self/task");
-    if fs::read_dir(tasks).context("list", tasks)?.count() > 1 {
+    if has_threads()? {
         let text = "namespaces can be entered only before the program has threads: call it first in `main`";
         return Err(EngineError::Invalid(text.to_owned()));
     }
@@ -116,11 +122,15 @@ pub fn enter(options: &RootlessOptions) -> Result<Rootless, EngineError> {
     let file = state_dir.join(FILE);
     let found = find(&file)?;
     let mut made_run_dir = found.as_ref().is_some_and(|(kept, _)| kept.made_run_dir);
-    if !options.run_dir.is_dir() {
+    let is_missing = !options.run_dir.is_dir();
+    if is_missing {
         made_run_dir = true;
-        // Known before it is there, so that it is removed whatever happens in between.
-        let run_dir = options.run_dir.clone();
-        write_json(&file, &Kept { version: VERSION, pause: None, held: false, run_dir, made_run_dir })?;
+        // Known before it is there, so that it is removed whatever happens in between. A pause process that lives stays
+        // in the file: nobody would find it any more.
+        if !matches!(found, Some((_, Some(_)))) {
+            let run_dir = options.run_dir.clone();
+            write_json(&file, &Kept { version: VERSION, pause: None, held: false, run_dir, made_run_dir })?;
+        }
         make_private_dir(&options.run_dir)?;
     }
     let run_dir = options.run_dir.canonicalize().context("resolve", &options.run_dir)?;
@@ -131,20 +141,30 @@ pub fn enter(options: &RootlessOptions) -> Result<Rootless, EngineError> {
         )));
     }
     let here = std::env::current_dir().context("resolve", Path::new("."))?;
-    if let Some((kept, Some(pause))) = found {
+    if let Some((mut kept, Some(pause))) = found {
         if kept.run_dir != run_dir {
+            if is_missing {
+                fs::remove_dir(&run_dir).context("remove directory", &run_dir)?;
+            }
             let (old, new) = (kept.run_dir.display(), run_dir.display());
             let text = format!("what runs has its files in {old}, not in {new}: give that directory");
             return Err(EngineError::Invalid(text));
         }
+        if kept.made_run_dir != made_run_dir {
+            kept.made_run_dir = made_run_dir;
+            write_json(&file, &kept)?;
+        }
         namespaces::join(&pause)?;
+        if !is_mounted(&run_dir)? {
+            // Somebody has removed the directory, and with it what was mounted there.
+            mount_run_dir(&run_dir)?;
+        }
         // A mount namespace is entered at its root.
         std::env::set_current_dir(&here).context("enter", &here)?;
         return Ok(Rootless { pause, kept, file, joined: true, _lock: lock });
     }
     namespaces::take()?;
-    mount("tmpfs", &run_dir, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=700,size=256m")
-        .context("mount a file system on", &run_dir)?;
+    mount_run_dir(&run_dir)?;
     let (pause, kept) = pause::start(&options.helper, |id, held| {
         let run_dir = run_dir.clone();
         let kept = Kept { version: VERSION, pause: Some(id.clone()), held, run_dir, made_run_dir };
@@ -152,6 +172,26 @@ pub fn enter(options: &RootlessOptions) -> Result<Rootless, EngineError> {
         Ok(kept)
     })?;
     Ok(Rootless { pause, kept, file, joined: false, _lock: lock })
+}
+
+/// Whether this program has threads. One that was joined is counted until the kernel has done with it.
+fn has_threads() -> Result<bool, EngineError> {
+    let tasks = Path::new("/proc/self/task");
+    let has_several = |count: &std::io::Result<usize>| count.as_ref().is_ok_and(|count| *count > 1);
+    let count = patience::until(DYING, has_several, || Ok(fs::read_dir(tasks)?.count()));
+    count.context("list", tasks).map(|count| count > 1)
+}
+
+fn mount_run_dir(run_dir: &Path) -> Result<(), EngineError> {
+    mount("tmpfs", run_dir, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=700,size=256m")
+        .context("mount a file system on", run_dir)
+}
+
+/// Whether a directory is on another file system than the one above it.
+fn is_mounted(directory: &Path) -> Result<bool, EngineError> {
+    let device = |path: &Path| fs::metadata(path).context("look at", path).map(|found| found.dev());
+    let above = directory.parent().unwrap_or(directory);
+    Ok(device(directory)? != device(above)?)
 }
 
 /// What an earlier run has left: its file and, if it lives, its pause process.
@@ -162,7 +202,7 @@ fn find(file: &Path) -> Result<Option<(Kept, Option<Process>)>, EngineError> {
         return Err(EngineError::Invalid(text));
     }
     let found = kept.pause.as_ref().and_then(Process::find);
-    let live = found.filter(|it| !it.ended(Some(std::time::Duration::ZERO)).unwrap_or(true));
+    let live = found.filter(|it| !it.ended(Some(Duration::ZERO)).unwrap_or(true));
     match live {
         Some(pause) if !kept.held => {
             // It was never told to stay: it ends by itself, and must not be relied on until then.
@@ -177,7 +217,7 @@ fn find(file: &Path) -> Result<Option<(Kept, Option<Process>)>, EngineError> {
 pub(crate) fn are_held(state_dir: &Path) -> Result<bool, EngineError> {
     let kept = read_json::<Kept>(&state_dir.join(FILE))?.filter(|kept| kept.held);
     let pause = kept.and_then(|kept| kept.pause).and_then(|id| Process::find(&id));
-    Ok(pause.is_some_and(|pause| !pause.ended(Some(std::time::Duration::ZERO)).unwrap_or(true)))
+    Ok(pause.is_some_and(|pause| !pause.ended(Some(Duration::ZERO)).unwrap_or(true)))
 }
 
 impl Rootless {
@@ -192,17 +232,24 @@ impl Rootless {
     /// containers are removed and the network is torn down.
     ///
     /// # Errors
-    /// `Conflict` when other processes are in the namespaces, which would be lost; `System`. The pause process stays
-    /// then, as after dropping.
+    /// `Conflict` when other processes are in the namespaces, which would be lost, and do not end within two seconds: the
+    /// pause process stays, as after dropping. `System`: what is left goes with the next [`enter`] and its end.
     pub fn end(self) -> Result<(), EngineError> {
         let pause = self.pause.id.pid;
-        if let Some(pid) = namespaces::others(&[pause])?.first() {
+        let is_somebody =
+            |others: &Result<Vec<i32>, _>| others.as_ref().is_ok_and(|others| !others.is_empty());
+        // Helpers of commands end a moment after whoever waited for the commands is told.
+        let others = patience::until(ENDING, is_somebody, || namespaces::others(&[pause]));
+        if let Some(pid) = others?.first() {
             return Err(EngineError::Conflict {
                 kind: "process",
                 name: pid.to_string(),
                 problem: "still runs in the namespaces: remove the containers first",
             });
         }
+        // First of all: killed from here on, this program leaves no namespaces that a next one would join without their
+        // directory, and a file that says what to remove.
+        self.pause.end().context("end", &self.file)?;
         let run_dir = &self.kept.run_dir;
         unmount(run_dir, UnmountFlags::DETACH).context("unmount", run_dir)?;
         if self.kept.made_run_dir {
@@ -212,8 +259,6 @@ impl Rootless {
                 removed => removed.context("remove directory", run_dir)?,
             }
         }
-        // Before the file: a crash in between leaves a file that names no process.
-        self.pause.end().context("end", &self.file)?;
         fs::remove_file(&self.file).context("remove", &self.file)
     }
 }

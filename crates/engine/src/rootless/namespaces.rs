@@ -9,7 +9,7 @@ use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_sp
 
 use super::{reason, same_namespace};
 use crate::error::{Context as _, EngineError};
-use crate::process::{Process, is_zombie};
+use crate::process::{Process, is_zombie, start_time};
 
 /// Gives this process, which has one thread, new namespaces, and makes it root in them.
 ///
@@ -50,7 +50,7 @@ pub(super) fn join(pause: &Process) -> Result<(), EngineError> {
         .context("join the namespaces of", Path::new(&shown))
 }
 
-/// Processes in this user namespace but this one and `known`.
+/// Processes in this user namespace but this one and `known`, the oldest first.
 pub(super) fn others(known: &[i32]) -> Result<Vec<i32>, EngineError> {
     let proc = Path::new("/proc");
     let own = Path::new("/proc/self/ns/user");
@@ -65,8 +65,10 @@ pub(super) fn others(known: &[i32]) -> Result<Vec<i32>, EngineError> {
         // One that cannot be looked at is another user's, or has ended.
         if !is_known && same_namespace(&entry.path().join("ns/user"), own).unwrap_or(false) && !is_zombie(pid)
         {
-            found.push(pid);
+            found.extend(start_time(pid).map(|start_time| (start_time, pid)));
         }
     }
-    Ok(found)
+    // Numbers are given again from the lowest on.
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, pid)| pid).collect())
 }

@@ -121,12 +121,14 @@ fn what_was_not_finished_is_removed() {
     let mut it = Fixture::new();
     it.run("a", "exec sleep 1000");
     let containers = it.inspect("a").unwrap().unwrap().log.parent().unwrap().parent().unwrap().to_path_buf();
+    let scratch = it.scratch_dir();
+    std::fs::create_dir_all(scratch.join("image-1")).unwrap();
     it.close();
     std::fs::create_dir_all(containers.join(".b.new/upper")).unwrap();
     std::fs::create_dir_all(containers.join("c/upper")).unwrap();
     it.open();
     assert_eq!(it.list().unwrap().len(), 1);
-    assert!(!containers.join(".b.new").exists() && !containers.join("c").exists());
+    assert!(!containers.join(".b.new").exists() && !containers.join("c").exists() && !scratch.exists());
     it.pid("a");
 }
 

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::containers::wait_until;
 use crate::kit::{Fixture, shell};
-use crate::publish::tcp;
+use crate::publish::{settled, tcp};
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("an_end_that_nobody_looks_at", an_end_that_nobody_looks_at),
@@ -74,10 +74,8 @@ fn short_lived(it: &Fixture) -> (u16, PathBuf) {
 fn ends_unseen(it: &Fixture, port: u16, state: &PathBuf) {
     assert!(is_taken(port));
     it.sh("a", "touch /tmp/end");
-    let start = Instant::now();
     wait_until("its port is free", || !is_taken(port));
     wait_until("its end is written down", || read(state) == written(5));
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
 fn an_end_that_nobody_looks_at() {
@@ -179,7 +177,7 @@ fn an_end_that_cannot_be_written_down() {
 
 fn a_closed_engine_leaves_no_thread_and_no_descriptor() {
     let count = |what: &str| fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
-    let before = (count("task"), count("fd"));
+    let before = (settled(|| count("task")), settled(|| count("fd")));
     let mut it = Fixture::new();
     let (port, _) = short_lived(&it);
     it.run("b", "exec sleep 1000");
@@ -191,7 +189,7 @@ fn a_closed_engine_leaves_no_thread_and_no_descriptor() {
     assert_eq!(ends.recv(), Err(std::sync::mpsc::RecvError));
     assert!(!is_taken(port));
     drop(ends);
-    assert_eq!(count("fd"), before.1);
+    wait_until("its descriptors are closed", || count("fd") == before.1);
     // A thread that was joined is in the list until the kernel has done with it.
     wait_until("its threads are gone", || count("task") == before.0);
 }

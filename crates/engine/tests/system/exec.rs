@@ -17,6 +17,8 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("output_comes_as_it_is_written", output_comes_as_it_is_written),
     ("what_nobody_reads_goes_on", what_nobody_reads_goes_on),
     ("a_terminal_is_one", a_terminal_is_one),
+    ("a_terminal_is_hung_up_on", a_terminal_is_hung_up_on),
+    ("a_command_outlives_its_helper", a_command_outlives_its_helper),
 ];
 
 fn exec_gives_output_and_exit_code() {
@@ -72,13 +74,13 @@ fn exec_ends_in_time() {
     let it = Fixture::new();
     it.run_spec(Spec::new("a", "host"));
     let mut spec = ExecSpec::new(shell("echo begun; exec sleep 1000"));
-    spec.timeout = Duration::from_millis(300);
+    spec.timeout = Duration::from_secs(3);
     let start = Instant::now();
     let output = it.exec("a", &spec).unwrap();
     assert_eq!((output.code, text(&output.stdout)), (None, "begun"));
     // What goes to the background does not keep the caller.
     assert_eq!(it.sh("a", "sleep 1000 & echo begun").code, Some(0));
-    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(start.elapsed() < Duration::from_secs(60));
     assert_eq!(text(&it.sh("a", "pgrep -c sleep").stdout), "1");
 }
 
@@ -120,23 +122,76 @@ fn what_nobody_reads_goes_on() {
     }
     // The helpers end with the container, and cost no time while they wait.
     it.kill("a").unwrap();
-    let engine_init = || {
-        let all = std::fs::read_dir("/proc").unwrap().flatten();
-        let own = format!("PPid:\t{}\n", std::process::id());
-        let is_helper = |path: &std::path::Path| {
-            std::fs::read_to_string(path.join("status")).is_ok_and(|it| it.contains(&own))
-                && std::fs::read(path.join("cmdline")).is_ok_and(|it| it.windows(5).any(|it| it == b"enter"))
-        };
-        all.filter(|entry| is_helper(&entry.path())).count()
+    wait_until("no helper is left", || helpers().is_empty());
+}
+
+/// The helpers of this program's commands.
+fn helpers() -> Vec<i32> {
+    let own = format!("PPid:\t{}\n", std::process::id());
+    let is_helper = |path: &std::path::Path| {
+        std::fs::read_to_string(path.join("status")).is_ok_and(|it| it.contains(&own))
+            && std::fs::read(path.join("cmdline")).is_ok_and(|it| it.windows(5).any(|it| it == b"enter"))
     };
-    wait_until("no helper is left", || engine_init() == 0);
+    let all = std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| is_helper(&entry.path()));
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn a_terminal_is_one() {
     let it = Fixture::new();
     it.run_spec(Spec::new("a", "host"));
-    let mut spec = ExecSpec::new(shell("test -t 1 && test -t 2 && echo terminal; echo err >&2; exit 4"));
+    let script = "test -t 1 && test -t 2 && exec 3<>/dev/tty && echo terminal >&3; echo err >&2; exit 4";
+    let mut spec = ExecSpec::new(shell(script));
     spec.terminal = true;
     let output = it.exec("a", &spec).unwrap();
     assert_eq!((output.code, text(&output.stdout), text(&output.stderr)), (Some(4), "terminal\r\nerr", ""));
+    // What cannot be started says why.
+    let error = it.exec("a", &ExecSpec { command: vec!["/etc/hostname".to_owned()], ..spec }).unwrap_err();
+    assert!(error.to_string().contains("cannot execute /etc/hostname: Permission denied"), "{error}");
+}
+
+fn a_terminal_is_hung_up_on() {
+    let it = Fixture::new();
+    it.run_spec(Spec::new("a", "host"));
+    let hang_up = |script: &str| {
+        let spec = ExecSpec { terminal: true, ..ExecSpec::new(shell(script)) };
+        let mut session = it.spawn("a", &spec).unwrap();
+        let mut line = String::new();
+        BufReader::new(session.take_output().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "begun\r\n");
+    };
+    // Without those that have ended and that the container's first process does not care for.
+    let processes = |name: &str| {
+        let script = format!("ps -eo stat=,comm= | grep -v ^Z | grep -c {name}");
+        text(&it.sh("a", &script).stdout).parse::<u32>().unwrap()
+    };
+    hang_up("echo begun; sleep 1000; exit 3");
+    wait_until("the command has ended", || processes("sleep") == 0);
+    wait_until("its helper has ended", || helpers().is_empty());
+    // Whoever does not mind goes on.
+    hang_up("trap '' HUP; echo begun; tail -f /dev/null; exit 3");
+    hang_up("trap '' HUP; echo begun; exec tail -f /dev/null");
+    wait_until("both commands are at work", || processes("tail") == 2);
+    wait_until("they have their helpers", || helpers().len() == 2);
+    it.remove("a").unwrap();
+    wait_until("no helper is left", || helpers().is_empty());
+}
+
+/// Whoever kills a helper - the kernel, for want of memory, say - leaves a command without a parent of its own.
+fn a_command_outlives_its_helper() {
+    let mut it = Fixture::new();
+    for name in ["removed", "ends", "adopted"] {
+        it.run(name, "while [ ! -e /tmp/end ]; do sleep 0.02; done; exit 5");
+        let mut session = it.spawn(name, &ExecSpec::new(["tail", "-f", "/dev/null"])).unwrap();
+        for helper in helpers() {
+            let helper = rustix::process::Pid::from_raw(helper).unwrap();
+            rustix::process::kill_process(helper, rustix::process::Signal::KILL).unwrap();
+        }
+        wait_until("the helper has ended", || helpers().is_empty());
+        assert_eq!(session.wait(Some(Duration::ZERO)).unwrap(), None, "the command goes on");
+    }
+    it.remove("removed").unwrap();
+    it.sh("ends", "touch /tmp/end");
+    assert_eq!(it.ends("ends").code, Some(5));
+    it.open();
+    it.remove("adopted").unwrap();
 }

@@ -1,16 +1,19 @@
 //! Limits are seen to bite.
 
 use std::fs;
+use std::io::Read as _;
+use std::time::Duration;
 
-use llcm_engine::{EngineError, Limits, Spec};
+use llcm_engine::{EngineError, ExecSpec, Limits, Spec};
 
-use crate::kit::{Fixture, while_leftovers_are_removed};
+use crate::kit::{Fixture, shell, while_leftovers_are_removed};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("memory_is_limited", memory_is_limited),
     ("processes_are_limited", processes_are_limited),
     ("cpu_time_and_cpus_are_limited", cpu_time_and_cpus_are_limited),
     ("limits_hold_for_exec_and_go_with_the_container", limits_hold_for_exec_and_go_with_the_container),
+    ("limits_go_while_output_is_not_read", limits_go_while_output_is_not_read),
     ("limits_are_set_while_leftovers_are_removed", limits_are_set_while_leftovers_are_removed),
 ];
 
@@ -65,6 +68,20 @@ fn limits_hold_for_exec_and_go_with_the_container() {
     assert!(group.is_some());
     it.remove("a").unwrap();
     assert_eq!(find_group(it.cgroup(), "a"), None);
+}
+
+/// The helper of a command stands by until its output is read, and is in the group.
+fn limits_go_while_output_is_not_read() {
+    let it = Fixture::new();
+    it.run_spec(with("a", Limits { pids: Some(50), ..Limits::default() }));
+    let mut session = it.spawn("a", &ExecSpec::new(shell("sleep 1000 & echo begun"))).unwrap();
+    assert_eq!(session.wait(Some(Duration::from_secs(20))).unwrap(), Some(0));
+    it.kill("a").unwrap();
+    assert_eq!(find_group(it.cgroup(), "a"), None);
+    // It is there to be read all the same.
+    let mut output = String::new();
+    session.take_output().unwrap().read_to_string(&mut output).unwrap();
+    assert_eq!(output, "begun\n");
 }
 
 /// Who has removed its last container does not know of those that others are just making.

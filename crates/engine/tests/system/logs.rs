@@ -34,7 +34,7 @@ fn a_log_is_begun_anew_and_read_through() {
     };
     let last = numbers(&end);
     assert_eq!(last.last(), Some(&120));
-    assert!(last.windows(2).all(|pair| pair[0] + 1 == pair[1]) && last.len() < 100, "{last:?}");
+    assert!(last.len() < 100 && gaps(&last) <= 1, "{last:?}");
     let directory = it.inspect("a").unwrap().unwrap().log;
     for file in [directory.clone(), directory.with_extension("1")] {
         assert!(fs::metadata(&file).unwrap().len() < 2500, "{}", file.display());
@@ -49,30 +49,41 @@ fn a_log_is_begun_anew_and_read_through() {
         it.wait("a", Some(Duration::ZERO)).unwrap().is_some()
     });
     seen.borrow_mut().push_str(&rest(&mut reader.borrow_mut()));
-    assert_eq!(numbers(&seen.borrow()), (1..=120).collect::<Vec<_>>());
+    let seen = numbers(&seen.borrow());
+    assert_eq!((seen.first(), seen.last()), (Some(&1), Some(&120)));
+    // 120 lines of 30 bytes.
+    assert!(gaps(&seen) <= 3 && seen.len() > 100, "{seen:?}");
+}
+
+/// Where lines are missing. What is written at the very moment in which a log is begun anew is lost
+/// ([`llcm_engine::Options::log_bytes`]), and nothing else.
+fn gaps(numbers: &[u32]) -> usize {
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    numbers.windows(2).filter(|pair| pair[0] + 1 != pair[1]).count()
 }
 
 fn output_has_its_time() {
     let mut it = Fixture::new();
     let before = SystemTime::now();
-    it.run(
-        "a",
-        "echo first; sleep 0.5; echo second; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo third",
-    );
-    wait_until("two lines are there", || it.log("a").lines().count() == 2);
+    it.run("a", "echo first; sleep 2; echo second; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo third");
     // The times are noted a moment later than the lines are there.
-    std::thread::sleep(Duration::from_millis(100));
+    let seen_at = |lines: usize| -> Vec<SystemTime> {
+        let mut reader = it.read_log("a", None).unwrap();
+        (0..lines).filter_map(|_| reader.next_chunk().unwrap()).map(|chunk| chunk.seen).collect()
+    };
+    wait_until("two lines have their times", || matches!(seen_at(2)[..], [first, second] if first < second));
     let mut reader = it.read_log("a", None).unwrap();
     let first = reader.next_chunk().unwrap().unwrap();
     let second = reader.next_chunk().unwrap().unwrap();
     assert_eq!((first.bytes.as_slice(), second.bytes.as_slice()), (&b"first\n"[..], &b"second\n"[..]));
     let apart = second.seen.duration_since(first.seen).unwrap();
-    assert!((400..2000).contains(&apart.as_millis()) && first.seen >= before, "{apart:?}");
+    assert!((1000..10_000).contains(&apart.as_millis()) && first.seen >= before, "{apart:?}");
     assert_eq!(reader.next_chunk().unwrap(), None);
     // What is written while no program is there has the time of the last change.
+    let log = it.inspect("a").unwrap().unwrap().log;
     it.sh("a", "touch /tmp/go");
     it.close();
-    std::thread::sleep(Duration::from_millis(300));
+    wait_until("it is there", || fs::read_to_string(&log).unwrap().ends_with("third\n"));
     it.open();
     let third = reader.next_chunk().unwrap().unwrap();
     assert_eq!(third.bytes, b"third\n");

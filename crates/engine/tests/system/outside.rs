@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, ExitCode, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 
 use llcm_engine::{Engine, ExecSpec, Spec, rootless};
 
@@ -53,6 +53,10 @@ pub(crate) fn program(directory: &OsStr) -> ExitCode {
             "exec" => {
                 let output = engine.exec("stays", &ExecSpec::new(shell("hostname; cat /root/mark"))).unwrap();
                 println!("{}", serde_json::json!(text(&output.stdout)));
+            }
+            "leave something behind that ends soon" => {
+                let mut child = Command::new("sleep").arg("0.7").spawn().unwrap();
+                std::thread::spawn(move || child.wait());
             }
             "end" => {
                 engine.remove("stays").unwrap();
@@ -113,12 +117,18 @@ impl Outside {
         self.hear()
     }
 
-    fn tell(&mut self, word: &str) {
+    pub(crate) fn tell(&mut self, word: &str) {
         self.input.write_all(format!("{word}\n").as_bytes()).unwrap();
     }
 
     pub(crate) fn address(&self, name: &str) -> SocketAddr {
         self.said[name].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Whether it has made its mark where only those inside see it.
+    pub(crate) fn has_mark(&self, directory: &Path) -> bool {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(directory.strip_prefix("/").unwrap()).join("run/mark").exists()
     }
 
     pub(crate) fn kill(mut self) {

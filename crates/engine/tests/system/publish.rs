@@ -68,7 +68,8 @@ pub(crate) fn tcp_peer(to: SocketAddr) -> std::io::Result<IpAddr> {
     Ok(text.parse().unwrap())
 }
 
-/// Which address the server sees of a UDP client; repeated until it answers, for datagrams may be lost.
+/// Which address the server sees of a UDP client; repeated until it answers, for datagrams may be lost, the first ones
+/// until it is known who has an address.
 pub(crate) fn udp_peer(to: SocketAddr) -> std::io::Result<IpAddr> {
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any)?;
@@ -77,7 +78,7 @@ pub(crate) fn udp_peer(to: SocketAddr) -> std::io::Result<IpAddr> {
     socket.connect(to)?;
     let mut answer = [0; 100];
     let mut result = Err(std::io::Error::other("never tried"));
-    for _ in 0..4 {
+    for _ in 0..10 {
         result = socket.send(b"hello").and_then(|_| socket.recv(&mut answer));
         if result.is_ok() {
             break;
@@ -261,7 +262,7 @@ fn started_again(via: PublishVia) {
 fn many_connections(via: PublishVia) {
     let it = Fixture::publishing(via);
     serve(&it, "a", vec![tcp(8080)]);
-    let before = threads();
+    let before = settled(threads);
     let mut streams: Vec<_> = (0..150).map(|_| TcpStream::connect(local(8080)).unwrap()).collect();
     for stream in &mut streams {
         stream.write_all(b"e1").unwrap();
@@ -272,9 +273,21 @@ fn many_connections(via: PublishVia) {
         stream.read_exact(&mut byte).unwrap();
         assert_eq!(&byte, b"1");
     }
-    assert_eq!(threads(), before, "a connection costs no thread");
+    wait_until("a connection costs no thread", || threads() == before);
     drop(streams);
     tcp_peer(local(8080)).unwrap();
+}
+
+/// A number that does not change any more.
+pub(crate) fn settled(count: impl Fn() -> usize) -> usize {
+    let (mut last, mut same) = (count(), 0);
+    while same < 10 {
+        std::thread::sleep(Duration::from_millis(10));
+        let now = count();
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+    }
+    last
 }
 
 fn threads() -> usize {

@@ -22,8 +22,11 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("the_program_stays_in_the_hosts_network", the_program_stays_in_the_hosts_network),
     ("killed_and_joined", killed_and_joined),
     ("killed_at_any_instant", killed_at_any_instant),
+    ("killed_while_it_ends", killed_while_it_ends),
+    ("a_directory_that_is_gone", a_directory_that_is_gone),
     ("lost_namespaces", lost_namespaces),
     ("an_end_too_early_is_refused", an_end_too_early_is_refused),
+    ("an_end_waits_for_what_is_just_ending", an_end_waits_for_what_is_just_ending),
     ("a_pause_process_that_nobody_told_to_stay", a_pause_process_that_nobody_told_to_stay),
     ("what_cannot_be_entered", what_cannot_be_entered),
     ("files_of_a_strange_group", files_of_a_strange_group),
@@ -45,6 +48,13 @@ fn is_alive(pid: i32) -> bool {
 fn pid_in(said: &serde_json::Value) -> i32 {
     let digits: String = said["status"].as_str().unwrap().chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap()
+}
+
+/// Waits for a few lines of the container's output, each with a process of its own before.
+fn goes_on(directory: &Path) {
+    let log = directory.join("state/containers/stays/log");
+    let before = fs::metadata(&log).unwrap().len();
+    wait_until("the container has gone on", || fs::metadata(&log).unwrap().len() > before + 20);
 }
 
 fn the_program_stays_in_the_hosts_network() {
@@ -75,9 +85,7 @@ fn killed_and_joined() {
     let kept = pause(directory.path());
     assert_eq!(kept["held"], true);
     first.kill();
-    let log = directory.path().join("state/containers/stays/log");
-    let before = fs::metadata(&log).unwrap().len();
-    wait_until("the container has gone on", || fs::metadata(&log).unwrap().len() > before + 20);
+    goes_on(directory.path());
     let mut again = Outside::start(directory.path());
     assert_eq!((&again.said["joined"], &again.said["run_dir"]), (&true.into(), &true.into()));
     assert_eq!((pid_in(&again.said), &again.said["here"]), (pid, &"/usr".into()));
@@ -117,6 +125,37 @@ fn killed_at_any_instant() {
     Outside::start(directory.path()).end(directory.path());
 }
 
+/// Likewise while it removes everything.
+fn killed_while_it_ends() {
+    let directory = ordinary::directory();
+    for milliseconds in (0..60).step_by(4) {
+        let mut program = Outside::start(directory.path());
+        program.tell("end");
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        program.kill();
+    }
+    Outside::start(directory.path()).end(directory.path());
+}
+
+/// Somebody removes the directory for files of namespaces: the pause process is found all the same, again and again.
+fn a_directory_that_is_gone() {
+    let directory = ordinary::directory();
+    let first = Outside::start(directory.path());
+    let (pid, kept) = (pid_in(&first.said), pause(directory.path()));
+    first.kill();
+    for _ in 0..2 {
+        fs::remove_dir(directory.path().join("run")).unwrap();
+        let again = Outside::start(directory.path());
+        assert_eq!((&again.said["joined"], &again.said["run_dir"]), (&true.into(), &false.into()));
+        assert_eq!((pid_in(&again.said), pause(directory.path())), (pid, kept.clone()));
+        // What is in it is seen inside only, as before.
+        wait_until("it has made its mark", || again.has_mark(directory.path()));
+        assert_eq!(fs::read_dir(directory.path().join("run")).unwrap().count(), 0);
+        again.kill();
+    }
+    Outside::start(directory.path()).end(directory.path());
+}
+
 /// Somebody kills the pause process, too: what ran is out of reach and is ended, not forgotten.
 fn lost_namespaces() {
     let directory = ordinary::directory();
@@ -136,7 +175,11 @@ fn an_end_too_early_is_refused() {
     let directory = ordinary::directory();
     let mut program = Outside::start(directory.path());
     let pid = pid_in(&program.said);
+    // As when the numbers have come to their end: later processes of the container have lower ones. Root alone may.
+    let _ = fs::write("/proc/sys/kernel/ns_last_pid", "300");
+    goes_on(directory.path());
     let answer = program.ask("end with everything still running");
+    // The oldest one.
     assert_eq!(
         answer["error"],
         format!("process `{pid}` still runs in the namespaces: remove the containers first")
@@ -145,6 +188,13 @@ fn an_end_too_early_is_refused() {
     let again = Outside::start(directory.path());
     assert_eq!((&again.said["joined"], pid_in(&again.said)), (&true.into(), pid));
     again.end(directory.path());
+}
+
+fn an_end_waits_for_what_is_just_ending() {
+    let directory = ordinary::directory();
+    let mut program = Outside::start(directory.path());
+    program.tell("leave something behind that ends soon");
+    program.end(directory.path());
 }
 
 /// The program dies while it starts the pause process.

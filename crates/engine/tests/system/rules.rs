@@ -68,7 +68,9 @@ fn container_reaches_nobody() {
         output.code == Some(0)
     };
     // It reaches itself that way, so that failing means something.
-    assert!(dial("tcp", own, 80) && succeeds(&it, "a", &format!("ping -c 1 -W 1 {own}")));
+    wait_until("it reaches itself", || {
+        dial("tcp", own, 80) && succeeds(&it, "a", &format!("ping -c 1 -W 1 {own}"))
+    });
     // As root of its network it takes the pair for its default route.
     assert!(succeeds(&it, "a", &format!("ip route add default via {neighbour} dev pub0")));
     let everybody = [neighbour, HOST, OUTSIDER];

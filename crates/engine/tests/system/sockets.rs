@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::server::server;
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("publish_sockets_of_another_namespace", sockets_of_another_namespace),
+    ("publish_sockets_that_somebody_has_for_a_moment", sockets_that_somebody_has_for_a_moment),
     ("publish_proxy_bounded_connections", bounded_connections),
     ("publish_proxy_bounded_udp_clients", bounded_udp_clients),
 ];
@@ -80,6 +81,43 @@ fn sockets_of_another_namespace() {
         engine.remove("a").unwrap();
         outside.visit(|| tcp_peer(local(8080))).unwrap_err();
     }
+}
+
+/// Has copies of the sockets, as a program has that another thread is just starting.
+#[derive(Debug, Default)]
+struct Copied(Mutex<Vec<(Protocol, OwnedFd)>>);
+
+impl HostSockets for Copied {
+    fn bind(&self, protocol: Protocol, address: SocketAddr) -> io::Result<OwnedFd> {
+        let socket = OwnNamespace.bind(protocol, address)?;
+        self.0.lock().unwrap().push((protocol, socket.try_clone()?));
+        Ok(socket)
+    }
+}
+
+fn sockets_that_somebody_has_for_a_moment() {
+    let mut it = Fixture::publishing(PublishVia::Proxy);
+    it.close();
+    let sockets = Arc::new(Copied::default());
+    let engine =
+        Engine::open(Options { host_sockets: Arc::<Copied>::clone(&sockets), ..it.options() }).unwrap();
+    let publish = vec![tcp(8080), udp(8080)];
+    engine.create(Spec { publish, ..server("a", "0.0.0.0:80") }).unwrap();
+    for _ in 0..2 {
+        engine.start("a").unwrap();
+        wait_until("it is served", || tcp_peer(local(8080)).is_ok());
+        engine.stop("a", Duration::ZERO).unwrap();
+        // Nobody listens any more, whoever has the socket.
+        tcp_peer(local(8080)).unwrap_err();
+        drop(TcpListener::bind("0.0.0.0:8080").unwrap());
+        // Of a port of UDP nothing else can be done than to wait for it.
+        let sockets = Arc::clone(&sockets);
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            sockets.0.lock().unwrap().retain(|(protocol, _)| *protocol == Protocol::Tcp);
+        });
+    }
+    engine.remove("a").unwrap();
 }
 
 /// Starts a server with a proxy that may have 20 of each kind: a sixth of the program's descriptors.

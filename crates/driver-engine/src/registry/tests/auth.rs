@@ -9,7 +9,7 @@ use llcm_runtime::ErrorKind;
 
 use super::super::Registry;
 use super::server::{Reply, Server};
-use super::{options, pull, pull_with, usual, vnf};
+use super::{options, options_for, pull, pull_with, usual, vnf};
 use crate::source::ImageSource as _;
 
 /// Docker's file with `user` and `secret` for a registry.
@@ -177,11 +177,12 @@ async fn what_registries_answer_has_a_meaning() {
         (Reply::ok("<html>"), ErrorKind::Failed, "cannot be understood"),
         (Reply::ok(r#"{"schemaVersion": 1}"#), ErrorKind::Unsupported, "schema 1"),
     ] {
+        let options = options_for(&reply);
         let server = Server::start(move |_| reply.clone()).await;
-        let pulled = pull(&vnf(&server)).await;
+        let pulled = pull_with(options.clone(), &vnf(&server)).await;
         let (found, message) = pulled.error();
         assert!(found == kind && message.contains(words), "{kind:?} {words}: {found:?} {message}");
-        let asked = Registry::new(options()).unwrap().digest(&vnf(&server)).await;
+        let asked = Registry::new(options).unwrap().digest(&vnf(&server)).await;
         match kind {
             ErrorKind::NotFound => assert_eq!(asked.unwrap(), None),
             kind => assert_eq!(asked.unwrap_err().kind, kind),

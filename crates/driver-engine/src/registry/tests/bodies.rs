@@ -10,7 +10,7 @@ use super::super::manifest::{Platform, digest_of};
 use super::super::{Registry, RegistryOptions};
 use super::image::{Packed, Repository, Words, descriptor};
 use super::server::{Reply, Server};
-use super::{options, pull, pull_with, usual, vnf};
+use super::{options, options_for, pull, pull_with, usual, vnf};
 use crate::source::ImageSource as _;
 
 /// A registry that answers to one path like this, and is honest otherwise.
@@ -89,7 +89,7 @@ async fn a_layer_that_breaks_off_is_asked_for_again() {
         Reply::silence(),
     ] {
         let (repository, end, mut left) = (repository.clone(), layer.clone(), 2);
-        let again = broken.clone();
+        let (again, options) = (broken.clone(), options_for(&broken));
         let server = Server::start(move |asked| {
             if asked.path.ends_with(&end) && left > 0 {
                 left -= 1;
@@ -98,14 +98,14 @@ async fn a_layer_that_breaks_off_is_asked_for_again() {
             repository.reply(asked)
         })
         .await;
-        let pulled = pull(&vnf(&server)).await;
+        let pulled = pull_with(options.clone(), &vnf(&server)).await;
         assert_eq!(pulled.loaded("vnf").0, config, "{broken:?}");
         assert_eq!(server.count(&layer), 3);
         let retries = pulled.events.iter().filter(|event| event.status.starts_with("Retrying: ")).count();
         assert_eq!(retries, 2, "{:?}", pulled.events);
         // Not for ever.
         let server = with(layer.clone(), broken).await;
-        let pulled = pull(&vnf(&server)).await;
+        let pulled = pull_with(options, &vnf(&server)).await;
         let (kind, message) = pulled.error();
         assert!(kind == ErrorKind::Unavailable && message.contains("(asked for 3 times)"), "{message}");
         assert_eq!(server.count(&layer), 3);

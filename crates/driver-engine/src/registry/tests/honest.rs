@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use llcm_runtime::ErrorKind;
 
@@ -81,7 +81,14 @@ async fn layers_come_side_by_side_and_not_all_at_once() {
         let server = Server::start(move |_| {
             let current = now.fetch_add(1, Ordering::SeqCst) + 1;
             most.fetch_max(current, Ordering::SeqCst);
-            tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(60)));
+            tokio::task::block_in_place(|| {
+                // Until there are two, however busy the machine is; then long enough for too many to come.
+                let start = Instant::now();
+                while most.load(Ordering::SeqCst) < 2 && start.elapsed() < Duration::from_secs(10) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                std::thread::sleep(Duration::from_millis(60));
+            });
             now.fetch_sub(1, Ordering::SeqCst);
             Reply::ok(bytes.clone())
         })

@@ -16,16 +16,25 @@ use llcm_runtime::{DriverResult, ErrorKind, Progress, ProgressEvent};
 use super::manifest::Platform;
 use super::{Registry, RegistryDeadlines, RegistryOptions};
 use image::{Packed, Repository, Words};
-use server::Server;
+use server::{Reply, Server};
 
-/// Options for tests: nothing takes long.
+/// Options for tests: nothing is waited for on purpose, and what a busy machine does late is not taken for silence.
 fn options() -> RegistryOptions {
     let deadlines = RegistryDeadlines {
-        connect: Duration::from_secs(5),
-        silence: Duration::from_millis(400),
+        connect: Duration::from_secs(20),
+        silence: Duration::from_secs(20),
         back_off: Duration::from_millis(5),
     };
     RegistryOptions { attempts: 3, deadlines, ..RegistryOptions::default() }
+}
+
+/// As above, with little patience where a registry will say nothing.
+fn options_for(reply: &Reply) -> RegistryOptions {
+    let mut options = options();
+    if reply.is_silence() {
+        options.deadlines.silence = Duration::from_secs(1);
+    }
+    options
 }
 
 /// A pull, with what was told of it.

@@ -75,6 +75,10 @@ impl Reply {
         Self::new(200, Body::Silence)
     }
 
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self.body, Body::Silence)
+    }
+
     pub(super) fn redirect(status: u16, to: &str) -> Self {
         Self::new(status, Body::Whole(Vec::new())).with(&format!("Location: {to}"))
     }

@@ -22,7 +22,7 @@ impl ImageStore {
     /// a container's record cannot be read, for then nobody knows what it uses.
     pub fn remove(&self, reference: &str, state_dir: &Path) -> Result<(), EngineError> {
         let _lock = self.lock()?;
-        let _removal = lock(&self.removal_lock(), true)?;
+        let _removal = lock(&self.removal_lock())?;
         let name = normal_reference(reference);
         let missing = || EngineError::NotFound { kind: "image", name: reference.to_owned() };
         let mut references = self.references()?;

@@ -73,7 +73,9 @@ impl Proxy {
         wait(&answer).context("publish ports of", shown)
     }
 
-    /// Ends a container's ports and what goes through them; they are free on return. None is fine.
+    /// Ends a container's ports and what goes through them. On return those of TCP are free, for sockets that share
+    /// addresses with closed ones (`SO_REUSEADDR`), as those of [`HostSockets`](crate::HostSockets) do; those of UDP
+    /// some moments later, if a program is just being started. None is fine.
     pub(crate) fn remove(&self, container: &str) -> Result<(), EngineError> {
         let worker = self.worker();
         let Some(handle) = &*worker else { return Ok(()) };

@@ -211,8 +211,10 @@ impl Worker {
             .map(|(token, _)| *token)
             .collect();
         for token in all {
-            if let Some(Socket::Connection(connection)) = self.take(token) {
-                connection.abort();
+            match self.take(token) {
+                Some(Socket::Connection(connection)) => connection.abort(),
+                Some(Socket::Listener(listener, _)) => silence(&listener),
+                _ => {}
             }
         }
     }
@@ -373,4 +375,11 @@ impl Worker {
 fn reset(client: &TcpStream) {
     // Closed it is in any case.
     let _ = rustix::net::sockopt::set_socket_linger(client, Some(Duration::ZERO));
+}
+
+/// Ends listening: closing would not do, because a program that another thread is just starting has the socket, too,
+/// until it executes, and with it the port.
+fn silence(listener: &TcpListener) {
+    // Closed it is in any case.
+    let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
 }
