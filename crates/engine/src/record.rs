@@ -10,6 +10,8 @@
 //!                       stdin       a FIFO
 //!                       network     the network namespace, if it is the container's own, until it starts
 //!                       upper, work   the overlay's directories
+//! STATE/containers/.NAME.new    one that is being made
+//!                  .NAME.gone   one that is being removed
 //! ```
 
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,13 @@
 //! A container in memory.
 
+use std::fs;
+use std::io;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use crate::error::EngineError;
-use crate::files::write_json;
+use crate::error::{Context as _, EngineError};
+use crate::files::{remove_tree, write_json};
 use crate::namespaces::{is_network, make_network, remove_network};
 use crate::process::Process;
 use crate::record::{Inspected, Kept, State, Status};
@@ -104,4 +106,19 @@ impl Container {
         let (network, management) = (self.network(&live.state), live.management);
         Inspected { spec: self.kept.spec.clone(), status, network, management, log: self.log() }
     }
+}
+
+/// Removes a container's directory; one that is not there is fine. It is renamed first: what a program leaves that is killed
+/// meanwhile is known by its name as something to be removed, and not taken for a container.
+pub(super) fn discard(directory: &Path) -> Result<(), EngineError> {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    let gone = directory.with_file_name(format!(".{name}.gone"));
+    remove_tree(&gone)?;
+    match fs::rename(directory, &gone) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).context("rename", directory);
+        }
+        _ => {}
+    }
+    remove_tree(&gone)
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 
 use super::Engine;
+use super::container::discard;
 use crate::error::{Context as _, EngineError};
-use crate::files::{read_json, remove_tree};
+use crate::files::read_json;
 use crate::lost::{overlays, processes};
 use crate::namespaces::remove_network;
 use crate::process::Process;
@@ -70,7 +71,7 @@ impl Engine {
         kill_inside(&directory)?;
         self.cgroups.remove(name)?;
         remove_network(&directory.join("network"))?;
-        remove_tree(&directory)?;
+        discard(&directory)?;
         self.damaged_ones().remove(name);
         // What it published is known by its name.
         self.settle_ports()?;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Child;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,16 +22,20 @@ use crate::process::Process;
 #[derive(Debug)]
 pub(super) struct ToReap {
     process: Process,
-    /// Of a helper: the PID namespace of the container that its command is in.
-    helps_in: Option<PathBuf>,
+    /// Of a helper: where its command is.
+    helps_in: Option<Inside>,
 }
+
+/// The kernel's name for the PID namespace of a process; `None` where it is not told, as that of a process that others must
+/// not look into.
+type Inside = Option<PathBuf>;
 
 impl Ends {
     /// Reaps a helper when it has ended, and its command when that has ended, if it is left to this program. Where that is
     /// not possible the helper is killed.
     pub(super) fn look_after(&self, mut helper: Child, container: &Process) -> io::Result<()> {
         let held = Process::hold(i32::try_from(helper.id()).unwrap_or(i32::MAX));
-        let helps_in = namespace(container.id.pid);
+        let helps_in = Some(inside(container.id.pid));
         let watched = held.map_err(io::Error::from);
         let watched = watched.and_then(|process| self.shared.reap_later(ToReap { process, helps_in }));
         if watched.is_err() {
@@ -43,9 +47,9 @@ impl Ends {
 
     /// Looks for commands in the containers of these processes that have lost their helpers earlier.
     pub(super) fn find_lost_commands<'a>(&self, containers: impl Iterator<Item = &'a Process>) {
-        let inside: Vec<_> = containers.filter_map(|process| namespace(process.id.pid)).collect();
-        if !inside.is_empty() {
-            self.shared.find_lost_commands(|namespace| inside.iter().any(|it| it == namespace));
+        let all: Vec<_> = containers.map(|process| inside(process.id.pid)).collect();
+        if !all.is_empty() {
+            self.shared.find_lost_commands(&all);
         }
     }
 }
@@ -81,13 +85,13 @@ impl Shared {
         if let Some(helps_in) = helps_in
             && !matches!(code, Ok(Some(0)))
         {
-            self.find_lost_commands(|namespace| namespace == helps_in);
+            self.find_lost_commands(&[helps_in]);
         }
         true
     }
 
-    fn find_lost_commands(&self, is_inside: impl Fn(&Path) -> bool) {
-        for pid in strange_children(is_inside) {
+    fn find_lost_commands(&self, containers: &[Inside]) {
+        for pid in strange_children(containers) {
             if self.children().values().any(|known| known.process.id.pid == pid) {
                 continue;
             }
@@ -104,20 +108,22 @@ impl Shared {
     }
 }
 
-/// The kernel's name for the PID namespace of a process, if it may be known.
-fn namespace(pid: i32) -> Option<PathBuf> {
+fn inside(pid: i32) -> Inside {
     fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
 }
 
-/// Children of this program that are in such PID namespaces, and not as their first process: proc_pid_status(5).
-fn strange_children(is_inside: impl Fn(&Path) -> bool) -> Vec<i32> {
+/// Children of this program that are in one of these PID namespaces, as far as those are known, and not as its first
+/// process: proc_pid_status(5), which tells of everybody that they are in one below this program's.
+fn strange_children(containers: &[Inside]) -> Vec<i32> {
     let parent = format!("\nPPid:\t{}\n", std::process::id());
     let is_strange = |pid: &i32| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let inner = status.lines().find_map(|line| line.strip_prefix("NSpid:")?.split_whitespace().last());
-        status.contains(&parent)
-            && inner.is_some_and(|pid| pid != "1")
-            && namespace(*pid).is_some_and(|namespace| is_inside(&namespace))
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+        let innermost = numbers.split_whitespace().skip(1).last();
+        status.contains(&parent) && innermost.is_some_and(|number| number != "1") && {
+            let inside = inside(*pid);
+            containers.iter().any(|it| it.is_none() || inside.is_none() || *it == inside)
+        }
     };
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());

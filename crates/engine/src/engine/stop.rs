@@ -9,10 +9,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::Engine;
-use super::container::{Container, Live, Removal};
+use super::container::{Container, Live, Removal, discard};
 use super::run::PATIENCE;
 use crate::error::{Context as _, EngineError};
-use crate::files::remove_tree;
 use crate::namespaces::remove_network;
 use crate::process::Process;
 
@@ -112,7 +111,7 @@ impl Engine {
             remove_network(&container.network_file())?;
         }
         self.keeper.forget(&container.directory);
-        remove_tree(&container.directory)?;
+        discard(&container.directory)?;
         live.removal = Removal::Done;
         let mut containers = self.containers();
         if containers.get(&spec.name).is_some_and(|it| Arc::ptr_eq(it, container)) {

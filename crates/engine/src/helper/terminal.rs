@@ -36,7 +36,7 @@ pub(super) fn start(enter: &Enter, helper: &Helper, process: &OwnedFd) -> Result
     let (mut ours, theirs) = UnixStream::pair().context("make a socket for", shown)?;
     ours.set_read_timeout(Some(PATIENCE)).context("set up", shown)?;
     let stdin = Stdio::from(OwnedFd::from(theirs));
-    let child = start_helper(helper, &[OsStr::new(LEAD)], stdin, Stdio::inherit(), Stdio::inherit())
+    let mut child = start_helper(helper, &[OsStr::new(LEAD)], stdin, Stdio::inherit(), Stdio::inherit())
         .context("start", &helper.program)?;
     let mut request = serde_json::to_vec(enter).map_err(std::io::Error::from).context("encode", shown)?;
     request.push(b'\n');
@@ -44,7 +44,10 @@ pub(super) fn start(enter: &Enter, helper: &Helper, process: &OwnedFd) -> Result
     let _ = ours.write_all(&request);
     let line = read_line(&mut BufReader::new(&ours), LONGEST).unwrap_or_default();
     match serde_json::from_slice(&line) {
-        Ok(Report::Error(text)) => Err(EngineError::Invalid(text)),
+        Ok(Report::Error(text)) => {
+            child.wait().context("wait for", shown)?;
+            Err(EngineError::Invalid(text))
+        }
         // The socket closes when the command is executed, and also when somebody has killed it: that is its end then.
         _ => Ok(child),
     }

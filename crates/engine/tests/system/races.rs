@@ -36,6 +36,9 @@ impl Held {
         wait_until("it has a process in the container", has_child);
         let held = Self(child);
         held.send(Signal::STOP);
+        // Until then it may take notice of an end.
+        let stat = format!("/proc/{pid}/stat");
+        wait_until("it is stopped", || fs::read_to_string(&stat).unwrap().contains(") T "));
         held
     }
 
