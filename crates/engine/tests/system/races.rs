@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use llcm_engine::{EngineError, Spec};
@@ -55,12 +56,17 @@ impl Drop for Held {
 }
 
 /// Makes `CALLS` calls that wait for a container's end, and once it has ended, makes another run of that name.
-fn with_a_successor(it: &Fixture, call: impl Fn() + Sync, successor: impl Fn() -> Result<(), EngineError>) {
-    let held = Held::new(it, "a");
+fn with_a_successor(held: Held, call: impl Fn() + Sync, successor: impl Fn() -> Result<(), EngineError>) {
+    let begun = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        let calls: Vec<_> = (0..CALLS).map(|_| scope.spawn(&call)).collect();
+        let make = || {
+            begun.fetch_add(1, Ordering::SeqCst);
+            call();
+        };
+        let calls: Vec<_> = (0..CALLS).map(|_| scope.spawn(make)).collect();
+        wait_until("all calls have begun", || begun.load(Ordering::SeqCst) == CALLS);
         // All of them wait for the old one by now.
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(500));
         assert!(calls.iter().all(|call| !call.is_finished()));
         drop(held);
         wait_until("there is another one", || match successor() {
@@ -69,7 +75,10 @@ fn with_a_successor(it: &Fixture, call: impl Fn() + Sync, successor: impl Fn() -
             Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
         });
     });
-    // Nobody has touched it.
+}
+
+/// Nobody has touched it.
+fn is_whole(it: &Fixture) {
     let log = it.inspect("a").unwrap().unwrap().log;
     assert!(log.exists(), "its directory is gone");
     marked(it);
@@ -96,7 +105,8 @@ fn removals_at_once_spare_the_next_container() {
     let it = Fixture::new();
     for _ in 0..ROUNDS {
         it.run("a", "exec sleep 1000");
-        with_a_successor(&it, || it.remove("a").unwrap(), || another(&it));
+        with_a_successor(Held::new(&it, "a"), || it.remove("a").unwrap(), || another(&it));
+        is_whole(&it);
         it.remove("a").unwrap();
     }
 }
@@ -110,15 +120,8 @@ fn removals_of_a_damaged_one_spare_the_next_container() {
         it.close();
         fs::write(directory.join("spec.json"), "{").unwrap();
         it.open();
-        std::thread::scope(|scope| {
-            let calls: Vec<_> = (0..CALLS).map(|_| scope.spawn(|| it.remove("a").unwrap())).collect();
-            std::thread::sleep(Duration::from_millis(300));
-            assert!(calls.iter().all(|call| !call.is_finished()));
-            drop(held);
-            wait_until("there is another one", || another(&it).is_ok());
-        });
-        assert!(directory.exists(), "its directory is gone");
-        marked(&it);
+        with_a_successor(held, || it.remove("a").unwrap(), || another(&it));
+        is_whole(&it);
         it.remove("a").unwrap();
     }
 }
@@ -131,7 +134,9 @@ fn stops_spare_the_next_run() {
         it.run("a", script);
         // The trap is set.
         marked(&it);
-        with_a_successor(&it, || it.stop("a", Duration::from_secs(60)).unwrap(), || it.start("a"));
+        let held = Held::new(&it, "a");
+        with_a_successor(held, || it.stop("a", Duration::from_secs(60)).unwrap(), || it.start("a"));
+        is_whole(&it);
         it.remove("a").unwrap();
     }
 }
