@@ -79,6 +79,11 @@ pub(super) fn gone() -> EngineError {
     EngineError::Invalid("the container has ended".to_owned())
 }
 
+/// Keeps others from looking into this process: it has files and privileges that containers must not have.
+pub(super) fn protect() -> Result<(), EngineError> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("protect", Path::new("the helper"))
+}
+
 /// Joins the namespaces of a container's process, and `further` ones.
 pub(super) fn join(
     process: &OwnedFd,
@@ -86,7 +91,7 @@ pub(super) fn join(
     further: ThreadNameSpaceType,
 ) -> Result<(), EngineError> {
     // From here on processes of the container could look at this one.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("protect", Path::new("the helper"))?;
+    protect()?;
     let namespaces = ThreadNameSpaceType::NETWORK
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
         | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION

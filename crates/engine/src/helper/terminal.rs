@@ -20,7 +20,7 @@ use std::process::{Child, Stdio};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
-use super::enter::{LONGEST, ask, gone, join};
+use super::enter::{LONGEST, ask, gone, join, protect};
 use super::launch::Enter;
 use super::second::Prepared;
 use super::{LEAD, PATIENCE, Report, privileges, read_line};
@@ -55,6 +55,9 @@ pub(super) fn start(enter: &Enter, helper: &Helper, process: &OwnedFd) -> Result
 
 /// The further helper's part.
 pub(super) fn lead(control: &mut File) -> Result<(), EngineError> {
+    // First of all: processes of the container see it already. Before, they lack the privileges that it has, without
+    // which nobody may look into it (`ptrace(2)`, access mode checking).
+    protect()?;
     let enter = ask(&mut BufReader::new(&*control))?;
     let null = Path::new("/dev/null");
     let nothing = OpenOptions::new().read(true).open(null).context("open", null)?;
