@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use llcm_netlink::Socket;
 use llcm_runtime::DriverError;
 
 use super::*;
@@ -22,38 +23,39 @@ fn datacenter() -> Datacenter {
     }
 }
 
+/// Joins a port that is there when it is looked up; before each attempt to join it, something happens. Gives the port, and
+/// how often it was tried.
+fn joined(socket: &mut Socket, mut meanwhile: impl FnMut(&mut Socket, usize)) -> (PortSpec, usize) {
+    add_pair(socket, "p1", "far");
+    let (spec, dc) = (port(1, "data"), datacenter());
+    let mut attempts = 0;
+    join_present(&spec, &dc, |near| {
+        attempts += 1;
+        meanwhile(socket, attempts);
+        join(&spec, &dc, near, std::iter::empty())
+    })
+    .unwrap();
+    (spec, attempts)
+}
+
 #[test]
 fn a_port_that_has_gone_since_it_was_found_is_not_joined() {
     apart(|socket| {
-        add_pair(socket, "p1", "far");
-        let (spec, dc) = (port(1, "data"), datacenter());
-        let mut asked = 0;
-        join_present(&spec, &dc, |near| {
-            asked += 1;
-            delete(socket, "p1");
-            join(&spec, &dc, near, std::iter::empty())
-        })
-        .unwrap();
-        assert_eq!(asked, 1);
+        let (_, attempts) = joined(socket, |socket, _| delete(socket, "p1"));
+        assert_eq!(attempts, 1);
     });
 }
 
 #[test]
 fn a_port_that_was_made_anew_since_is_joined() {
     apart(|socket| {
-        add_pair(socket, "p1", "far");
-        let (spec, dc) = (port(1, "data"), datacenter());
-        let mut asked = 0;
-        join_present(&spec, &dc, |near| {
-            asked += 1;
-            if asked == 1 {
+        let (spec, attempts) = joined(socket, |socket, attempt| {
+            if attempt == 1 {
                 delete(socket, "p1");
                 add_pair(socket, "p1", "far");
             }
-            join(&spec, &dc, near, std::iter::empty())
-        })
-        .unwrap();
-        assert_eq!(asked, 2);
+        });
+        assert_eq!(attempts, 2);
         let found = link::find(socket, "p1").unwrap().unwrap();
         assert!(found.up && found.alias.starts_with(&spec.owner.mark()), "{found:?}");
     });
